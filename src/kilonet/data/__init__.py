@@ -1,0 +1,1 @@
+"""Data sets in memory: found or fetched, verified, split, batched, augmented, normalised."""

@@ -1,0 +1,153 @@
+"""Random geometric changes to a whole batch at once, each image with its own parameters.
+
+Angles, offsets and the like follow Pillow's conventions, which the tests use as the oracle:
+positive angles turn counter-clockwise, about the image's centre; x grows to the right and y
+downwards; pixels that come from outside the image are 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Interpolation = Literal["nearest", "bilinear"]
+
+# Every call draws this many numbers per image, whatever is switched on: switching one
+# transformation on or off leaves what the others draw unchanged.
+_DRAWS = 6
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to a training image; the default does nothing.
+
+    ``rotation``: uniform in ± degrees. ``translation``: uniform in ± a fraction of the side, in x
+    and y independently. ``scale``: a factor uniform in 1 ± scale. ``shear``: uniform in ± degrees,
+    along x. These are one affine resampling, filled with 0. Before it, each image is with
+    ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged again
+    (bilinear); None never crops. ``interpolation`` is that of the affine resampling.
+    """
+
+    rotation: float = 0.0
+    translation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    crop: int | None = None
+    crop_probability: float = 1.0
+    interpolation: Interpolation = "bilinear"
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether images always come back as they were."""
+        return not (self._is_affine or self._crops)
+
+    @property
+    def _is_affine(self) -> bool:
+        return any((self.rotation, self.translation, self.scale, self.shear))
+
+    @property
+    def _crops(self) -> bool:
+        return self.crop is not None and self.crop_probability > 0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return changed copies of ``images``: uint8, (N, C, H, W), 0–255, same shape and device.
+
+        All random numbers come from ``generator``, which may live on another device.
+        """
+        if self.is_identity:
+            return images
+        draws = torch.rand(_DRAWS, len(images), generator=generator, device=generator.device)
+        if self.crop is not None and self._crops:
+            chosen = torch.nonzero(draws[0] < self.crop_probability).squeeze(1)
+            images = _crop_some(images, chosen.to(images.device), self.crop)
+        if self._is_affine:
+            images = self._resample(images, (draws[1:] * 2 - 1).to(images.device))
+        return images
+
+    def _resample(self, images: Tensor, uniform: Tensor) -> Tensor:
+        """``uniform``: (5, N), in [−1, 1)."""
+        height, width = images.shape[-2:]
+        offsets = [uniform[0] * self.translation * width, uniform[1] * self.translation * height]
+        return affine(
+            images,
+            angle=uniform[2] * self.rotation,
+            translate=torch.stack(offsets, dim=1),
+            scale=1 + uniform[3] * self.scale,
+            shear=uniform[4] * self.shear,
+            interpolation=self.interpolation,
+        )
+
+
+def affine(  # noqa: PLR0913 - the five parts of an affine map
+    images: Tensor,
+    angle: Tensor,
+    translate: Tensor,
+    scale: Tensor,
+    shear: Tensor,
+    interpolation: Interpolation = "bilinear",
+) -> Tensor:
+    """Scale, then shear, then rotate each image about its centre, then move it; in one resampling.
+
+    ``images``: uint8, (N, C, H, W). ``angle``: float, (N,), degrees counter-clockwise.
+    ``translate``: float, (N, 2), pixels to the right and down. ``scale``: float, (N,), > 0; above
+    1 enlarges. ``shear``: float, (N,), degrees; positive moves the lower half to the right.
+    Returns uint8 of the same shape; bilinear values are rounded to the nearest grey level.
+    """
+    height, width = images.shape[-2:]
+    inverse = _inverse_maps(angle, translate, scale, shear)
+    grid = _sampling_grid(inverse, height, width)
+    sampled = F.grid_sample(
+        images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False
+    )
+    return sampled.round_().to(torch.uint8)
+
+
+def _inverse_maps(angle: Tensor, translate: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
+    """Return (N, 2, 3): from an output pixel to the input pixel it shows, both about the centre.
+
+    Forward is ``R · K · s`` and a translation, so that the inverse is ``K⁻¹ · Rᵀ / s`` applied
+    after taking the translation away. y points down, hence the sign of the sines.
+    """
+    radians = torch.deg2rad(angle)
+    cosine, sine = torch.cos(radians) / scale, torch.sin(radians) / scale
+    slope = torch.tan(torch.deg2rad(shear))
+    first = torch.stack([cosine + slope * -sine, -sine - slope * cosine], dim=1)
+    second = torch.stack([sine, cosine], dim=1)
+    linear = torch.stack([first, second], dim=1)
+    offset = -(linear @ translate.to(linear.dtype).unsqueeze(2))
+    return torch.cat([linear, offset], dim=2)
+
+
+def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
+    """Return (N, H, W, 2), x and y in grid_sample's [−1, 1], for maps in pixels."""
+    device = maps.device
+    x = torch.arange(width, device=device, dtype=maps.dtype) - (width - 1) / 2
+    y = torch.arange(height, device=device, dtype=maps.dtype) - (height - 1) / 2
+    size = torch.tensor([2 / width, 2 / height], device=device, dtype=maps.dtype)
+    columns = (maps[:, :, 0] * size)[:, None, None, :] * x[None, None, :, None]
+    rows = (maps[:, :, 1] * size)[:, None, None, :] * y[None, :, None, None]
+    rows = rows + (maps[:, :, 2] * size)[:, None, None, :]
+    return columns + rows
+
+
+def _crop_some(images: Tensor, chosen: Tensor, side: int) -> Tensor:
+    """Return ``images`` with those at the indices ``chosen`` cropped and enlarged."""
+    changed = images.clone()
+    changed[chosen] = crop_and_resize(images[chosen], side)
+    return changed
+
+
+def crop_and_resize(images: Tensor, side: int) -> Tensor:
+    """Enlarge the central ``side`` × ``side`` pixels to the size of the image, bilinear.
+
+    ``images``: uint8, (N, C, H, W); returns the same shape and type.
+    """
+    height, width = images.shape[-2:]
+    top, left = (height - side) // 2, (width - side) // 2
+    centre = images[..., top : top + side, left : left + side].float()
+    large = F.interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
+    return large.round_().to(torch.uint8)

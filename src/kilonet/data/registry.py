@@ -1,0 +1,210 @@
+"""What is known about each data set: its files, where they are published, and how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kilonet.errors import UsageError, nearest
+
+TRAIN_IMAGES = "train_images"
+TRAIN_LABELS = "train_labels"
+TEST_IMAGES = "test_images"
+TEST_LABELS = "test_labels"
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    """One published file.
+
+    ``filename`` ends in ``.gz``; ``md5`` is that of the compressed file, as its publishers list
+    it; ``sha256`` that of the decompressed bytes, or None where it is not known.
+    """
+
+    filename: str
+    md5: str
+    sha256: str | None
+
+    @property
+    def unpacked_name(self) -> str:
+        """The name without ``.gz``."""
+        return self.filename.removesuffix(".gz")
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One data set.
+
+    ``files`` has one entry per role (``train_images``, ``train_labels``, ``test_images``,
+    ``test_labels``) and is empty for a set that comes with a Python package. ``mean`` and ``std``
+    are those of the training images divided by 255, one number per channel. ``mirrors`` are base
+    URLs ending in ``/``, tried in order. ``folder`` and ``torchvision_folder`` are the names of
+    the set's folder in our layout and in torchvision's.
+    """
+
+    name: str
+    title: str
+    train_count: int
+    test_count: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    licence: str
+    homepage: str
+    folder: str
+    torchvision_folder: str = ""
+    files: Mapping[str, FileSpec] = field(default_factory=dict)
+    mirrors: tuple[str, ...] = ()
+
+
+def _idx_files(checksums: Mapping[str, tuple[str, str | None]]) -> dict[str, FileSpec]:
+    names = {
+        TRAIN_IMAGES: "train-images-idx3-ubyte.gz",
+        TRAIN_LABELS: "train-labels-idx1-ubyte.gz",
+        TEST_IMAGES: "t10k-images-idx3-ubyte.gz",
+        TEST_LABELS: "t10k-labels-idx1-ubyte.gz",
+    }
+    return {role: FileSpec(name, *checksums[role]) for role, name in names.items()}
+
+
+_MNIST = DatasetSpec(
+    name="mnist",
+    title="MNIST",
+    train_count=60_000,
+    test_count=10_000,
+    mean=(0.1307,),
+    std=(0.3081,),
+    classes=DIGITS,
+    licence="CC BY-SA 3.0, Y. LeCun, C. Cortes, C. Burges",
+    homepage="https://yann.lecun.com/exdb/mnist/",
+    folder="mnist",
+    torchvision_folder="MNIST",
+    files=_idx_files(
+        {
+            TRAIN_IMAGES: (
+                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            TRAIN_LABELS: (
+                "d53e105ee54ea40749a09fcbcd1e9432",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            TEST_IMAGES: (
+                "9fb629c4189551a2d022fa330f9573f3",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            ),
+            TEST_LABELS: (
+                "ec29112dd5afa0611ce80d1b7f02629c",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+        }
+    ),
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+)
+
+_FASHION_MNIST = DatasetSpec(
+    name="fashion-mnist",
+    title="Fashion-MNIST",
+    train_count=60_000,
+    test_count=10_000,
+    mean=(0.2860,),
+    std=(0.3530,),
+    classes=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    licence="MIT, Zalando SE",
+    homepage="https://github.com/zalandoresearch/fashion-mnist",
+    folder="fashion-mnist",
+    torchvision_folder="FashionMNIST",
+    files=_idx_files(
+        {
+            TRAIN_IMAGES: (
+                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            ),
+            TRAIN_LABELS: (
+                "25c81989df183df01b3e8a0aad5dffbe",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            ),
+            TEST_IMAGES: (
+                "bef4ecab320f06d8554ea6380940ec79",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            ),
+            TEST_LABELS: (
+                "bb300cfdad3c16e7a12a480ee83cd310",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
+        }
+    ),
+    mirrors=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+)
+
+_KMNIST = DatasetSpec(
+    name="kmnist",
+    title="Kuzushiji-MNIST",
+    train_count=60_000,
+    test_count=10_000,
+    mean=(0.1918,),
+    std=(0.3483,),
+    classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    licence="CC BY-SA 4.0, ROIS-DS Center for Open Data in the Humanities",
+    homepage="https://github.com/rois-codh/kmnist",
+    folder="kmnist",
+    torchvision_folder="KMNIST",
+    files=_idx_files(
+        {
+            TRAIN_IMAGES: ("bdb82020997e1d708af4cf47b453dcf7", None),
+            TRAIN_LABELS: ("e144d726b3acfaa3e44228e80efcd344", None),
+            TEST_IMAGES: ("5c965bf0a639b31b8f53240b1b52f4d7", None),
+            TEST_LABELS: ("7320c461ea6c1c855c0b718fb2a4b134", None),
+        }
+    ),
+    mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+)
+
+_DIGITS = DatasetSpec(
+    name="digits",
+    title="Optical digits (scikit-learn)",
+    train_count=1_438,
+    test_count=359,
+    mean=(0.3052,),
+    std=(0.3246,),
+    classes=DIGITS,
+    licence="CC BY 4.0, E. Alpaydin, C. Kaynak",
+    homepage="https://doi.org/10.24432/C50P49",
+    folder="digits",
+)
+
+DATASETS: dict[str, DatasetSpec] = {
+    entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _KMNIST, _DIGITS)
+}
+
+
+def spec(name: str) -> DatasetSpec:
+    """Return the registry entry called ``name``.
+
+    Raises ``UsageError`` for a name that is not registered.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    raise UsageError(
+        f'There is no data set "{name}".{nearest(name, DATASETS)} '
+        f"Known data sets: {', '.join(DATASETS)}."
+    )

@@ -1,0 +1,59 @@
+"""Splits that keep the proportions of the classes and depend on nothing but a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kilonet.errors import UsageError
+
+
+def split_validation(
+    labels: Tensor, fraction: float = 1 / 12, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Return the indices of the training and of the validation images.
+
+    ``labels``: int64, (N,). Both results are int64, sorted, disjoint, and together 0 … N−1.
+    The validation part has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for
+    one twelfth. A fraction of 0 leaves it empty. Raises ``UsageError`` for a fraction outside
+    [0, 1).
+    """
+    return stratified_split(labels, fraction, seed)
+
+
+def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split as ``split_validation`` does; the second part takes ``fraction`` of every class.
+
+    Each class gives its exact share rounded down, and the classes with the largest remainders one
+    more each until the total is met (Hamilton's method).
+    """
+    if not 0 <= fraction < 1:
+        raise UsageError(f"The fraction to split off is {fraction}; expected 0 ≤ fraction < 1.")
+    values = labels.cpu().numpy()
+    _, members, counts = np.unique(values, return_inverse=True, return_counts=True)
+    quotas = _largest_remainder(counts, round(len(values) * fraction))
+    held_out = np.zeros(len(values), dtype=bool)
+    order = _permutation(len(values), seed)
+    for index, quota in enumerate(quotas):
+        held_out[order[members[order] == index][:quota]] = True
+    return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
+
+
+def _largest_remainder(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """Share ``total`` among the classes in proportion to ``counts``, in integer arithmetic."""
+    size = max(int(counts.sum()), 1)
+    quotas, remainders = np.divmod(counts * total, size)
+    extra = np.argsort(-remainders, kind="stable")[: total - int(quotas.sum())]
+    quotas[extra] += 1
+    return quotas
+
+
+def _permutation(size: int, seed: int) -> NDArray[np.int64]:
+    """Shuffle 0 … size−1.
+
+    Only NumPy's raw bit streams are promised to stay the same between its versions, its
+    ``permutation`` is not; sorting raw 64-bit words therefore keeps a split for good.
+    """
+    return np.argsort(np.random.PCG64(seed).random_raw(size), kind="stable")
