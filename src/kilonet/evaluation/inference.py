@@ -1,0 +1,83 @@
+"""A model's probabilities for many images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from kilonet.data.normalise import normalise
+from kilonet.errors import TrainingError, UsageError
+
+
+@torch.no_grad()
+def predict_probabilities(  # noqa: PLR0913, PLR0917 - what to predict, and how it is fed
+    model: nn.Module,
+    images: Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    batch_size: int = 1000,
+    device: str | torch.device = "cpu",
+) -> npt.NDArray[np.float64]:
+    """Return the softmax of the model's logits as a float64 array (N, K), rows summing to 1.
+
+    ``images`` is uint8, (N, C, H, W), on any device; ``mean`` and ``std``, one number per
+    channel, are what it is normalised with. The model must be on ``device`` already; it is put
+    into evaluation mode and every module's own mode is restored afterwards. Log-probabilities
+    serve as logits too, as softmax undoes the logarithm.
+
+    Raises UsageError when the model's output is not (N, K), TrainingError when it is NaN or
+    infinite, and ValueError when there are no images.
+    """
+    if not len(images):
+        raise ValueError("there are no images to predict")
+    with evaluating(model):
+        outputs = [
+            _logits(model, normalise(batch.to(device), mean, std))
+            for batch in torch.split(images, batch_size)
+        ]
+    # The exponentials are taken in double precision on the CPU: MPS has no float64.
+    logits = torch.cat(outputs).float().cpu().double()
+    _check_finite(logits)
+    probabilities: npt.NDArray[np.float64] = logits.softmax(dim=1).numpy()
+    return probabilities
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into evaluation mode, and each of its modules back into its own on leaving.
+
+    ``model.train()`` afterwards would wake modules that were frozen on purpose.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _logits(model: nn.Module, batch: Tensor) -> Tensor:
+    output: object = model(batch)
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch):
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(
+            f"{type(model).__name__} returned {shape} for {len(batch)} images; expected a tensor "
+            f"of logits ({len(batch)}, classes). Change its forward() to return that."
+        )
+    return output
+
+
+def _check_finite(logits: Tensor) -> None:
+    bad = int((~logits.isfinite()).any(dim=1).sum())
+    if bad:
+        raise TrainingError(
+            f"The network's outputs are NaN or infinite for {bad} of {len(logits)} images. "
+            "Its weights have diverged: train with a lower learning rate, "
+            "or use an earlier checkpoint."
+        )
