@@ -100,12 +100,9 @@ def peak_activation_bytes(
     fuses none and works in place nowhere. Tensors that a skip connection keeps aside meanwhile are
     not included, nor are the parameters. Raises like :func:`layers`.
     """
-    return peak_activations(layers(model, input_shape)) * bytes_per_value
-
-
-def peak_activations(rows: list[LayerRow]) -> int:
-    """Return the same peak from the rows of :func:`layers`, as a number of values."""
-    return max((math.prod(r.in_shape) + math.prod(r.out_shape) for r in rows), default=0)
+    rows = layers(model, input_shape)
+    values = (math.prod(row.in_shape) + math.prod(row.out_shape) for row in rows)
+    return max(values, default=0) * bytes_per_value
 
 
 def _stored(model: nn.Module) -> Iterator[Tensor]:
