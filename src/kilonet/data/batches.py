@@ -22,4 +22,5 @@ def batches(
     """
     if generator is not None:
         indices = indices[epoch_order(len(indices), generator).to(indices.device)]
-    yield from indices.split(batch_size)
+    for start in range(0, len(indices), batch_size):
+        yield indices[start : start + batch_size]

@@ -10,12 +10,19 @@ from torch import Tensor
 
 from kilonet import paths
 from kilonet.data.digits import load_digits
+from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
 from kilonet.data.idx import read_idx_images, read_idx_labels
-from kilonet.data.locate import Files, locate
-from kilonet.data.locate import is_available as is_available  # offered here too
-from kilonet.data.registry import DatasetSpec, spec
+from kilonet.data.locate import Files, incomplete, is_available, locate, search_path
+from kilonet.data.registry import TRAIN_IMAGES, DatasetSpec, spec
+from kilonet.data.verify import check_published
 from kilonet.errors import DataError
+
+__all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
+
+
+class DatasetNotFoundError(DataError):
+    """The data set is nowhere on this machine and could not be fetched: a reason to fall back."""
 
 
 @dataclass(frozen=True)
@@ -61,48 +68,46 @@ def load_dataset(
 
     Looks in ``data_dir`` (None: the directory that ``KILONET_DATA`` names), then in the user's
     cache, then downloads to the cache unless ``download`` is False; ``progress`` shows a bar.
-    Raises ``UsageError`` for an unknown name and ``DataError`` where the files are missing and
-    cannot be fetched, are damaged, or are not the published ones.
+    Raises ``UsageError`` for an unknown name, ``DatasetNotFoundError`` where the files are nowhere
+    and cannot be fetched, and ``DataError`` where they are damaged or not the published ones.
     """
     entry = spec(name)
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
-    files = locate(entry, data_dir)
-    if files is None:
-        if download:
+    files = locate(entry, data_dir) or _obtain(entry, data_dir, download, progress)
+    return _dataset(entry, _read(entry, files), str(files[TRAIN_IMAGES].parent))
+
+
+def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, progress: bool) -> Files:
+    remedy = "Allow the download, or name the folder (--data-dir or KILONET_DATA)."
+    if download:
+        try:
             fetch(entry, paths.data_cache(), progress)
-        files = locate(entry, data_dir)
-    if files is None:
-        raise DataError(f"{entry.title} was not found.")
-    return _dataset(entry, _read(entry, files), str(files["train_images"].parent))
+        except DownloadError as error:
+            remedy = str(error)
+    files = locate(entry, data_dir)
+    if files is not None:
+        return files
+    looked = ", ".join(str(directory) for directory in search_path(data_dir))
+    lacking = incomplete(entry, data_dir)
+    raise DatasetNotFoundError(f"{entry.title} is not in {looked}.{lacking} {remedy}")
 
 
 def _dataset(
     entry: DatasetSpec, tensors: tuple[Tensor, Tensor, Tensor, Tensor], source: str
 ) -> Dataset:
-    return Dataset(
-        entry.name, entry.title, *tensors, entry.classes, entry.mean, entry.std, source
-    )
+    return Dataset(entry.name, entry.title, *tensors, entry.classes, entry.mean, entry.std, source)
 
 
 def _read(entry: DatasetSpec, files: Files) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    train = _read_part(entry, files, "train", entry.train_count)
-    test = _read_part(entry, files, "test", entry.test_count)
-    return *train, *test
+    return *_read_part(entry, files, "train"), *_read_part(entry, files, "test")
 
 
-def _read_part(
-    entry: DatasetSpec, files: Files, part: str, count: int
-) -> tuple[Tensor, Tensor]:
+def _read_part(entry: DatasetSpec, files: Files, part: str) -> tuple[Tensor, Tensor]:
+    """Return images, uint8 (N, 1, H, W), and labels, int64 (N,), of "train" or "test"."""
     images_role, labels_role = f"{part}_images", f"{part}_labels"
-    images = read_idx_images(files[images_role], entry.files[images_role].sha256)
-    labels = read_idx_labels(
-        files[labels_role], len(entry.classes), entry.files[labels_role].sha256
-    )
-    for role, found in ((images_role, len(images)), (labels_role, len(labels))):
-        if found != count:
-            raise DataError(
-                f"{files[role]} holds {found:,} items; {entry.title} has {count:,} there. "
-                "Is it a file of another set or part?"
-            )
+    images = read_idx_images(files[images_role])
+    check_published(files[images_role], images, entry, images_role)
+    labels = read_idx_labels(files[labels_role], len(entry.classes))
+    check_published(files[labels_role], labels, entry, labels_role)
     return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()

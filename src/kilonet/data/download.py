@@ -2,11 +2,129 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from kilonet.data.registry import DatasetSpec
-from kilonet.errors import DataError
+from kilonet.data.registry import DatasetSpec, FileSpec
+from kilonet.errors import DataError, MissingExtraError
+
+MIRROR_VARIABLE = "KILONET_MIRROR"
+# Seconds to connect, and between two pieces of an answer: a machine without a network is told so
+# soon, a slow line is not cut off.
+_TIMEOUT = (4.0, 30.0)
 
 
-def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> None:
-    raise DataError(f"{entry.title} is not in {directory}.")
+class DownloadError(DataError):
+    """No mirror gave the data: what is missing, as against damaged."""
+
+
+def mirrors_of(entry: DatasetSpec) -> list[str]:
+    """Return the base URLs to try, in order, each ending in ``/``.
+
+    ``KILONET_MIRROR``, where set, comes first; it holds each set in the set's own folder.
+    """
+    own = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
+    return [f"{own}/{entry.folder}/", *entry.mirrors] if own else list(entry.mirrors)
+
+
+def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> Path:
+    """Fetch what is missing of the set into ``directory/FOLDER`` and return that folder.
+
+    Every file is checked against its MD5 before it gets its name, so that a broken download leaves
+    nothing behind and running again fetches only what is missing. ``progress`` shows a bar per
+    file on standard error. Raises ``DownloadError`` where no mirror gives a file, ``DataError``
+    where the folder cannot be written, ``MissingExtraError`` where pooch is not installed.
+    """
+    folder = directory / entry.folder
+    mirrors = mirrors_of(entry)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _quiet_pooch():
+            for file in entry.files.values():
+                _fetch(entry, file, folder, mirrors, progress)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror or error}); downloads go there. "
+            "Make room or make it writable, or name a folder that holds the files "
+            "(--data-dir or KILONET_DATA)."
+        ) from error
+    return folder
+
+
+def _fetch(
+    entry: DatasetSpec, file: FileSpec, folder: Path, mirrors: list[str], progress: bool
+) -> None:
+    import requests
+
+    failures = []
+    for mirror in tuple(mirrors):
+        try:
+            _fetch_from(mirror, file, folder, progress)
+            return
+        except (requests.RequestException, ValueError) as error:
+            failures.append(f"{mirror} ({_reason(error)})")
+            # The other files ask the mirrors that work first.
+            mirrors.remove(mirror)
+            mirrors.append(mirror)
+    raise DownloadError(
+        f"{file.filename} of {entry.title} could not be downloaded from any mirror: "
+        f"{', '.join(failures)}. {_by_hand(entry)}"
+    )
+
+
+def _fetch_from(mirror: str, file: FileSpec, folder: Path, progress: bool) -> None:
+    import pooch
+    from tqdm import tqdm
+
+    with tqdm(desc=file.filename, unit="B", unit_scale=True, ncols=79, disable=not progress) as bar:
+        pooch.retrieve(
+            url=mirror + file.filename,
+            known_hash=f"md5:{file.md5}",
+            fname=file.filename,
+            path=folder,
+            # "identity": a server that sends .gz as an encoding would have it unpacked on arrival.
+            downloader=pooch.HTTPDownloader(
+                progressbar=bar, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
+            ),
+        )
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    """Keep pooch from reporting every file on standard error while we use it."""
+    try:
+        import pooch
+    except ImportError as error:
+        raise MissingExtraError("train", "pooch") from error
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP status {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    # What is no error of requests is pooch's, which compares the checksums.
+    named = isinstance(error, requests.RequestException)
+    return type(error).__name__ if named else "wrong checksum"
+
+
+def _by_hand(entry: DatasetSpec) -> str:
+    names = ", ".join(file.filename for file in entry.files.values())
+    return (
+        f"Run again when there is a network, or get {names} elsewhere (see {entry.homepage}), "
+        f"put them into DIR/{entry.folder}/ and name DIR with --data-dir DIR or KILONET_DATA=DIR."
+    )

@@ -1,4 +1,4 @@
-"""IDX files, the format MNIST is published in: read, and verified before anything uses them.
+"""IDX files, the format MNIST is published in: read, with everything they claim checked.
 
 Layout (https://yann.lecun.com/exdb/mnist/): two zero bytes, a type code (8: unsigned byte), the
 number of dimensions, each dimension as a big-endian uint32, then the values in row-major order.
@@ -7,12 +7,11 @@ number of dimensions, each dimension as a big-endian uint32, then the values in 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import math
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,92 +21,95 @@ from kilonet.errors import DataError
 IMAGE_SIDE = 28
 _UNSIGNED_BYTE = 8
 _GZIP_MAGIC = b"\x1f\x8b"
-# No published set of this family is near it; a header that asks for more is damaged.
+# No published set of this family is near it; a header that announces more is damaged.
 _LARGEST_PAYLOAD = 2**31
-_REMEDY = "Delete the file and fetch it again: kilonet data fetch, or see kilonet data --help."
+
+_CONTENTS = {1: "labels", 3: "images"}
 
 
-def read_idx_images(path: Path, sha256: str | None = None) -> NDArray[np.uint8]:
+class _Readable(Protocol):
+    """What a plain and a gzip file have in common here."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_idx_images(path: Path) -> NDArray[np.uint8]:
     """Return the images of an IDX file, plain or gzip-compressed: uint8, (N, 28, 28), N ≥ 1.
 
-    ``sha256`` is the expected digest of the decompressed file; None skips that check. Raises
-    ``DataError`` where the file cannot be read, is not an IDX file of 28×28 images, is shorter or
-    longer than its header says, or has another digest.
+    Raises ``DataError`` where the file cannot be read, does not decompress, is not an IDX file of
+    28×28 images, or is shorter or longer than its header announces.
     """
-    images = _read(path, dimensions=3, sha256=sha256)
+    images = _read(path, dimensions=3)
     if images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        found = "×".join(map(str, images.shape[1:]))
-        raise _damaged(path, f"its images are {found} pixels; expected {IMAGE_SIDE}×{IMAGE_SIDE}")
+        height, width = images.shape[1:]
+        raise damaged(path, f"its images are {height}×{width} pixels; expected 28×28")
     return images
 
 
-def read_idx_labels(
-    path: Path, classes: int = 10, sha256: str | None = None
-) -> NDArray[np.uint8]:
+def read_idx_labels(path: Path, classes: int = 10) -> NDArray[np.uint8]:
     """Return the labels of an IDX file, plain or gzip-compressed: uint8, (N,), N ≥ 1.
 
-    Raises ``DataError`` as ``read_idx_images`` does, and for a label that is not in
-    0 … ``classes`` − 1.
+    Raises ``DataError`` as ``read_idx_images`` does, and for a label outside 0 … ``classes`` − 1.
     """
-    labels = _read(path, dimensions=1, sha256=sha256)
+    labels = _read(path, dimensions=1)
     if labels.max() >= classes:
-        raise _damaged(path, f"it holds the label {labels.max()}; expected 0 to {classes - 1}")
+        raise damaged(path, f"it holds the label {labels.max()}; expected 0 to {classes - 1}")
     return labels
 
 
-def _read(path: Path, dimensions: int, sha256: str | None) -> NDArray[np.uint8]:
+def idx_header(shape: tuple[int, ...]) -> bytes:
+    """Return the bytes that precede the values of a uint8 array of this shape."""
+    magic = bytes([0, 0, _UNSIGNED_BYTE, len(shape)])
+    return magic + struct.pack(f">{len(shape)}I", *shape)
+
+
+def damaged(path: Path, what: str) -> DataError:
+    """Return the error for a file whose content is wrong, with the way out."""
+    return DataError(
+        f"{path} is damaged or not what its name says: {what}. Delete it and run again to fetch "
+        "it anew, or name a folder that holds the published files (--data-dir or KILONET_DATA)."
+    )
+
+
+def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
     try:
+        # Both layers stay open while parsing; what decides is the content, not the name.
         with path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             if not compressed:
-                return _parse(path, raw, dimensions, sha256)
+                return _parse(path, raw, dimensions)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _parse(path, unpacked, dimensions, sha256)  # type: ignore[arg-type]
+                return _parse(path, unpacked, dimensions)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path, f"it does not decompress ({error})") from error
+        raise damaged(path, f"it does not decompress ({error})") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}); expected a readable IDX file. "
+            "Check the path and its permissions."
+        ) from error
 
 
-def _parse(path: Path, file: BinaryIO, dimensions: int, sha256: str | None) -> NDArray[np.uint8]:
-    header, shape = _read_header(path, file, dimensions)
+def _parse(path: Path, file: _Readable, dimensions: int) -> NDArray[np.uint8]:
+    shape = _read_shape(path, file.read(4 + 4 * dimensions), dimensions)
     expected = math.prod(shape)
-    payload = file.read(expected + 1)
-    if len(payload) != expected:
-        found = f"{len(payload):,}" if len(payload) < expected else "more"
-        raise _damaged(path, f"its header announces {expected:,} bytes of data; found {found}")
-    _check_digest(path, header, payload, sha256)
-    return np.frombuffer(payload, np.uint8).reshape(shape).copy()
+    values = file.read(expected + 1)
+    if len(values) != expected:
+        found = f"only {len(values):,}" if len(values) < expected else "more"
+        raise damaged(path, f"its header announces {expected:,} bytes of values; it has {found}")
+    return np.frombuffer(values, np.uint8).reshape(shape).copy()
 
 
-def _read_header(path: Path, file: BinaryIO, dimensions: int) -> tuple[bytes, tuple[int, ...]]:
-    header = file.read(4 + 4 * dimensions)
-    if header[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
-        raise _damaged(path, f"it is not an IDX file of bytes (it begins with {header[:4].hex()})")
-    if header[3:4] != bytes([dimensions]):
-        kind = "images" if dimensions == 3 else "labels"
-        raise _damaged(path, f"it has {header[3:4].hex()} dimensions; {kind} have {dimensions}")
+def _read_shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+    wanted = f"IDX {_CONTENTS[dimensions]}"
+    if len(header) < 4 or header[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
+        raise damaged(path, f"it begins with {header[:4].hex(' ') or 'nothing'}; expected {wanted}")
+    if header[3] != dimensions:
+        found = _CONTENTS.get(header[3], f"an array of {header[3]} dimensions")
+        raise damaged(path, f"it holds {found}; expected {wanted}")
     if len(header) < 4 + 4 * dimensions:
-        raise _damaged(path, "it ends within its header")
+        raise damaged(path, "it ends within its header")
     shape = struct.unpack(f">{dimensions}I", header[4:])
     if not 0 < math.prod(shape) <= _LARGEST_PAYLOAD:
-        raise _damaged(path, f"its header announces the shape {shape}")
-    return header, shape
-
-
-def _check_digest(path: Path, header: bytes, payload: bytes, sha256: str | None) -> None:
-    if sha256 is None:
-        return
-    digest = hashlib.sha256(header)
-    digest.update(payload)
-    if digest.hexdigest() != sha256:
-        raise _damaged(
-            path,
-            f"its content is not the published one (SHA-256 {digest.hexdigest()[:12]}…; "
-            f"expected {sha256[:12]}…)",
-        )
-
-
-def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{path} is damaged or not what its name says: {what}. {_REMEDY}")
+        raise damaged(path, f"its header announces the shape {shape}")
+    return shape

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kilonet import paths
-from kilonet.data.registry import DatasetSpec, spec
+from kilonet.data.registry import TEST_LABELS, DatasetSpec, FileSpec, spec
+from kilonet.data.verify import belongs_elsewhere
 
 Files = dict[str, Path]
 
@@ -29,10 +30,12 @@ def locate(entry: DatasetSpec, data_dir: Path | None) -> Files | None:
     """
     for directory in search_path(data_dir):
         for folder in _layouts(entry, directory):
-            files = {role: _present(folder, f.filename) for role, f in entry.files.items()}
-            complete = {role: path for role, path in files.items() if path is not None}
-            if len(complete) == len(entry.files):
-                return complete
+            files = _files_in(folder, entry)
+            if len(files) < len(entry.files):
+                continue
+            # A folder that bears the set's name is taken at its word, and fails if it lies.
+            if folder != directory or not belongs_elsewhere(files[TEST_LABELS], entry):
+                return files
     return None
 
 
@@ -45,14 +48,30 @@ def is_available(name: str, data_dir: Path | None = None) -> bool:
     return not entry.files or locate(entry, data_dir) is not None
 
 
+def incomplete(entry: DatasetSpec, data_dir: Path | None) -> str:
+    """Return a sentence on the first folder that has some of the set's files but not all."""
+    for directory in search_path(data_dir):
+        for folder in _layouts(entry, directory):
+            files = _files_in(folder, entry)
+            if 0 < len(files) < len(entry.files):
+                lacking = [f.filename for role, f in entry.files.items() if role not in files]
+                return f" {folder} lacks {' and '.join(lacking)}."
+    return ""
+
+
 def _layouts(entry: DatasetSpec, directory: Path) -> Iterator[Path]:
     yield directory / entry.folder
     yield directory / entry.torchvision_folder / "raw"
     yield directory
 
 
-def _present(folder: Path, filename: str) -> Path | None:
-    for name in (filename, filename.removesuffix(".gz")):
+def _files_in(folder: Path, entry: DatasetSpec) -> Files:
+    found = {role: _present(folder, file) for role, file in entry.files.items()}
+    return {role: path for role, path in found.items() if path is not None}
+
+
+def _present(folder: Path, file: FileSpec) -> Path | None:
+    for name in (file.filename, file.unpacked_name):
         if (folder / name).is_file():
             return folder / name
     return None

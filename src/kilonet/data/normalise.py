@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -14,8 +15,12 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     ``images``: uint8, (N, C, H, W); ``mean`` and ``std``: one number per channel, of pixels
     divided by 255. The result has the shape and device of ``images``.
     """
-    channels = (1, -1, 1, 1)
-    mean_ = torch.tensor(mean, dtype=torch.float32, device=images.device).view(channels)
-    std_ = torch.tensor(std, dtype=torch.float32, device=images.device).view(channels)
     pixels = images.to(torch.float32, memory_format=torch.channels_last)
-    return pixels.div_(255.0).sub_(mean_).div_(std_)
+    pixels = pixels.div_(255.0).sub_(_per_channel(tuple(mean), images.device))
+    return pixels.div_(_per_channel(tuple(std), images.device))
+
+
+@lru_cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return (1, C, 1, 1), made once: a copy to a GPU for every batch would make it wait."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)

@@ -176,7 +176,12 @@ _KMNIST = DatasetSpec(
             TEST_LABELS: ("7320c461ea6c1c855c0b718fb2a4b134", None),
         }
     ),
-    mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+    # The second is a copy that others keep, pinned to one commit; the checksums hold for both.
+    mirrors=(
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "https://huggingface.co/datasets/tanganke/kmnist/resolve/"
+        "53810959241e8f35890445245170c8cec0672f81/raw/",
+    ),
 )
 
 _DIGITS = DatasetSpec(
