@@ -1,0 +1,70 @@
+"""The pieces that networks are made of: convolution blocks, separable and residual."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from kilonet.models.dropout import Dropout
+
+
+def activation(name: str) -> nn.Module:
+    """Return a new nonlinearity: "relu" or "silu" (Elfwing et al. 2017)."""
+    return {"relu": nn.ReLU, "silu": nn.SiLU}[name]()
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch norm, nonlinearity, dropout; each of the last three may be absent.
+
+    Padding keeps height and width at stride 1 for odd kernels.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        bias: bool = False,
+        batch_norm: bool = True,
+        nonlinearity: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        conv = nn.Conv2d(*channels, kernel, stride, padding=kernel // 2, bias=bias)
+        super().__init__()
+        self.add_module("conv", conv)
+        if batch_norm:
+            self.add_module("norm", nn.BatchNorm2d(channels[1]))
+        self.add_module("act", activation(nonlinearity))
+        if dropout > 0:
+            self.add_module("drop", Dropout(dropout))
+
+
+class Separable(nn.Sequential):
+    """Depthwise 3×3, then pointwise 1×1, batch norm and nonlinearity after each (Howard 2017).
+
+    9·i + i·o weights where a full convolution has 9·i·o.
+    """
+
+    def __init__(self, channels: tuple[int, int], nonlinearity: str = "relu") -> None:
+        into, out = channels
+        super().__init__()
+        self.add_module("depthwise", nn.Conv2d(into, into, 3, padding=1, groups=into, bias=False))
+        self.add_module("depthwise_norm", nn.BatchNorm2d(into))
+        self.add_module("depthwise_act", activation(nonlinearity))
+        self.add_module("pointwise", nn.Conv2d(into, out, 1, bias=False))
+        self.add_module("norm", nn.BatchNorm2d(out))
+        self.add_module("act", activation(nonlinearity))
+
+
+class Residual(nn.Module):
+    """x + block(x) (He et al. 2016), dropout on the branch; the block keeps its input's shape."""
+
+    def __init__(self, block: nn.Module, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.block = block
+        self.drop: nn.Module = Dropout(dropout) if dropout > 0 else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return an N×C×H×W tensor of the input's shape."""
+        return x + self.drop(self.block(x))

@@ -1,0 +1,55 @@
+"""The recipes that ship with the package: TOML files that anyone can list, read and copy."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from kilonet.atomic import write_text
+from kilonet.errors import UsageError, nearest
+
+DEFAULT_RECIPE = "quick"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the shipped recipes, the default first, the rest in order."""
+    folder = resources.files("kilonet") / "recipes"
+    names = [item.name.removesuffix(".toml") for item in folder.iterdir() if _is_recipe(item.name)]
+    return sorted(names, key=lambda name: (name != DEFAULT_RECIPE, name))
+
+
+def _is_recipe(filename: str) -> bool:
+    return filename.endswith(".toml")
+
+
+def recipe_text(name: str) -> str:
+    """Return the TOML text of the shipped recipe ``name``.
+
+    Raises:
+        UsageError: no recipe of that name ships; the nearest is suggested.
+    """
+    names = recipe_names()
+    if name not in names:
+        raise UsageError(
+            f'There is no recipe "{name}".{nearest(name, names)} '
+            '"kilonet recipes" lists them; a recipe of your own is a path that ends in .toml.'
+        )
+    return (resources.files("kilonet") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def copy_recipe(name: str, target: Path) -> Path:
+    """Write the shipped recipe ``name`` to ``target``, which must not exist, and return it.
+
+    Raises:
+        UsageError: the recipe is unknown, or the target exists or cannot be written.
+    """
+    text = recipe_text(name)
+    if target.is_dir():
+        target = target / f"{name}.toml"
+    if target.exists():
+        raise UsageError(f"{target} exists already; name another file, or remove it first.")
+    try:
+        write_text(target, text)
+    except OSError as error:
+        raise UsageError(f"Cannot write {target}: {error.strerror}. Name another file.") from error
+    return target

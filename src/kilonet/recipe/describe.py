@@ -1,0 +1,67 @@
+"""A recipe as TOML: plain to replay a run, annotated to read, hashed to compare."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
+
+from kilonet.recipe.schema import Recipe
+
+
+def plain(recipe: Recipe) -> str:
+    """Return the resolved recipe as TOML that replays the run: every key set, none left out."""
+    return tomli_w.dumps(_table(recipe))
+
+
+def annotated(recipe: Recipe) -> str:
+    """Return the resolved recipe as TOML with a sentence above each key; optional ones too."""
+    lines: list[str] = []
+    for key in type(recipe).model_fields:
+        value = getattr(recipe, key)
+        if isinstance(value, BaseModel):
+            lines += ["", *_comment((type(value).__doc__ or "").split("\n")[0]), f"[{key}]"]
+            lines += _entries(value)
+        else:
+            lines += _entry(recipe, key)
+    return "\n".join(lines) + "\n"
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts."""
+    table = _table(recipe)
+    for key in ("title", "source", "assumed", "constraints"):
+        table.pop(key)
+    for key in ("seed", "device", "threads", "record_test_by_epoch"):
+        table["training"].pop(key, None)
+    canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _table(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(exclude_none=True)
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, 97)]
+
+
+def _entries(section: BaseModel) -> list[str]:
+    lines: list[str] = []
+    for key in type(section).model_fields:
+        lines += _entry(section, key)
+    for key, value in (section.model_extra or {}).items():
+        lines.append(tomli_w.dumps({key: value}).rstrip())
+    return lines
+
+
+def _entry(section: BaseModel, key: str) -> list[str]:
+    value = getattr(section, key)
+    comment = _comment(type(section).model_fields[key].description or "")
+    if value is None:
+        return [*comment, f"# {key} = (off)"]
+    return [*comment, tomli_w.dumps({key: value}).rstrip()]

@@ -1,0 +1,111 @@
+"""The ``[model]`` section: one class a network family, with the arguments that it takes.
+
+``kilonet.models`` maps each family to the module that implements it. A name with a colon
+(``package.module:Class``) is a network of the user's own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator
+
+from kilonet.recipe.section import Count, Probability, Section
+
+STACK_TOKEN = re.compile(r"(?:c[1-9]\d*(?:k[1-9]\d*)?(?:s[1-9]\d*)?|p[1-9]\d*|[MA][2-9]?)\Z")
+
+
+class TwoConv(Section):
+    """Two 3×3 convolutions with batch norm and pooling, then two fully connected layers."""
+
+    name: Literal["two-conv"] = Field(description="The network family.")
+    hidden: Count = Field(64, description="Width of the hidden fully connected layer.")
+    dropout: Probability = Field(0.25, description="Dropout before the last layer.")
+
+
+class ConvStack(Section):
+    """A chain of convolution blocks and poolings, written as a line of short words."""
+
+    name: Literal["conv-stack"] = Field(description="The network family.")
+    layers: str = Field(
+        description=(
+            "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S), "
+            "pN a 1×1 convolution, M and A max and average pooling by 2 (M3: by 3)."
+        )
+    )
+    head: Literal["gap", "fc"] = Field(
+        "gap",
+        description='"gap": global average pooling, then a linear map; "fc": linear on all values.',
+    )
+    batch_norm: bool = Field(True, description="Batch norm after every convolution of the chain.")
+    dropout: Probability = Field(0.0, description="Dropout after every convolution block.")
+    bias: bool = Field(False, description="Whether the chain's convolutions have a bias.")
+    head_bias: bool = Field(True, description="Whether the classifier has a bias.")
+    activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
+
+    @field_validator("layers")
+    @classmethod
+    def _known_words(cls, layers: str) -> str:
+        wrong = [word for word in layers.split() if not STACK_TOKEN.match(word)]
+        if wrong or not layers.split():
+            raise ValueError(
+                f'"{wrong[0] if wrong else layers}" is not a layer; write words such as '
+                "c16 (3×3 convolution), c20k5s2, p12 (1×1), M (max pool), A3 (average pool)"
+            )
+        return layers
+
+
+class Stacked1x1(Section):
+    """3×3 convolutions with 1×1 convolutions between them; no batch norm, no dropout."""
+
+    name: Literal["stacked-1x1"] = Field(description="The network family.")
+
+
+class PlainValid(Section):
+    """Unpadded convolutions, each followed by ReLU, and one linear layer."""
+
+    name: Literal["plain-valid"] = Field(description="The network family.")
+
+
+class Simple(Section):
+    """SimpleMNISTNet: residual blocks, both poolings, a 1×1 classifier, under 8,000 parameters."""
+
+    name: Literal["simple"] = Field(description="The network family.")
+    dropout: Probability = Field(0.05, description="Dropout after each block.")
+    activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
+
+
+class Custom(Section):
+    """A network of the user's own: an ``nn.Module`` class, called with the section's other keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="Your own network as package.module:Class; other keys are its arguments.",
+    )
+
+
+def _family(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return "custom" if isinstance(name, str) and ":" in name else str(name)
+
+
+FAMILIES: dict[str, type[Section]] = {
+    "two-conv": TwoConv,
+    "conv-stack": ConvStack,
+    "stacked-1x1": Stacked1x1,
+    "plain-valid": PlainValid,
+    "simple": Simple,
+}
+
+Model = Annotated[
+    Annotated[TwoConv, Tag("two-conv")]
+    | Annotated[ConvStack, Tag("conv-stack")]
+    | Annotated[Stacked1x1, Tag("stacked-1x1")]
+    | Annotated[PlainValid, Tag("plain-valid")]
+    | Annotated[Simple, Tag("simple")]
+    | Annotated[Custom, Tag("custom")],
+    Discriminator(_family),
+]

@@ -1,0 +1,59 @@
+"""What a run ran on: versions, hardware and the commit of the code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
+
+
+def environment(device: str, threads: int) -> dict[str, str]:
+    """Return versions, hardware, device, threads and commit as text, by name."""
+    facts = {"kilonet": _version("kilonet"), "commit": commit(), "python": platform.python_version()}
+    facts |= {package: _version(package) for package in PACKAGES}
+    facts |= {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": str(os.cpu_count() or 0),
+        "device": device,
+        "threads": str(threads),
+    }
+    return facts
+
+
+def commit() -> str:
+    """Return the commit of the code that runs, "-dirty" if changed; "" outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
+
+
+def processor() -> str:
+    """Return the processor's name as its maker gives it, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

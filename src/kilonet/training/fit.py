@@ -1,0 +1,240 @@
+"""The training loop. Start reading at ``Fit.run``: an epoch, its score, what follows from it.
+
+From the command line this is ``kilonet train RECIPE``; from Python ``kilonet.train("RECIPE")``.
+
+All images are on the device as one uint8 tensor. A step slices a batch, augments and normalises
+it as a whole, and updates the weights; nothing is done image by image, and nothing waits for the
+device except the progress report a few times a second.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kilonet.data.augment import Augmentation
+from kilonet.data.batches import batches
+from kilonet.data.normalise import normalise
+from kilonet.errors import CheckpointError, TrainingError
+from kilonet.recipe.schema import Recipe
+from kilonet.training.ema import averaged
+from kilonet.training.material import Material, score
+from kilonet.training.optimizers import build_optimizer
+from kilonet.training.progress import Reporter, Row
+from kilonet.training.schedules import Schedule
+from kilonet.training.seeding import derive, generator
+from kilonet.training.state import State
+from kilonet.training.weights import Weights, weights_of
+
+REPORT_EVERY_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fit leaves: a row an epoch, the best and the last weights, and why it ended."""
+
+    history: list[Row]
+    best_epoch: int
+    best: Weights
+    last: Weights
+    stopped_because: str
+
+
+class Fit:
+    """One network being trained by one recipe on one device.
+
+    ``model`` is changed in place. The state between two epochs is all there is to it: saved by
+    ``state`` and restored by ``restore``, it continues to the same bits on the same machine.
+    """
+
+    def __init__(
+        self, model: nn.Module, material: Material, recipe: Recipe, device: torch.device
+    ) -> None:
+        self.recipe = recipe
+        self.material = material
+        self.device = device
+        self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.augment = Augmentation(**recipe.augmentation.model_dump())
+        training = recipe.training
+        self.optimizer = build_optimizer(self.model, recipe.optimizer)
+        steps = math.ceil(len(material.train) / training.batch_size)
+        self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
+        self.ema = averaged(self.model, training.ema) if training.ema is not None else None
+        self.history: list[Row] = []
+        self.best_epoch = 0
+        self.best: Weights = {}
+
+    def run(self, save: Callable[[State], object], reporter: Reporter) -> Outcome:
+        """Train until a stopping rule says so, giving ``save`` the state after each epoch.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite; the last saved state is still good.
+        """
+        while not (reason := self._reason_to_stop()):
+            began = time.perf_counter()
+            row = self._train_epoch(len(self.history) + 1, reporter)
+            row |= self._score()
+            self.schedule.after_epoch(row.get("validation_accuracy"))
+            row["seconds"] = time.perf_counter() - began
+            self._record(row)
+            save(self.state())
+            reporter.epoch_done(row, is_best=self.best_epoch == len(self.history))
+        return Outcome(
+            self.history, self.best_epoch, self.best, weights_of(self._judged()), reason
+        )
+
+    def state(self) -> State:
+        """Return everything that the next epoch depends on, and what was found so far."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best": self.best,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go back to a state that ``state`` returned.
+
+        Raises:
+            CheckpointError: it is the state of another network or recipe.
+        """
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            if self.ema is not None:
+                self.ema.load_state_dict(state["ema"])
+            self.history = state["history"]
+            self.best_epoch = state["best_epoch"]
+            self.best = state["best"]
+        except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+            raise CheckpointError(
+                "The training state does not fit this recipe's network "
+                f"({str(error).splitlines()[0]}). Train again from the start."
+            ) from error
+
+    def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
+        """Visit every training image once; return the epoch's training figures."""
+        seed, train = self.recipe.training.seed, self.material.train
+        order = generator(seed, "order", epoch)
+        changes = generator(seed, "augmentation", epoch)
+        torch.manual_seed(derive(seed, "dropout", epoch))
+        rate = self.optimizer.param_groups[0]["lr"]
+        tally = Tally(self.device)
+        reporter.epoch_started(epoch, self.recipe.training.epochs, len(train))
+        self.model.train()
+        everything = torch.arange(len(train), device=self.device)
+        for indices in batches(everything, self.recipe.training.batch_size, order):
+            images = self.augment(train.images[indices], changes)
+            labels = train.labels[indices]
+            loss, logits = self._step(images, labels)
+            tally.add(loss, logits, labels)
+            if tally.due():
+                reporter.batch_done(*tally.read(epoch))
+        _, loss_mean, accuracy, images_per_second = tally.read(epoch)
+        return {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "train_loss": loss_mean,
+            "train_accuracy": accuracy,
+            "images_per_second": images_per_second,
+        }
+
+    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the weights once; return the batch's mean loss and its logits, both detached."""
+        logits = self.model(normalise(images, self.material.mean, self.material.std))
+        smoothing = self.recipe.training.label_smoothing
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.after_batch()
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+        return loss.detach(), logits.detach()
+
+    def _score(self) -> Row:
+        """Return the validation figures; the test accuracy only where it is to be recorded."""
+        row: Row = {}
+        judged, material = self._judged(), self.material
+        if len(material.validation):
+            loss, accuracy = score(judged, material.validation, material, self.device)
+            row |= {"validation_loss": loss, "validation_accuracy": accuracy}
+        if self.recipe.training.record_test_by_epoch:
+            row["test_accuracy"] = score(judged, material.test, material, self.device)[1]
+        return row
+
+    def _judged(self) -> nn.Module:
+        """Return the network that is evaluated: the averaged one where there is one."""
+        return self.ema.module if self.ema is not None else self.model
+
+    def _record(self, row: Row) -> None:
+        """Append ``row``; keep the weights if no earlier epoch did as well on validation."""
+        accuracies = [earlier["validation_accuracy"] for earlier in self._validated()]
+        self.history.append(row)
+        # Without validation images nothing can be preferred to the latest weights.
+        if row.get("validation_accuracy", math.inf) > max(accuracies, default=-math.inf):
+            self.best_epoch = len(self.history)
+            self.best = weights_of(self._judged())
+
+    def _validated(self) -> list[Row]:
+        return [row for row in self.history if "validation_accuracy" in row]
+
+    def _reason_to_stop(self) -> str:
+        """Return why training is over, or an empty string; a function of the history alone."""
+        training, epochs = self.recipe.training, len(self.history)
+        rows = self._validated()
+        if rows and training.stop_at_accuracy is not None:
+            reached, wanted = rows[-1]["validation_accuracy"], training.stop_at_accuracy
+            if reached >= wanted:
+                return f"validation accuracy reached {reached:.2%} (asked for {wanted:.2%})"
+        if training.patience is not None and epochs - self.best_epoch >= training.patience:
+            return f"no better validation accuracy for {training.patience} epochs"
+        if epochs >= training.epochs:
+            return f"all {epochs} epochs done"
+        return ""
+
+
+class Tally:
+    """Running loss, accuracy and speed of an epoch, kept on the device until they are read."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(2, dtype=torch.float64 if device.type != "mps" else torch.float32)
+        self._sums = self._sums.to(device)
+        self._images = 0
+        self._began = self._last_read = time.perf_counter()
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: its mean loss, and how many of its labels the logits got right."""
+        self._sums[0] += loss * len(labels)
+        self._sums[1] += (logits.argmax(dim=1) == labels).sum()
+        self._images += len(labels)
+
+    def due(self) -> bool:
+        """Say whether it is time to tell the user something."""
+        return time.perf_counter() - self._last_read >= REPORT_EVERY_SECONDS
+
+    def read(self, epoch: int) -> tuple[int, float, float, float]:
+        """Return (images so far, mean loss, accuracy, images a second), waiting for the device.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite.
+        """
+        loss_sum, correct = self._sums.tolist()
+        self._last_read = time.perf_counter()
+        if not math.isfinite(loss_sum):
+            raise TrainingError(
+                f"The loss is no longer finite in epoch {epoch}: training has diverged. "
+                "Lower the learning rate (optimizer.lr=...), or warm up (schedule.name=one-cycle)."
+            )
+        speed = self._images / max(self._last_read - self._began, 1e-9)
+        return self._images, loss_sum / self._images, correct / self._images, speed

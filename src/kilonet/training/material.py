@@ -1,0 +1,70 @@
+"""What a fit works on: the training, validation and test parts of a data set, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kilonet.data.dataset import Dataset
+from kilonet.data.split import split_validation
+from kilonet.evaluation.inference import predict_probabilities
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images uint8 N×C×H×W and their labels int64 N."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Part:
+        """Return the same part on ``device``."""
+        return Part(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Material:
+    """The parts of a data set, and the statistics that images are normalised with."""
+
+    train: Part
+    validation: Part
+    test: Part
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+def prepare(dataset: Dataset, validation: float, seed: int, device: torch.device) -> Material:
+    """Split ``dataset`` and put it on ``device``; ``validation`` is the fraction held back."""
+    kept, held_back = split_validation(dataset.train_labels, validation, seed)
+    whole = Part(dataset.train_images, dataset.train_labels)
+    return Material(
+        train=_select(whole, kept).to(device),
+        validation=_select(whole, held_back).to(device),
+        test=Part(dataset.test_images, dataset.test_labels).to(device),
+        mean=dataset.mean,
+        std=dataset.std,
+    )
+
+
+def _select(part: Part, indices: Tensor) -> Part:
+    return Part(part.images[indices], part.labels[indices])
+
+
+def score(
+    model: nn.Module, part: Part, material: Material, device: torch.device
+) -> tuple[float, float]:
+    """Return (mean cross-entropy in nats, accuracy as a fraction) of ``model`` on ``part``."""
+    probabilities = predict_probabilities(
+        model, part.images, material.mean, material.std, batch_size=500, device=device
+    )
+    labels = part.labels.cpu().numpy()
+    own = probabilities[np.arange(len(labels)), labels]
+    loss = -np.log(np.clip(own, np.finfo(np.float64).tiny, None)).mean()
+    return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
