@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import Parameter
 from pathlib import Path
 from types import ModuleType
@@ -88,7 +88,8 @@ def _current_directory_first() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        with suppress(ValueError):  # the module may have changed the path itself
+            sys.path.remove(entry)
 
 
 def _is_part_of(missing: str | None, module_name: str) -> bool:
