@@ -25,7 +25,7 @@ class DatasetNotFoundError(DataError):
     """The data set is nowhere on this machine and could not be fetched: a reason to fall back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """All images and labels of a data set.
 

@@ -79,16 +79,22 @@ def _fetch_from(mirror: str, file: FileSpec, folder: Path, progress: bool) -> No
     import pooch
     from tqdm import tqdm
 
-    with tqdm(desc=file.filename, unit="B", unit_scale=True, ncols=79, disable=not progress) as bar:
+    # pooch sets the total once the server has told it; until then tqdm wants one that is true.
+    with tqdm(
+        desc=file.filename, total=1, unit="B", unit_scale=True, ncols=79, disable=not progress
+    ) as bar:
+        # "identity": a server that sends .gz as an encoding would have it unpacked on arrival.
+        downloader = pooch.HTTPDownloader(
+            progressbar=bar if progress else False,
+            timeout=_TIMEOUT,
+            headers={"Accept-Encoding": "identity"},
+        )
         pooch.retrieve(
             url=mirror + file.filename,
             known_hash=f"md5:{file.md5}",
             fname=file.filename,
             path=folder,
-            # "identity": a server that sends .gz as an encoding would have it unpacked on arrival.
-            downloader=pooch.HTTPDownloader(
-                progressbar=bar, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
-            ),
+            downloader=downloader,
         )
 
 

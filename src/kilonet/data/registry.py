@@ -57,6 +57,8 @@ class DatasetSpec:
     torchvision_folder: str = ""
     files: Mapping[str, FileSpec] = field(default_factory=dict)
     mirrors: tuple[str, ...] = ()
+    shape: tuple[int, int, int] = (1, 28, 28)
+    """(C, H, W) of an image."""
 
 
 def _idx_files(checksums: Mapping[str, tuple[str, str | None]]) -> dict[str, FileSpec]:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kilonet.data.dataset import load_dataset
+from kilonet.data.registry import DATASETS, DatasetSpec, spec
+from kilonet.errors import UsageError
+
+PUBLISHED = [entry for entry in DATASETS.values() if entry.files]
+
+
+def test_offers_the_four_sets() -> None:
+    assert list(DATASETS) == ["mnist", "fashion-mnist", "kmnist", "digits"]
+    assert all(spec(name).name == name for name in DATASETS)
+
+
+def test_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r'"fashion_mnist".*Did you mean "fashion-mnist"\?'):
+        spec("fashion_mnist")
+
+
+@pytest.mark.parametrize("entry", DATASETS.values(), ids=lambda entry: entry.name)
+def test_every_entry_is_complete(entry: DatasetSpec) -> None:
+    assert len(entry.classes) == len(set(entry.classes)) == 10
+    assert len(entry.mean) == len(entry.std) == 1
+    assert entry.title and entry.licence and entry.homepage.startswith("https://")
+
+
+@pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: entry.name)
+def test_published_sets_have_files_checksums_and_two_mirrors(entry: DatasetSpec) -> None:
+    assert set(entry.files) == {"train_images", "train_labels", "test_images", "test_labels"}
+    assert len({file.md5 for file in entry.files.values()}) == 4
+    assert all(re.fullmatch("[0-9a-f]{32}", file.md5) for file in entry.files.values())
+    assert len(set(entry.mirrors)) >= 2
+    assert all(re.fullmatch(r"https?://\S+/", mirror) for mirror in entry.mirrors)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_checksums_of_the_decompressed_bytes_are_known(name: str) -> None:
+    digests = [file.sha256 for file in DATASETS[name].files.values()]
+    assert all(digest and re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_md5_is_that_of_the_published_files(name: str, mnist_dir: Path) -> None:
+    for file in DATASETS[name].files.values():
+        content = (mnist_dir / name / file.filename).read_bytes()
+        assert hashlib.md5(content).hexdigest() == file.md5
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_mean_and_std_are_those_of_the_training_images(name: str, mnist_dir: Path) -> None:
+    _check_moments(name, mnist_dir)
+
+
+def test_mean_and_std_of_digits() -> None:
+    _check_moments("digits", None)
+
+
+def _check_moments(name: str, data_dir: Path | None) -> None:
+    pixels = load_dataset(name, data_dir, download=False).train_images.double() / 255
+    assert DATASETS[name].mean == (round(pixels.mean().item(), 4),)
+    assert DATASETS[name].std == (round(pixels.std(correction=0).item(), 4),)
+
+
+def test_listing_needs_no_torch() -> None:
+    code = "import sys, kilonet.data.catalogue; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
