@@ -25,7 +25,9 @@ from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import measure
 from kilonet.models.build import build, check_budget
-from kilonet.recipe import Recipe, fingerprint, resolve
+from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.load import resolve
+from kilonet.recipe.schema import Recipe
 from kilonet.runs.environment import commit, environment
 from kilonet.training.device import choose_device, configure
 from kilonet.training.fit import Fit
@@ -63,9 +65,15 @@ def train_once(name: str, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
         "epochs": len(outcome.history),
         "stopped_because": outcome.stopped_because,
         "seconds": round(seconds, 1),
-        "history": [{key: round(value, 6) for key, value in row.items()} for row in outcome.history],
+        "history": [
+            {key: round(value, 6) for key, value in row.items()} for row in outcome.history
+        ],
         "environment": environment(str(device), threads) | {"commit": COMMIT},
     }
+
+
+def _rounded(row: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, 6) for key, value in row.items()}
 
 
 def store(label: str, name: str, overrides: list[str], recipe: Recipe, run: dict[str, Any]) -> None:
@@ -115,7 +123,9 @@ def main() -> None:
                 continue
             run = train_once(name, recipe, dataset)
             store(label, name, given.overrides, recipe, run)
-            print(f"{label} seed {seed}: {run['test_accuracy']:.4f} in {run['seconds']} s", flush=True)
+            print(
+                f"{label} seed {seed}: {run['test_accuracy']:.4f} in {run['seconds']} s", flush=True
+            )
 
 
 if __name__ == "__main__":

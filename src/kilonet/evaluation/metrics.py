@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,6 +54,12 @@ class Metrics:
         """Return the same as plain dicts, lists and numbers, ready for ``json.dump``."""
         values = asdict(self)
         return {**values, "per_class": list(values["per_class"])}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
+        """Return the metrics that ``to_json`` wrote."""
+        per_class = tuple(ClassMetrics(**entry) for entry in values["per_class"])
+        return cls(**{**values, "per_class": per_class})
 
 
 def measure(

@@ -49,10 +49,10 @@ class Separable(nn.Sequential):
     def __init__(self, channels: tuple[int, int], nonlinearity: str = "relu") -> None:
         into, out = channels
         super().__init__()
-        self.add_module("depthwise", nn.Conv2d(into, into, 3, padding=1, groups=into, bias=False))
-        self.add_module("depthwise_norm", nn.BatchNorm2d(into))
-        self.add_module("depthwise_act", activation(nonlinearity))
-        self.add_module("pointwise", nn.Conv2d(into, out, 1, bias=False))
+        self.add_module("depth", nn.Conv2d(into, into, 3, padding=1, groups=into, bias=False))
+        self.add_module("depth_norm", nn.BatchNorm2d(into))
+        self.add_module("depth_act", activation(nonlinearity))
+        self.add_module("point", nn.Conv2d(into, out, 1, bias=False))
         self.add_module("norm", nn.BatchNorm2d(out))
         self.add_module("act", activation(nonlinearity))
 
@@ -67,4 +67,5 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return an N×C×H×W tensor of the input's shape."""
-        return x + self.drop(self.block(x))
+        sum_: torch.Tensor = x + self.drop(self.block(x))
+        return sum_

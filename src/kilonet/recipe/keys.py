@@ -55,3 +55,15 @@ def known_keys(section: str, given: dict[str, Any]) -> dict[str, bool]:
     if cls is None or cls is Custom:
         return {}
     return {key: not field.is_required() for key, field in cls.model_fields.items()}
+
+
+def all_keys() -> list[str]:
+    """Return every key of every section as ``section.key``, each once."""
+    keys: dict[str, None] = {}
+    for section, cls in PLAIN.items():
+        if section:
+            keys |= dict.fromkeys(f"{section}.{key}" for key in cls.model_fields)
+    for section, alternatives in ALTERNATIVES.items():
+        for cls in alternatives.values():
+            keys |= dict.fromkeys(f"{section}.{key}" for key in cls.model_fields)
+    return list(keys)

@@ -164,7 +164,7 @@ def _explain(error: ErrorDetails, table: RawTable) -> str:
         given = _section(table, place[0]).get("name")
         options = choices_at(place[0])
         if given is None:
-            return f'[{place[0]}] needs a name: one of {", ".join(options)}.'
+            return f"[{place[0]}] needs a name: one of {', '.join(options)}."
         return (
             f'[{place[0]}] name: there is no {place[0]} "{given}".{nearest(str(given), options)} '
             f"Known: {', '.join(options)}."
@@ -172,7 +172,7 @@ def _explain(error: ErrorDetails, table: RawTable) -> str:
     if kind == "missing":
         return f"{where}is missing; a recipe needs it."
     if kind == "value_error":
-        return f"{where}{str(error['ctx']['error'])}."
+        return f"{where}{error['ctx']['error']!s}."
     return f"{where}{_lower_first(error['msg'])}, not {_shown(error['input'])}."
 
 

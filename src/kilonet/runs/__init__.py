@@ -1,1 +1,1 @@
-"""A run's directory: layout, format version, lock, listing, what it ran on, what it must satisfy."""
+"""A run's directory: layout, lock, listing, what it ran on and what it must satisfy."""

@@ -12,4 +12,8 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     Batch norm's running statistics are averaged with the weights, so that it can be evaluated as
     it is (Polyak & Juditsky 1992; PyTorch's ``swa_utils``).
     """
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return AveragedModel(
+        model,
+        multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
+        use_buffers=True,
+    )

@@ -85,9 +85,7 @@ class Fit:
             self._record(row)
             save(self.state())
             reporter.epoch_done(row, is_best=self.best_epoch == len(self.history))
-        return Outcome(
-            self.history, self.best_epoch, self.best, weights_of(self._judged()), reason
-        )
+        return Outcome(self.history, self.best_epoch, self.best, weights_of(self._judged()), reason)
 
     def state(self) -> State:
         """Return everything that the next epoch depends on, and what was found so far."""

@@ -1,0 +1,67 @@
+"""Kilonet: image classifiers counted in kilo-parameters.
+
+    import kilonet
+
+    run = kilonet.train("gap-14k", epochs=2)
+    run.test.accuracy
+    model = kilonet.load(run)
+
+The names below are the public interface. They are loaded when first used, so that importing the
+package stays fast and needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kilonet.api.check import check
+    from kilonet.api.evaluate import evaluate
+    from kilonet.api.load import load
+    from kilonet.api.run import Run, runs
+    from kilonet.api.summary import summary
+    from kilonet.api.train import resume, train
+    from kilonet.errors import KilonetError
+    from kilonet.models.simple import SimpleMNISTNet
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "KilonetError": "kilonet.errors",
+    "Run": "kilonet.api.run",
+    "SimpleMNISTNet": "kilonet.models.simple",
+    "check": "kilonet.api.check",
+    "evaluate": "kilonet.api.evaluate",
+    "load": "kilonet.api.load",
+    "resume": "kilonet.api.train",
+    "runs": "kilonet.api.run",
+    "summary": "kilonet.api.summary",
+    "train": "kilonet.api.train",
+}
+
+__all__ = [
+    "KilonetError",
+    "Run",
+    "SimpleMNISTNet",
+    "__version__",
+    "check",
+    "evaluate",
+    "load",
+    "resume",
+    "runs",
+    "summary",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kilonet' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""What ``import kilonet`` offers, one module a verb: each joins the floors below."""

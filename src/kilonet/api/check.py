@@ -1,0 +1,43 @@
+"""Hold a run against its constraints, or against others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kilonet.api.run import Run, find_run
+from kilonet.errors import RunError
+from kilonet.recipe.schema import Constraints
+from kilonet.runs.compliance import Check, Measured, check_constraints
+
+
+def check(source: str | Path | Run, constraints: Constraints | None = None) -> Sequence[Check]:
+    """Return the compliance checklist of a finished run, a line a constraint.
+
+    ``constraints`` replace those of the run's recipe, key by key where they are set.
+
+    Raises:
+        UsageError: there is no such run.
+        RunError: it is damaged or has not finished.
+    """
+    run = find_run(source)
+    found = run.directory.metrics()
+    try:
+        measured = Measured(
+            parameters=int(found["parameters"]),
+            epochs=int(found["epochs"]),
+            accuracy=float(found["test"]["accuracy"]),
+            layers=frozenset(found["layers"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise RunError(
+            f"{run.path} has no test metrics: it has not finished. "
+            f"Go on with it: kilonet train --resume {run.path}"
+        ) from None
+    return check_constraints(_merged(run.recipe.constraints, constraints), measured)
+
+
+def _merged(own: Constraints, given: Constraints | None) -> Constraints:
+    if given is None:
+        return own
+    return own.model_copy(update=given.model_dump(exclude_unset=True))

@@ -1,0 +1,53 @@
+"""Measure a finished run's network again, on its own test split or on another data set's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kilonet.api.load import load
+from kilonet.api.run import Run, find_run
+from kilonet.data.dataset import load_dataset
+from kilonet.data.registry import DatasetSpec, spec
+from kilonet.errors import UsageError
+from kilonet.evaluation.inference import predict_probabilities
+from kilonet.evaluation.metrics import Metrics, measure
+from kilonet.training.device import choose_device
+
+
+def evaluate(
+    source: str | Path | Run,
+    *,
+    data: str | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    model: str | None = None,
+) -> Metrics:
+    """Return the metrics of a run's network on a test split.
+
+    ``data`` names the data set (default: the run's own); its images are normalised as the run's
+    were in training. ``model`` is the run's own class where it has one.
+
+    Raises:
+        UsageError: there is no such run or data set, or the images have another shape.
+        DataError, RunError, CheckpointError: something on disk is missing or damaged.
+    """
+    run = find_run(source)
+    own = run.recipe.data.name
+    chosen = choose_device(device)
+    network = load(run, model=model).to(chosen)
+    trained_on, other = spec(own), spec(data or own)
+    _check_alike(trained_on, other)
+    dataset = load_dataset(other.name, data_dir)
+    probabilities = predict_probabilities(
+        network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
+    )
+    return measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
+
+
+def _check_alike(trained_on: DatasetSpec, other: DatasetSpec) -> None:
+    if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
+        raise UsageError(
+            f"The run was trained on {trained_on.title}: images {trained_on.shape}, "
+            f"{len(trained_on.classes)} classes. {other.title} has images {other.shape}, "
+            f"{len(other.classes)} classes. Name a data set of the same kind."
+        )

@@ -1,0 +1,162 @@
+"""The end of a run: weights, the one look at the test split, exports and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from kilonet.atomic import write_text
+from kilonet.data.dataset import Dataset
+from kilonet.evaluation.inference import predict_probabilities
+from kilonet.evaluation.metrics import Metrics, measure
+from kilonet.export.onnx import export_onnx
+from kilonet.models.kinds import layer_kinds
+from kilonet.models.measure import count_parameters, layers, peak_activation_bytes, total_macs
+from kilonet.models.summary import summary_text
+from kilonet.recipe.describe import plain
+from kilonet.recipe.schema import Recipe
+from kilonet.report.facts import ReportFacts
+from kilonet.report.write import write_report
+from kilonet.runs import layout
+from kilonet.runs.compliance import Measured, check_constraints
+from kilonet.runs.directory import RunDirectory
+from kilonet.training.fit import Outcome
+from kilonet.training.weights import save_weights
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trained network with the judged weights, and what the test split says of it.
+
+    ``probabilities`` is float64, (N, K), on the test images.
+    """
+
+    recipe: Recipe
+    model: nn.Module
+    outcome: Outcome
+    dataset: Dataset
+    probabilities: npt.NDArray[np.float64]
+    metrics: Metrics
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        return (self.dataset.channels, *self.dataset.image_size)
+
+
+def finish(
+    run: RunDirectory, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
+) -> RunDirectory:
+    """Write what a finished run holds and mark it finished; safe to repeat after a crash."""
+    recipe = run.recipe()
+    run.write_history(outcome.history)
+    save_weights(run.file(layout.BEST), outcome.best)
+    save_weights(run.file(layout.LAST), outcome.last)
+    done = _look_at_test(recipe, model, outcome, dataset, device)
+    run.write_json(layout.METRICS, _figures(done))
+    write_text(run.file(layout.SUMMARY), summary_text(done.model, done.shape, run.name))
+    properties = _properties(run, dataset)
+    onnx = run.file(layout.ONNX)
+    export_onnx(done.model, onnx, done.shape, dataset.mean, dataset.std, properties)
+    write_report(run.path, _facts(run, done))
+    return run.updated(finished=True)
+
+
+def _look_at_test(
+    recipe: Recipe, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
+) -> Finished:
+    model.load_state_dict(outcome.best if recipe.training.keep == "best" else outcome.last)
+    probabilities = predict_probabilities(
+        model, dataset.test_images, dataset.mean, dataset.std, device=device
+    )
+    metrics = measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
+    return Finished(recipe, model.cpu(), outcome, dataset, probabilities, metrics)
+
+
+def _figures(done: Finished) -> dict[str, object]:
+    return {
+        "parameters": count_parameters(done.model),
+        "macs": total_macs(done.model, done.shape),
+        "peak_activation_bytes": peak_activation_bytes(done.model, done.shape),
+        "layers": sorted(layer_kinds(done.model)),
+        "dataset": done.dataset.name,
+        "epochs": len(done.outcome.history),
+        "best_epoch": done.outcome.best_epoch,
+        "stopped_because": done.outcome.stopped_because,
+        "weights": done.recipe.training.keep,
+        "test": done.metrics.to_json(),
+    }
+
+
+def _properties(run: RunDirectory, dataset: Dataset) -> dict[str, str]:
+    environment = run.facts["environment"]
+    return {
+        "classes": ",".join(dataset.classes),
+        "dataset": dataset.name,
+        "recipe": run.facts["recipe"],
+        "recipe_fingerprint": run.facts["fingerprint"],
+        "producer": f"kilonet {environment['kilonet']} {environment['commit']}".strip(),
+    }
+
+
+def _facts(run: RunDirectory, done: Finished) -> ReportFacts:
+    recipe, dataset, outcome = done.recipe, done.dataset, done.outcome
+    targets = (recipe.constraints.min_accuracy, recipe.training.stop_at_accuracy)
+    return ReportFacts(
+        title=run.name,
+        recipe_name=run.facts["recipe"],
+        recipe_text=plain(recipe),
+        dataset_title=dataset.title,
+        dataset_name=dataset.name,
+        dataset_note=run.facts["data_note"],
+        parameters=count_parameters(done.model),
+        macs=total_macs(done.model, done.shape),
+        activation_bytes=peak_activation_bytes(done.model, done.shape),
+        layers=_layer_rows(done),
+        history=outcome.history,
+        best_epoch=outcome.best_epoch,
+        metrics=done.metrics,
+        classes=dataset.classes,
+        test_images=dataset.test_images.numpy(),
+        test_labels=dataset.test_labels.numpy(),
+        probabilities=done.probabilities,
+        environment=run.facts["environment"],
+        checks=_checks(done),
+        seconds_total=sum(row["seconds"] for row in outcome.history),
+        stopped_because=outcome.stopped_because,
+        weights_evaluated=recipe.training.keep,
+        targets=[target for target in targets if target is not None],
+    )
+
+
+def _layer_rows(done: Finished) -> list[tuple[str | int, ...]]:
+    return [
+        (
+            row.name,
+            _times(row.in_shape),
+            row.kernel,
+            _times(row.out_shape),
+            row.parameters,
+            row.macs,
+        )
+        for row in layers(done.model, done.shape)
+    ]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(str(length) for length in shape)
+
+
+def _checks(done: Finished) -> list[tuple[str, bool, str]]:
+    measured = Measured(
+        parameters=count_parameters(done.model),
+        epochs=len(done.outcome.history),
+        accuracy=done.metrics.accuracy,
+        layers=layer_kinds(done.model),
+    )
+    checks = check_constraints(done.recipe.constraints, measured)
+    return [(check.label, check.passed, check.detail) for check in checks]

@@ -1,0 +1,85 @@
+"""A run as Python sees it: its history, its test metrics, its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kilonet.paths import runs_dir
+from kilonet.recipe.schema import Recipe
+from kilonet.runs import layout
+from kilonet.runs.directory import Row, RunDirectory, list_runs, open_run
+
+if TYPE_CHECKING:
+    from kilonet.evaluation.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk, finished or not."""
+
+    directory: RunDirectory
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return self.directory.name
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self.directory.path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end and evaluated."""
+        return self.directory.finished
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe that it follows."""
+        return self.directory.recipe()
+
+    @property
+    def history(self) -> list[Row]:
+        """A row an epoch: losses, accuracies as fractions, learning rate, seconds."""
+        return self.directory.history()
+
+    @property
+    def test(self) -> Metrics:
+        """What the judged weights do on the test split.
+
+        Raises:
+            RunError: the run has not finished.
+        """
+        from kilonet.errors import RunError
+        from kilonet.evaluation.metrics import Metrics
+
+        found = self.directory.metrics()
+        if "test" not in found:
+            raise RunError(
+                f"{self.path} has no test metrics: it has not finished. "
+                f"Go on with it: kilonet train --resume {self.path}"
+            )
+        return Metrics.from_json(found["test"])
+
+    @property
+    def report(self) -> Path:
+        """The report to open in a browser."""
+        return self.directory.file(layout.REPORT_HTML)
+
+
+def find_run(source: str | Path | Run) -> Run:
+    """Return ``source`` itself, or the run at that path or of that name.
+
+    Raises:
+        UsageError: there is no such run.
+        RunError: it is damaged, or of another format.
+    """
+    return source if isinstance(source, Run) else Run(open_run(source))
+
+
+def runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs in ``folder`` (default: the runs directory), the oldest first."""
+    return [Run(directory) for directory in list_runs(folder or runs_dir())]

@@ -1,0 +1,26 @@
+"""``kilonet summary``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from kilonet.cli.options import OwnModel
+from kilonet.extras import require
+
+
+def summary(
+    source: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A recipe, a run, or module:Class.")
+    ],
+    style: Annotated[
+        Literal["kilonet", "torchsummary"], typer.Option("--style", help="How to lay it out.")
+    ] = "kilonet",
+    model: OwnModel = None,
+) -> None:
+    """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
+    require("train")
+    from kilonet.api.summary import summary as text
+
+    typer.echo(text(source, style, model))

@@ -1,0 +1,16 @@
+"""The names of the files in a run's directory, and the version of that layout."""
+
+FORMAT = 1
+
+RUN = "run.json"
+RECIPE = "recipe.toml"
+HISTORY = "history.csv"
+STATE = "state.safetensors"
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+ONNX = "model.onnx"
+METRICS = "metrics.json"
+SUMMARY = "summary.txt"
+REPORT_MARKDOWN = "report.md"
+REPORT_HTML = "report.html"
+LOCK = ".lock"
