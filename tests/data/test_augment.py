@@ -237,6 +237,14 @@ def test_the_crop_takes_its_share_of_the_images() -> None:
     assert torch.equal(certain, crop_and_resize(images, 6))
 
 
+def test_who_is_cropped_is_independent_of_the_rest(drawn: dict[str, torch.Tensor]) -> None:
+    images = torch.randint(0, 256, (4000, 1, 8, 8), dtype=torch.uint8)
+    result = apply(Augmentation(15, 0.1, 0.2, 10, crop=6, crop_probability=0.5), images)
+    cropped = (result != images).flatten(1).any(dim=1).float()
+    others = [drawn["angle"], *drawn["translate"].T, drawn["scale"], drawn["shear"]]
+    assert torch.corrcoef(torch.stack([cropped, *others]))[0, 1:].abs().max() < 0.08
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.builds(
