@@ -101,7 +101,7 @@ class Augmentation:
         )
 
 
-def affine(  # noqa: PLR0913, PLR0917 - the five parts of an affine map
+def affine(
     images: Tensor,
     angle: Tensor,
     translate: Tensor,
