@@ -100,6 +100,12 @@ def test_calibration_error_by_hand() -> None:
     assert expected_calibration_error(p, np.array([0, 1, 0, 1])) == pytest.approx(0.4)
 
 
+def test_calibration_bins_include_their_upper_edge() -> None:
+    # With 15 bins, 0.59 and 0.6 = 9/15 share one, so their gaps of +0.59 and −0.4 partly cancel.
+    p = np.array([[0.59, 0.41], [0.6, 0.4]])
+    assert expected_calibration_error(p, np.array([1, 0])) == pytest.approx(0.19 / 2)
+
+
 def test_certain_and_right_is_perfectly_calibrated() -> None:
     m = measure(np.eye(3), np.array([0, 1, 2]), CLASSES)
     assert (m.loss, m.calibration_error, m.accuracy) == (0.0, 0.0, 1.0)

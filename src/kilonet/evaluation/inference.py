@@ -15,7 +15,7 @@ from kilonet.errors import TrainingError, UsageError
 
 
 @torch.no_grad()
-def predict_probabilities(  # noqa: PLR0913, PLR0917 - what to predict, and how it is fed
+def predict_probabilities(
     model: nn.Module,
     images: Tensor,
     mean: Sequence[float],
