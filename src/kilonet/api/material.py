@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.data.download import DownloadError
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.recipe.load import Resolved
 
 STAND_IN = "digits"
@@ -26,7 +25,7 @@ def load_or_stand_in(
     name = resolved.recipe.data.name
     try:
         return resolved, load_dataset(name, data_dir, progress=progress), None
-    except DownloadError:
+    except DatasetNotFoundError:
         if resolved.data_named:
             raise
     dataset = load_dataset(STAND_IN)
