@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from kilonet.errors import UsageError
+from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.intervals import wilson
-from kilonet.evaluation.metrics import expected_calibration_error, measure
+from kilonet.evaluation.metrics import Metrics, expected_calibration_error, measure
 
 CLASSES = ("a", "b", "c")
 P = np.array(
@@ -128,12 +128,26 @@ def test_json_holds_everything_as_plain_values() -> None:
     m = measure(P, TRUE, CLASSES)
     read = json.loads(json.dumps(m.to_json(), allow_nan=False))
     assert read == m.to_json()
+    assert Metrics.from_json(read) == m
     assert read["confusion"] == m.confusion
     assert read["per_class"][1]["name"] == "b"
     assert set(read) == {
         "accuracy", "correct", "total", "wilson_low", "wilson_high", "loss",
         "calibration_error", "per_class", "confusion",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["missing", "unknown", "class"])
+def test_json_of_another_format_is_refused(damage: str) -> None:
+    values = measure(P, TRUE, CLASSES).to_json()
+    if damage == "missing":
+        del values["loss"]
+    elif damage == "unknown":
+        values["losss"] = 1.0
+    else:
+        values["per_class"] = [{"name": "a"}]
+    with pytest.raises(RunError, match="Evaluate the run again"):
+        Metrics.from_json(values)
 
 
 def test_a_model_for_other_data_is_named_as_the_cause() -> None:

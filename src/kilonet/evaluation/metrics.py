@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from kilonet.errors import UsageError
+from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.intervals import wilson
 
 CALIBRATION_BINS = 15
@@ -54,6 +54,20 @@ class Metrics:
         """Return the same as plain dicts, lists and numbers, ready for ``json.dump``."""
         values = asdict(self)
         return {**values, "per_class": list(values["per_class"])}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
+        """Return what ``to_json`` wrote.
+
+        Raises RunError when something is missing or does not belong there.
+        """
+        try:
+            per_class = tuple(ClassMetrics(**row) for row in values["per_class"])
+            return cls(**{**values, "per_class": per_class})
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"The stored test metrics are not of this format ({error}). Evaluate the run again."
+            ) from error
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Metrics:
