@@ -69,12 +69,6 @@ class Metrics:
                 f"The stored test metrics are not of this format ({error}). Evaluate the run again."
             ) from error
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
-        """Return the metrics that ``to_json`` wrote."""
-        per_class = tuple(ClassMetrics(**entry) for entry in values["per_class"])
-        return cls(**{**values, "per_class": per_class})
-
 
 def measure(
     probabilities: npt.NDArray[np.floating[Any]],
