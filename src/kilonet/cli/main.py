@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 from rich.markup import escape
 
 from kilonet import __version__
@@ -59,9 +59,9 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
     except KilonetError as error:
         return _fail(str(error), error.exit_code)
-    except click.ClickException as error:
+    except TyperException as error:
         return _fail(error.format_message(), 2, _hint(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("Stopped.", 130)
     except BrokenPipeError:
         return 1
@@ -73,6 +73,6 @@ def _fail(message: str, status: int, hint: str = "") -> int:
     return status
 
 
-def _hint(error: click.ClickException) -> str:
+def _hint(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     return f' Try "{context.command_path} --help".' if context is not None else ""

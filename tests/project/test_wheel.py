@@ -1,0 +1,56 @@
+"""The built wheel, installed alone in a clean environment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _run(*command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd="/", capture_output=True, text=True, check=check)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a fresh environment that has the wheel and its base dependencies only."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "env", with_pip=True)
+    programs = folder / "env" / "bin"
+    constraints = ROOT / "constraints.txt"
+    _run(programs / "pip", "install", "-q", "-c", constraints, wheel)
+    return programs
+
+
+@pytest.mark.slow
+def test_wheel_carries_what_it_needs(installed: Path) -> None:
+    assert "gap-14k" in _run(installed / "kilonet", "recipes").stdout
+    (package,) = installed.parent.glob("lib/python3*/site-packages/kilonet")
+    assert (package / "py.typed").exists()
+    assert list((package / "report" / "templates").iterdir())
+    assert "epochs = 15" in _run(installed / "kilonet", "recipes", "show", "gap-14k").stdout
+
+
+@pytest.mark.slow
+def test_base_install_has_no_torch_and_names_the_extra(installed: Path) -> None:
+    assert _run(installed / "python", "-c", "import torch", check=False).returncode == 1
+    failed = _run(installed / "kilonet", "train", check=False)
+    assert failed.returncode == 1
+    assert 'pip install "kilonet[train]"' in failed.stderr
+    assert "Traceback" not in failed.stderr
+    # what needs no PyTorch works: the data sets' list, the runs' list
+    assert "fashion-mnist" in _run(installed / "kilonet", "data").stdout
+    assert "no runs" in _run(installed / "kilonet", "runs").stdout
