@@ -1,7 +1,7 @@
 # make train: install, get the data, train the default recipe, say where the report is.
 # make test:  install and run every check.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
