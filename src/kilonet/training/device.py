@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from kilonet.errors import UsageError, nearest
 
 KINDS = ("auto", "cpu", "cuda", "mps")
+_NAME = re.compile(r"(cpu|mps)|cuda(:\d{1,4})?", re.ASCII)
 
 
 def choose_device(name: str) -> torch.device:
@@ -21,12 +23,12 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device(_best_kind())
-    kind, _, index = name.partition(":")
-    if kind not in KINDS[1:] or (index and not index.isdigit()):
+    if not _NAME.fullmatch(name):
         raise UsageError(
-            f'There is no device "{name}".{nearest(name, KINDS)} '
+            f'There is no device "{name}".{nearest(name.lower(), KINDS)} '
             "Known: auto, cpu, cuda, cuda:N, mps."
         )
+    kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f'The device "{name}" was asked for, but PyTorch {torch.__version__} finds '

@@ -21,18 +21,19 @@ from torch import Tensor, nn
 from kilonet.data.augment import Augmentation
 from kilonet.data.batches import batches
 from kilonet.data.normalise import normalise
-from kilonet.errors import CheckpointError, TrainingError
+from kilonet.errors import CheckpointError
+from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.ema import averaged
+from kilonet.training.failures import explained
 from kilonet.training.material import Material, score
-from kilonet.training.optimizers import build_optimizer
+from kilonet.training.optimizers import build_optimizer, restore_optimizer
 from kilonet.training.progress import Reporter, Row
 from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
 from kilonet.training.state import State
+from kilonet.training.tally import Tally, diverged
 from kilonet.training.weights import Weights, weights_of
-
-REPORT_EVERY_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,13 @@ class Fit:
         """Train until a stopping rule says so, giving ``save`` the state after each epoch.
 
         Raises:
-            TrainingError: the loss is NaN or infinite; the last saved state is still good.
+            TrainingError: the loss or the weights are no longer finite, or the network or its
+                device failed; the last saved state is still good.
         """
         while not (reason := self._reason_to_stop()):
             began = time.perf_counter()
             row = self._train_epoch(len(self.history) + 1, reporter)
+            self._require_finite_weights()
             row |= self._score()
             self.schedule.after_epoch(row.get("validation_accuracy"))
             row["seconds"] = time.perf_counter() - began
@@ -97,6 +100,7 @@ class Fit:
             "history": self.history,
             "best_epoch": self.best_epoch,
             "best": self.best,
+            "recipe": self._identity(),
         }
 
     def restore(self, state: State) -> None:
@@ -106,19 +110,26 @@ class Fit:
             CheckpointError: it is the state of another network or recipe.
         """
         try:
+            if state["recipe"] != self._identity():
+                raise ValueError("it was made by another recipe or seed")
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            restore_optimizer(self.optimizer, state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             if self.ema is not None:
                 self.ema.load_state_dict(state["ema"])
             self.history = state["history"]
             self.best_epoch = state["best_epoch"]
             self.best = state["best"]
-        except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+        except (LookupError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
             raise CheckpointError(
-                "The training state does not fit this recipe's network "
-                f"({str(error).splitlines()[0]}). Train again from the start."
+                f"The training state does not fit this recipe and its network: {reason}. "
+                "Train again from the start."
             ) from error
+
+    def _identity(self) -> list[str | int]:
+        """Return what a state has to share with a recipe to be gone on with under it."""
+        return [fingerprint(self.recipe), self.recipe.training.seed]
 
     def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
         """Visit every training image once; return the epoch's training figures."""
@@ -132,10 +143,11 @@ class Fit:
         self.model.train()
         everything = torch.arange(len(train), device=self.device)
         for indices in batches(everything, self.recipe.training.batch_size, order):
-            images = self.augment(train.images[indices], changes)
             labels = train.labels[indices]
-            loss, logits = self._step(images, labels)
-            tally.add(loss, logits, labels)
+            with explained(epoch):
+                images = self.augment(train.images[indices], changes)
+                loss, logits = self._step(images, labels)
+                tally.add(loss, logits, labels)
             if tally.due():
                 reporter.batch_done(*tally.read(epoch))
         _, loss_mean, accuracy, images_per_second = tally.read(epoch)
@@ -159,6 +171,11 @@ class Fit:
         if self.ema is not None:
             self.ema.update_parameters(self.model)
         return loss.detach(), logits.detach()
+
+    def _require_finite_weights(self) -> None:
+        """Refuse to keep weights that the epoch's very last step has spoilt."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            raise diverged("weights are", len(self.history) + 1)
 
     def _score(self) -> Row:
         """Return the validation figures; the test accuracy only where it is to be recorded."""
@@ -200,39 +217,3 @@ class Fit:
         if epochs >= training.epochs:
             return f"all {epochs} epochs done"
         return ""
-
-
-class Tally:
-    """Running loss, accuracy and speed of an epoch, kept on the device until they are read."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64 if device.type != "mps" else torch.float32)
-        self._sums = self._sums.to(device)
-        self._images = 0
-        self._began = self._last_read = time.perf_counter()
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: its mean loss, and how many of its labels the logits got right."""
-        self._sums[0] += loss * len(labels)
-        self._sums[1] += (logits.argmax(dim=1) == labels).sum()
-        self._images += len(labels)
-
-    def due(self) -> bool:
-        """Say whether it is time to tell the user something."""
-        return time.perf_counter() - self._last_read >= REPORT_EVERY_SECONDS
-
-    def read(self, epoch: int) -> tuple[int, float, float, float]:
-        """Return (images so far, mean loss, accuracy, images a second), waiting for the device.
-
-        Raises:
-            TrainingError: the loss is NaN or infinite.
-        """
-        loss_sum, correct = self._sums.tolist()
-        self._last_read = time.perf_counter()
-        if not math.isfinite(loss_sum):
-            raise TrainingError(
-                f"The loss is no longer finite in epoch {epoch}: training has diverged. "
-                "Lower the learning rate (optimizer.lr=...), or warm up (schedule.name=one-cycle)."
-            )
-        speed = self._images / max(self._last_read - self._began, 1e-9)
-        return self._images, loss_sum / self._images, correct / self._images, speed

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kilonet.data.dataset import Dataset
 from kilonet.data.split import split_validation
+from kilonet.errors import RecipeError
 from kilonet.evaluation.inference import predict_probabilities
 
 
@@ -41,8 +42,18 @@ class Material:
 
 
 def prepare(dataset: Dataset, validation: float, seed: int, device: torch.device) -> Material:
-    """Split ``dataset`` and put it on ``device``; ``validation`` is the fraction held back."""
+    """Split ``dataset`` and put it on ``device``; ``validation`` is the fraction held back.
+
+    Raises:
+        RecipeError: that fraction leaves nothing to train on, or is too small for one image.
+    """
     kept, held_back = split_validation(dataset.train_labels, validation, seed)
+    if not len(kept) or (validation > 0 and not len(held_back)):
+        raise RecipeError(
+            f"[data] validation: {validation:g} of the {len(dataset.train_labels):,} training "
+            f"images of {dataset.title} leaves {len(kept):,} to train on and {len(held_back):,} "
+            "to decide by; neither may be 0. Choose another fraction, or 0 for no validation."
+        )
     whole = Part(dataset.train_images, dataset.train_labels)
     return Material(
         train=_select(whole, kept).to(device),

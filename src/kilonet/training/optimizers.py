@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import nn, optim
 
+from kilonet.errors import RecipeError
 from kilonet.recipe.schema import Adam, AdamW, Optimizer, Sgd
 
 
@@ -11,8 +15,16 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
     """Return the optimizer that ``settings`` describe, over all of the model's parameters.
 
     Adam and its kind keep PyTorch's betas (0.9, 0.999) and epsilon 1e-8; RMSprop its alpha 0.99.
+
+    Raises:
+        RecipeError: the model has no parameter that training may change.
     """
     parameters = list(model.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise RecipeError(
+            f"{type(model).__name__} has no parameters that training may change. "
+            "Give it a layer that has some, and leave requires_grad on."
+        )
     rate, decay = settings.lr, settings.weight_decay
     if isinstance(settings, Adam):
         return optim.Adam(parameters, lr=rate, weight_decay=decay)
@@ -27,3 +39,16 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
             weight_decay=decay,
         )
     return optim.RMSprop(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
+
+
+def restore_optimizer(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go back to a ``state_dict``, each moment in the memory layout of its parameter.
+
+    A file keeps no layouts, and PyTorch takes another path through memory where a parameter and
+    its moments differ in theirs: slower, and with no promise of the same rounding.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if name != "step" and isinstance(value, torch.Tensor):
+                moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)

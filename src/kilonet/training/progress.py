@@ -8,9 +8,9 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -52,7 +52,7 @@ class ConsoleReporter:
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -88,8 +88,9 @@ class ConsoleReporter:
             self._bar.update(self._task, completed=images, facts=facts)
 
     def epoch_done(self, row: Row, is_best: bool) -> None:
-        """Print the epoch's line."""
-        self._console.print(epoch_line(row, self._epochs, is_best), highlight=False)
+        """Print the epoch's line, whole even where the console's width is less."""
+        line = epoch_line(row, self._epochs, is_best)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def epoch_line(row: Row, epochs: int, is_best: bool) -> str:

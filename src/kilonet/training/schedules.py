@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
 
+from kilonet.errors import RecipeError
 from kilonet.recipe import schema
 
 
@@ -67,15 +68,21 @@ def _one_cycle(
 ) -> torch_schedules.OneCycleLR:
     """OneCycleLR with the momentum left alone, so that it means the same for every optimizer."""
     peak = [group["lr"] for group in optimizer.param_groups]
-    return torch_schedules.OneCycleLR(
-        optimizer,
-        max_lr=peak,
-        total_steps=total + 1,  # it refuses to be told of one batch more than it was made for
-        pct_start=settings.warmup,
-        div_factor=settings.start,
-        final_div_factor=settings.end,
-        cycle_momentum=False,
-    )
+    try:
+        return torch_schedules.OneCycleLR(
+            optimizer,
+            max_lr=peak,
+            total_steps=total + 1,  # it is told of a step after the last batch too
+            pct_start=settings.warmup,
+            div_factor=settings.start,
+            final_div_factor=settings.end,
+            cycle_momentum=False,
+        )
+    except ZeroDivisionError:  # its formula for a rise that ends with the very first batch
+        raise RecipeError(
+            f"[schedule] warmup: {settings.warmup:g} of {total} batches leaves no batch to rise "
+            "in. Choose another fraction, smaller batches or more epochs."
+        ) from None
 
 
 def _serialisable(state: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,10 @@ State = dict[str, Any]
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write ``state``, nested dicts and lists of tensors and plain values, to ``path``."""
+    """Write ``state`` to ``path``: nested dicts and lists of tensors and plain values.
+
+    Keys are strings or whole numbers, and keep their type; tuples come back as lists.
+    """
     tensors: dict[str, torch.Tensor] = {}
     structure = _take_apart(state, "", tensors)
     write_bytes(path, save(tensors, {"structure": json.dumps(structure)}))
@@ -40,7 +43,7 @@ def load_state(path: Path) -> State:
         state = _put_together(structure, tensors)
     except FileNotFoundError:
         raise CheckpointError(f"There is no training state {path}; nothing to resume.") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"The training state {path} is damaged ({error}). Train again from the start."
         ) from error
@@ -53,8 +56,10 @@ def _take_apart(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any
     """Move the tensors in ``value`` to ``tensors`` and return the rest, which JSON can hold."""
     if isinstance(value, torch.Tensor):
         # Each tensor in its own memory: safetensors stores no views, and keeps no strides.
-        tensors[place] = value.detach().cpu().contiguous().clone()
-        return {"tensor": place}
+        # The number tells apart what the joined keys alone might not: "a.b" and "a", then "b".
+        name = f"{len(tensors)}{place}"
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
     if isinstance(value, dict):
         entries = [
             [key, _take_apart(item, f"{place}.{key}", tensors)] for key, item in value.items()
