@@ -9,12 +9,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kilonet.atomic import write_bytes
-from kilonet.errors import MissingExtraError
+from kilonet.errors import KilonetError, MissingExtraError
 
 OPSET = 18
 
@@ -55,6 +56,7 @@ def export_onnx(
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
+        KilonetError: the network, one of the user's own, does something that ONNX cannot say.
     """
     try:
         import onnx
@@ -63,9 +65,25 @@ def export_onnx(
         raise MissingExtraError("train", str(error.name)) from None
     wrapped = FromPixels(copy.deepcopy(model), mean, std).eval().cpu()
     example = torch.zeros(2, *input_shape, dtype=torch.uint8)
+    try:
+        proto = _traced(wrapped, example)
+    except Exception as error:  # the exporter has many of its own
+        raise KilonetError(
+            f"{type(model).__name__} cannot be exported to ONNX: {_root(error)}. Its forward() "
+            "must not decide by the values of its input, and must use what ONNX has an operator "
+            "for."
+        ) from error
+    _forget_sources(proto.graph)
+    onnx.helper.set_model_props(proto, dict(metadata))
+    onnx.checker.check_model(proto, full_check=True)
+    write_bytes(path, proto.SerializeToString())
+
+
+def _traced(network: nn.Module, example: Tensor) -> Any:
+    """Return the ONNX model (``onnx.ModelProto``) of ``network``, any number of images a batch."""
     with _quiet():
         program = torch.onnx.export(
-            wrapped,
+            network,
             (example,),
             dynamo=True,
             input_names=["image"],
@@ -76,20 +94,38 @@ def export_onnx(
             verbose=False,
         )
     assert program is not None
-    proto = program.model_proto
-    onnx.helper.set_model_props(proto, dict(metadata))
-    onnx.checker.check_model(proto, full_check=True)
-    write_bytes(path, proto.SerializeToString())
+    return program.model_proto
+
+
+def _forget_sources(graph: Any) -> None:
+    """Drop the exporter's notes: the training machine's paths and source lines, on every node."""
+    for part in (graph, *graph.node, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("g"):  # a branch's graph within the graph
+            _forget_sources(attribute.g)
+
+
+def _root(error: BaseException) -> str:
+    """Return the kind and the first line of the first error in a chain: the exporter wraps it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(".: ")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's progress notes and deprecation warnings off the user's screen."""
-    level = logging.getLogger("torch.onnx").level
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    disabled = logging.root.manager.disable
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        logging.disable(logging.CRITICAL)
         try:
             yield
         finally:
-            logging.getLogger("torch.onnx").setLevel(level)
+            logging.disable(disabled)
