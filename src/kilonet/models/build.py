@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+import torch
 from torch import nn
 
 from kilonet.errors import RecipeError
@@ -35,12 +37,48 @@ def build(
     Its weights are drawn from PyTorch's default generator: seed that first.
 
     Raises:
-        RecipeError: a network of the user's own cannot be imported or called.
+        RecipeError: the images are too small for it, it is too large to be made, or it is a
+            network of the user's own that cannot be imported, called, or used on such images.
     """
     arguments: dict[str, Any] = model.model_dump(exclude={"name"})
     if isinstance(model, Custom):
-        return instantiate(load_class(model.name), arguments)
-    return NETWORKS[model.name](**arguments, input_shape=input_shape, num_classes=num_classes)
+        network = instantiate(load_class(model.name), arguments)
+        _check_output(network, model.name, input_shape, num_classes)
+        return network
+    try:
+        return NETWORKS[model.name](**arguments, input_shape=input_shape, num_classes=num_classes)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
+        raise RecipeError(
+            f"[model] {model.name} with {given} cannot be made: {_first_line(error)}. "
+            "Choose smaller numbers."
+        ) from error
+
+
+def _check_output(
+    network: nn.Module, name: str, input_shape: tuple[int, int, int], num_classes: int
+) -> None:
+    """Pass a blank image through a copy of ``network`` and look at the shape of what comes out."""
+    shape = "×".join(map(str, input_shape))
+    try:
+        trial = copy.deepcopy(network).eval()
+        with torch.no_grad():
+            output = trial(torch.zeros(1, *input_shape))
+    except Exception as error:  # anything: it is the user's code
+        raise RecipeError(
+            f"{name} fails on an image of {shape}: {type(error).__name__}: {_first_line(error)}. "
+            "Its forward() gets a float32 batch N×C×H×W."
+        ) from error
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (1, num_classes):
+        raise RecipeError(
+            f"{name} returned {found} for one image of {shape}; expected logits of shape "
+            f"(1, {num_classes}), one for each class. Change its last layer or its forward()."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(".: ")
 
 
 def check_budget(model: nn.Module, recipe: Recipe, name: str) -> int:

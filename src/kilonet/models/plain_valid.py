@@ -16,6 +16,8 @@ class PlainValid(Network):
     log-likelihood of log-softmax is the cross-entropy of the logits.
     """
 
+    smallest_side = 12
+
     def __init__(
         self, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10
     ) -> None:

@@ -17,6 +17,8 @@ class SimpleMNISTNet(Network):
     first are separable (Howard et al. 2017), which is what keeps it under 8,000 parameters.
     """
 
+    smallest_side = 4
+
     def __init__(
         self,
         dropout: float = 0.05,

@@ -16,6 +16,8 @@ class Stacked1x1(Network):
     loss here: cross-entropy of the logits is the same function.
     """
 
+    smallest_side = 4
+
     def __init__(
         self, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10
     ) -> None:

@@ -16,6 +16,8 @@ class TwoConv(Network):
     Nearly all of its parameters are in the hidden layer, which sees 1,568 values.
     """
 
+    smallest_side = 4
+
     def __init__(
         self,
         hidden: int = 64,
