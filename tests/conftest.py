@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IN_CI = bool(os.environ.get("CI"))
@@ -32,3 +38,18 @@ def mnist_dir() -> Path:
 def _isolated_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test writes into the working directory's runs."""
     monkeypatch.setenv("KILONET_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, the one that the system has."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        unavailable("no chromium on the path")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=quiet)
+        yield opened
+        opened.close()
