@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """Return a copy of ``model`` that ``update_parameters`` moves towards it by 1 − ``decay``.
+    """Return a copy of ``model`` that ``update_parameters`` moves towards it by 1 − a decay.
 
-    Batch norm's running statistics are averaged with the weights, so that it can be evaluated as
-    it is (Polyak & Juditsky 1992; PyTorch's ``swa_utils``).
+    The decay grows with the number of updates as ``decay_after`` says. Batch norm's running
+    statistics are averaged with the weights, so that the copy can be evaluated as it is
+    (Polyak & Juditsky 1992; PyTorch's ``swa_utils``).
     """
-    return AveragedModel(
-        model,
-        multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
-        use_buffers=True,
-    )
+
+    def move(averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        step = get_ema_multi_avg_fn(decay_after(int(updates), decay))  # type: ignore[no-untyped-call]
+        step(averages, current, updates)
+
+    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+
+
+def decay_after(updates: int, decay: float) -> float:
+    """Return min(decay, (1 + updates) / (10 + updates)).
+
+    So the average forgets the random start within the first epoch instead of carrying it for
+    1 / (1 − decay) steps (the rule of TensorFlow's ExponentialMovingAverage).
+    """
+    return min(decay, (1 + updates) / (10 + updates))
