@@ -1,5 +1,6 @@
 # make train: install, get the data, train the default recipe, say where the report is.
 # make test:  install and run every check.
+# make verify: what takes longer, with its result stored in results/verify.json.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -11,13 +12,16 @@ train: install
 	$(BIN)/kilonet train
 
 test: install-dev
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: install-dev
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+verify: install-dev
+	$(BIN)/python scripts/verify.py
 
 docs: install-dev
 	$(BIN)/python scripts/make_docs.py
