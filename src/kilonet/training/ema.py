@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """Return a copy of ``model`` that ``update_parameters`` moves towards it by 1 − a decay.
@@ -14,11 +16,13 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     (Polyak & Juditsky 1992; PyTorch's ``swa_utils``).
     """
 
-    def move(averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        step = get_ema_multi_avg_fn(decay_after(int(updates), decay))  # type: ignore[no-untyped-call]
-        step(averages, current, updates)
+    def move(averages: Tensors, current: Tensors, updates: Tensor | int) -> None:
+        # ``updates`` is a copy on the tensors' device: reading that one would make a GPU wait.
+        decayed = decay_after(int(average.n_averaged), decay)
+        get_ema_multi_avg_fn(decayed)(averages, current, updates)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    return average
 
 
 def decay_after(updates: int, decay: float) -> float:

@@ -1,0 +1,79 @@
+"""Small trainings on a slice of the bundled digits, for the tests of this folder."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from kilonet.data.dataset import Dataset, load_dataset
+from kilonet.models.build import build
+from kilonet.recipe.load import resolve
+from kilonet.recipe.schema import Recipe
+from kilonet.training.fit import Fit, Outcome
+from kilonet.training.material import Material, Part, prepare
+from kilonet.training.progress import Row, Silent
+from kilonet.training.seeding import derive
+from kilonet.training.weights import Weights
+
+CPU = torch.device("cpu")
+SMALL = (
+    'model.layers="c4 M p6 c8 M"',
+    "data.name=digits",
+    "training.epochs=3",
+    "training.batch_size=32",
+    "training.record_test_by_epoch=false",
+    "optimizer.lr=0.05",
+)
+CLOCKS = ("seconds", "images_per_second")
+
+
+@lru_cache
+def digits() -> Dataset:
+    """Return the bundled digits, loaded once."""
+    return load_dataset("digits")
+
+
+def recipe(*overrides: str) -> Recipe:
+    """Return a small convolutional recipe with batch norm and dropout, changed by ``overrides``."""
+    return resolve("gap-14k", [*SMALL, *overrides]).recipe
+
+
+def material(recipe: Recipe, images: int = 150, validation: int = 60) -> Material:
+    """Return the first images of each part that the recipe's split gives."""
+    whole = prepare(digits(), recipe.data.validation, recipe.training.seed, CPU)
+    sizes = {"train": images, "validation": validation, "test": 60}
+    parts = {
+        name: Part(getattr(whole, name).images[:size], getattr(whole, name).labels[:size])
+        for name, size in sizes.items()
+    }
+    return Material(**parts, mean=whole.mean, std=whole.std)
+
+
+def fit(*overrides: str) -> Fit:
+    """Return a fit of the small recipe that has not begun."""
+    chosen = recipe(*overrides)
+    torch.manual_seed(derive(chosen.training.seed, "weights"))
+    return Fit(build(chosen.model), material(chosen), chosen, CPU)
+
+
+def trained(*overrides: str) -> Outcome:
+    """Return what a fit of the small recipe leaves."""
+    return fit(*overrides).run(lambda _: None, Silent())
+
+
+def same(first: Weights, second: Weights) -> bool:
+    """Say whether two sets of weights are the same to the bit."""
+    return first.keys() == second.keys() and all(
+        _bits(first[name]) == _bits(second[name]) for name in first
+    )
+
+
+def _bits(tensor: Tensor) -> bytes:
+    return tensor.contiguous().numpy().tobytes()
+
+
+def figures(history: list[Row]) -> list[Row]:
+    """Return the history without what a clock measured."""
+    return [{key: row[key] for key in row if key not in CLOCKS} for row in history]
