@@ -9,17 +9,15 @@ from kilonet.atomic import write_text
 from kilonet.errors import UsageError, nearest
 
 DEFAULT_RECIPE = "quick"
+SUFFIX = ".toml"
 
 
 def recipe_names() -> list[str]:
     """Return the names of the shipped recipes, the default first, the rest in order."""
     folder = resources.files("kilonet") / "recipes"
-    names = [item.name.removesuffix(".toml") for item in folder.iterdir() if _is_recipe(item.name)]
+    files = [item.name for item in folder.iterdir() if item.name.endswith(SUFFIX)]
+    names = [file.removesuffix(SUFFIX) for file in files]
     return sorted(names, key=lambda name: (name != DEFAULT_RECIPE, name))
-
-
-def _is_recipe(filename: str) -> bool:
-    return filename.endswith(".toml")
 
 
 def recipe_text(name: str) -> str:
@@ -34,21 +32,24 @@ def recipe_text(name: str) -> str:
             f'There is no recipe "{name}".{nearest(name, names)} '
             '"kilonet recipes" lists them; a recipe of your own is a path that ends in .toml.'
         )
-    return (resources.files("kilonet") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    return (resources.files("kilonet") / "recipes" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
 def copy_recipe(name: str, target: Path) -> Path:
     """Write the shipped recipe ``name`` to ``target``, which must not exist, and return it.
 
-    Raises:
-        UsageError: the recipe is unknown, or the target exists or cannot be written.
+    In a folder it keeps its name. Raises:
+        UsageError: the recipe is unknown, the target exists or cannot be written, or it would not
+            be known as a recipe by its ending.
     """
     text = recipe_text(name)
-    if target.is_dir():
-        target = target / f"{name}.toml"
-    if target.exists():
-        raise UsageError(f"{target} exists already; name another file, or remove it first.")
     try:
+        if target.is_dir():
+            target = target / f"{name}{SUFFIX}"
+        if target.suffix != SUFFIX:
+            raise UsageError(f"{target} does not end in {SUFFIX}, as the file of a recipe must.")
+        if target.exists():
+            raise UsageError(f"{target} exists already; name another file, or remove it first.")
         write_text(target, text)
     except OSError as error:
         raise UsageError(f"Cannot write {target}: {error.strerror}. Name another file.") from error

@@ -7,7 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from kilonet.errors import UsageError
+from kilonet.recipe.explain import expected
 from kilonet.recipe.schema import Constraints
+
+_FLAGS = {"required_layers": "require-layer"}
 
 
 def parse_constraints(given: dict[str, Any]) -> Constraints:
@@ -21,6 +24,7 @@ def parse_constraints(given: dict[str, Any]) -> Constraints:
         return Constraints.model_validate(wanted)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = {"required_layers": "require-layer"}.get(str(first["loc"][0]), str(first["loc"][0]))
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        raise UsageError(f"--{flag.replace('_', '-')}: {message}, not {first['input']}.") from None
+        key = str(first["loc"][0])
+        flag = _FLAGS.get(key, key.replace("_", "-"))
+        meaning = Constraints.model_fields[key].description
+        raise UsageError(f"--{flag} {expected(first)}, not {first['input']}. {meaning}") from None

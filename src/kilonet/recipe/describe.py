@@ -25,7 +25,9 @@ def annotated(recipe: Recipe) -> str:
         value = getattr(recipe, key)
         if isinstance(value, BaseModel):
             lines += ["", *_comment((type(value).__doc__ or "").split("\n")[0]), f"[{key}]"]
-            lines += _entries(value)
+            for name in type(value).model_fields:
+                lines += _entry(value, name)
+            lines += _arguments(key, value)
         else:
             lines += _entry(recipe, key)
     return "\n".join(lines) + "\n"
@@ -50,13 +52,10 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, 97)]
 
 
-def _entries(section: BaseModel) -> list[str]:
-    lines: list[str] = []
-    for key in type(section).model_fields:
-        lines += _entry(section, key)
-    for key, value in (section.model_extra or {}).items():
-        lines.append(tomli_w.dumps({key: value}).rstrip())
-    return lines
+def _arguments(name: str, section: BaseModel) -> list[str]:
+    """Return the lines of keys that the schema does not know; tables among them come last."""
+    extra = section.model_extra
+    return tomli_w.dumps({name: extra}).removeprefix(f"[{name}]\n").splitlines() if extra else []
 
 
 def _entry(section: BaseModel, key: str) -> list[str]:

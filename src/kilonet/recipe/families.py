@@ -7,20 +7,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from kilonet.recipe.section import Count, Probability, Section
+from kilonet.recipe.section import Probability, Section
 
-STACK_TOKEN = re.compile(r"(?:c[1-9]\d*(?:k[1-9]\d*)?(?:s[1-9]\d*)?|p[1-9]\d*|[MA][2-9]?)\Z")
+# Up to five digits of channels: more would only fail later, for want of memory.
+STACK_TOKEN = re.compile(
+    r"(?:c[1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?|p[1-9]\d{0,4}|[MA][2-9]?)\Z", re.ASCII
+)
 
 
 class TwoConv(Section):
     """Two 3×3 convolutions with batch norm and pooling, then two fully connected layers."""
 
     name: Literal["two-conv"] = Field(description="The network family.")
-    hidden: Count = Field(64, description="Width of the hidden fully connected layer.")
+    hidden: Annotated[int, Field(ge=1, le=99_999)] = Field(
+        64, description="Width of the hidden fully connected layer."
+    )
     dropout: Probability = Field(0.25, description="Dropout before the last layer.")
 
 
@@ -85,6 +90,22 @@ class Custom(Section):
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
         description="Your own network as package.module:Class; other keys are its arguments.",
     )
+
+    @model_validator(mode="after")
+    def _arguments_without_dates(self) -> Self:
+        """A run's files are JSON too, which has no dates."""
+        for key, value in (self.model_extra or {}).items():
+            if not _is_plain(value):
+                raise ValueError(f"{key} = {value} holds a date or a time; write it as text")
+        return self
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float)
 
 
 def _family(value: Any) -> str:

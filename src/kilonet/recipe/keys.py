@@ -32,6 +32,8 @@ PLAIN: dict[str, type[BaseModel]] = {
     "training": schema.Training,
     "constraints": schema.Constraints,
 }
+# Keys of the recipe itself that are no sections.
+SCALARS = tuple(key for key in schema.Recipe.model_fields if key not in {**PLAIN, **ALTERNATIVES})
 
 
 def choices_at(section: str) -> list[str]:

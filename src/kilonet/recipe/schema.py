@@ -108,7 +108,7 @@ class Plateau(Section):
 
     name: Literal["plateau"] = Field(description="The learning-rate schedule.")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Factor of each decay.")
-    patience: Annotated[int, Field(ge=0)] = Field(
+    patience: Annotated[int, Field(ge=0, le=10**9)] = Field(
         10, description="Epochs without a better validation accuracy before a decay."
     )
 
@@ -120,10 +120,10 @@ class OneCycle(Section):
     warmup: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.3, description="Fraction of the batches spent rising to the peak."
     )
-    start: Annotated[float, Field(ge=1)] = Field(
+    start: Annotated[float, Field(ge=1, le=1e12)] = Field(
         25.0, description="The first learning rate is the peak divided by this."
     )
-    end: Annotated[float, Field(ge=1)] = Field(
+    end: Annotated[float, Field(ge=1, le=1e12)] = Field(
         1e4, description="The last learning rate is the first divided by this."
     )
 
@@ -167,7 +167,7 @@ class Training(Section):
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of all randomness.")
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:N" or "mps".')
-    threads: Count | None = Field(
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="CPU threads; unset: one a physical core, as PyTorch chooses."
     )
     deterministic: bool = Field(
