@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kilonet.api.run import Run, find_run
-from kilonet.errors import RunError
+from kilonet.api.run import Run, find_run, require_finished
 from kilonet.recipe.schema import Constraints
 from kilonet.runs.compliance import Check, Measured, check_constraints
 
@@ -21,19 +20,14 @@ def check(source: str | Path | Run, constraints: Constraints | None = None) -> S
         RunError: it is damaged or has not finished.
     """
     run = find_run(source)
+    require_finished(run)
     found = run.directory.metrics()
-    try:
-        measured = Measured(
-            parameters=int(found["parameters"]),
-            epochs=int(found["epochs"]),
-            accuracy=float(found["test"]["accuracy"]),
-            layers=frozenset(found["layers"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise RunError(
-            f"{run.path} has no test metrics: it has not finished. "
-            f"Go on with it: kilonet train --resume {run.path}"
-        ) from None
+    measured = Measured(
+        parameters=found["parameters"],
+        epochs=found["epochs"],
+        accuracy=found["test"]["accuracy"],
+        layers=frozenset(found["layers"]),
+    )
     return check_constraints(_merged(run.recipe.constraints, constraints), measured)
 
 

@@ -1,13 +1,14 @@
-"""A picture of what a data set looks like, and what a recipe's augmentation does to it."""
+"""A data set at hand, and a picture of it with what a recipe's augmentation does to it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
 
 from kilonet.data.augment import Augmentation
-from kilonet.data.dataset import load_dataset
+from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
 from kilonet.report.plots import sample_grid
@@ -16,13 +17,23 @@ from kilonet.training.seeding import generator
 SAMPLES = 20
 
 
+def fetch(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """Load the data set ``name``, downloading it where it is not at hand, and return it.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: it cannot be had, or is damaged.
+    """
+    return load_dataset(name, _path(data_dir), progress=sys.stderr.isatty())
+
+
 def show_sample(
     name: str,
-    path: Path,
+    path: str | Path,
     *,
     recipe: str | None = None,
     seed: int = 0,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
 ) -> Path:
     """Write a labelled sample of the training images of ``name`` to the PNG ``path``; return it.
 
@@ -32,7 +43,7 @@ def show_sample(
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
     """
     augmentation = resolve(recipe).recipe.augmentation if recipe else None
-    dataset = load_dataset(name, data_dir)
+    dataset = load_dataset(name, _path(data_dir))
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
@@ -40,8 +51,15 @@ def show_sample(
     if augmentation is not None:
         change = Augmentation(**augmentation.model_dump())
         changed = change(images, generator(seed, "augmentation")).numpy()
+    target = Path(path)
     try:
-        sample_grid(images.numpy(), labels.numpy(), dataset.classes, path, augmented=changed)
+        sample_grid(images.numpy(), labels.numpy(), dataset.classes, target, augmented=changed)
     except OSError as error:
-        raise UsageError(f"Cannot write {path}: {error.strerror or error}.") from error
-    return path
+        raise UsageError(
+            f"Cannot write {target}: {error.strerror or error}. Name another file with --out."
+        ) from error
+    return target
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return Path(given) if given is not None else None

@@ -18,7 +18,7 @@ def evaluate(
     source: str | Path | Run,
     *,
     data: str | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     device: str = "auto",
     model: str | None = None,
 ) -> Metrics:
@@ -32,12 +32,12 @@ def evaluate(
         DataError, RunError, CheckpointError: something on disk is missing or damaged.
     """
     run = find_run(source)
-    own = run.recipe.data.name
+    trained_on = spec(run.recipe.data.name)
+    other = spec(data) if data is not None else trained_on
+    _check_alike(trained_on, other)
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
-    trained_on, other = spec(own), spec(data or own)
-    _check_alike(trained_on, other)
-    dataset = load_dataset(other.name, data_dir)
+    dataset = load_dataset(other.name, Path(data_dir) if data_dir is not None else None)
     probabilities = predict_probabilities(
         network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
     )

@@ -11,6 +11,7 @@ from torch import nn
 
 from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset
+from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.export.onnx import export_onnx
@@ -59,11 +60,9 @@ def finish(
     done = _look_at_test(recipe, model, outcome, dataset, device)
     run.write_json(layout.METRICS, _figures(done))
     write_text(run.file(layout.SUMMARY), summary_text(done.model, done.shape, run.name))
-    properties = _properties(run, dataset)
-    onnx = run.file(layout.ONNX)
-    export_onnx(done.model, onnx, done.shape, dataset.mean, dataset.std, properties)
+    note = _export(run, done)
     write_report(run.path, _facts(run, done))
-    return run.updated(finished=True)
+    return run.updated(finished=True, onnx_note=note)
 
 
 def _look_at_test(
@@ -90,6 +89,25 @@ def _figures(done: Finished) -> dict[str, object]:
         "weights": done.recipe.training.keep,
         "test": done.metrics.to_json(),
     }
+
+
+def _export(run: RunDirectory, done: Finished) -> str | None:
+    """Write ``model.onnx``; return why not where a network of the user's own cannot be exported."""
+    dataset = done.dataset
+    try:
+        export_onnx(
+            done.model,
+            run.file(layout.ONNX),
+            done.shape,
+            dataset.mean,
+            dataset.std,
+            _properties(run, dataset),
+        )
+    except MissingExtraError:
+        raise
+    except KilonetError as error:
+        return str(error)
+    return None
 
 
 def _properties(run: RunDirectory, dataset: Dataset) -> dict[str, str]:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from torch import nn
 
-from kilonet.api.run import Run, find_run
-from kilonet.data.dataset import Dataset
+from kilonet.api.run import Run, find_run, require_finished
 from kilonet.data.registry import spec
-from kilonet.errors import RunError
+from kilonet.errors import RunError, UsageError
 from kilonet.models.build import build
 from kilonet.recipe.families import Custom
 from kilonet.recipe.schema import Recipe
@@ -26,13 +25,14 @@ def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
     imports that class only if you name it: ``model="module:Class"``.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or ``model`` is not what its network is.
         RunError, CheckpointError: it is damaged, unfinished, or its weights do not fit.
     """
-    run = find_run(source).directory
-    recipe = run.recipe()
-    network = network_for(recipe, None, run, trusted=model)
-    load_weights(run.file(judged_weights(recipe)), network)
+    run = find_run(source)
+    require_finished(run)
+    recipe = run.recipe
+    network = network_of(run.directory, recipe, trusted=model)
+    load_weights(run.directory.file(judged_weights(recipe)), network)
     return network.eval()
 
 
@@ -41,27 +41,35 @@ def judged_weights(recipe: Recipe) -> str:
     return layout.BEST if recipe.training.keep == "best" else layout.LAST
 
 
-def network_for(
-    recipe: Recipe,
-    dataset: Dataset | None,
-    run: RunDirectory | None = None,
-    trusted: str | None = None,
-) -> nn.Module:
-    """Return a fresh network for ``recipe``, shaped for ``dataset`` (default: the recipe's own).
+def network_for(recipe: Recipe) -> nn.Module:
+    """Return a fresh network for ``recipe``, shaped for its data set, which is not loaded.
 
-    With a ``run``, the recipe was read from its folder: a class that it names is code from outside,
-    and is imported only if it is ``trusted``, named by the user.
+    Raises:
+        UsageError: there is no such data set.
+        RecipeError: the network cannot be made.
+    """
+    data = spec(recipe.data.name)
+    return build(recipe.model, data.shape, len(data.classes))
+
+
+def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:
+    """Return a fresh network for ``recipe``, which was read from the folder of ``run``.
+
+    A class that it names is code from outside, and is imported only if it is ``trusted``: named by
+    the user.
 
     Raises:
         RunError: the run names a class that the user has not.
+        UsageError: the user names a class that is not the run's network.
     """
-    if run is not None and isinstance(recipe.model, Custom) and recipe.model.name != trusted:
+    name = recipe.model.name
+    own = isinstance(recipe.model, Custom)
+    if own and trusted is None:
         raise RunError(
-            f"The network of {run.path} is the class {recipe.model.name}, which is code outside "
-            "the run. A folder alone never makes Kilonet import code: name the class yourself, "
-            f"--model {recipe.model.name}"
+            f"The network of {run.path} is the class {name}, which is code outside the run. A "
+            f"folder alone never makes Kilonet import code: name the class yourself, --model {name}"
         )
-    if dataset is not None:
-        shape = (dataset.channels, *dataset.image_size)
-        return build(recipe.model, shape, dataset.num_classes)
-    return build(recipe.model, num_classes=len(spec(recipe.data.name).classes))
+    if trusted is not None and trusted != name:
+        remedy = f"Give --model {name}" if own else "Leave out --model"
+        raise UsageError(f"The network of {run.path} is {name}, not {trusted}. {remedy}.")
+    return network_for(recipe)

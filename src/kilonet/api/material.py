@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
+from rich.console import Console
+
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, is_available, load_dataset
+from kilonet.data.registry import spec
 from kilonet.recipe.load import Resolved
 
 STAND_IN = "digits"
 
 
 def load_or_stand_in(
-    resolved: Resolved, data_dir: Path | None, progress: bool
+    resolved: Resolved, data_dir: Path | None, console: Console | None
 ) -> tuple[Resolved, Dataset, str | None]:
     """Return the recipe with the data set really used, that data set, and a note if it differs.
 
@@ -24,16 +28,27 @@ def load_or_stand_in(
     """
     name = resolved.recipe.data.name
     try:
-        return resolved, load_dataset(name, data_dir, progress=progress), None
+        return resolved, load_shown(name, data_dir, console), None
     except DatasetNotFoundError:
         if resolved.data_named:
             raise
     dataset = load_dataset(STAND_IN)
+    title = spec(name).title
     note = (
-        f"{name} could not be found or downloaded, so this run uses {dataset.title} instead. "
-        f"To train on {name}, connect to the internet and run again, or name a folder that holds "
+        f"{title} could not be found or downloaded, so this run uses {dataset.title} instead. "
+        f"To train on {title}, connect to the internet and run again, or name a folder that holds "
         "its files: --data-dir DIR or KILONET_DATA=DIR."
     )
     data = resolved.recipe.data.model_copy(update={"name": STAND_IN})
     recipe = resolved.recipe.model_copy(update={"data": data})
-    return Resolved(resolved.name, recipe, resolved.data_named), dataset, note
+    return replace(resolved, recipe=recipe), dataset, note
+
+
+def load_shown(name: str, data_dir: Path | None, console: Console | None) -> Dataset:
+    """Load the data set ``name``; a download is announced, on a terminal with a bar."""
+    if console is None:
+        return load_dataset(name, data_dir)
+    if not is_available(name, data_dir):
+        title = spec(name).title
+        console.print(f"{title} is not on this machine; downloading it.", highlight=False)
+    return load_dataset(name, data_dir, progress=console.is_terminal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import tomli_w
@@ -18,9 +19,10 @@ def as_overrides(keywords: Mapping[str, Any]) -> list[str]:
     by an underscore (``data_name``). None unsets an optional key.
 
     Raises:
-        UsageError: a keyword is no key, or a key of several sections.
+        UsageError: a keyword is no key, or a key of several sections, or has a value that no recipe
+            can hold.
     """
-    return [f"{_key(word)}={_value(value)}" for word, value in keywords.items()]
+    return [f"{_key(word)}={_value(word, value)}" for word, value in keywords.items()]
 
 
 def _key(word: str) -> str:
@@ -38,7 +40,13 @@ def _key(word: str) -> str:
     raise UsageError(f'A recipe has no key "{word}".{nearest(word, known)}')
 
 
-def _value(value: Any) -> str:
+def _value(word: str, value: Any) -> str:
     if value is None:
         return "off"
-    return tomli_w.dumps({"v": value}).partition("=")[2].strip()
+    if isinstance(value, str | bool | int | float | list | tuple):
+        with suppress(TypeError):  # something in a list
+            return tomli_w.dumps({"v": value}).partition("=")[2].strip()
+    raise UsageError(
+        f"{word} = {value!r}: a recipe holds numbers, texts, booleans and lists of them, "
+        f"not {type(value).__name__}."
+    )

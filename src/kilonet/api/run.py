@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kilonet.errors import RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
-from kilonet.runs.directory import Row, RunDirectory, list_runs, open_run
+from kilonet.runs.directory import RunDirectory
+from kilonet.runs.find import list_runs, open_run
+from kilonet.runs.records import Row
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics
@@ -51,23 +54,29 @@ class Run:
         """What the judged weights do on the test split.
 
         Raises:
-            RunError: the run has not finished.
+            RunError: the run has not finished, or its metrics are damaged.
         """
-        from kilonet.errors import RunError
         from kilonet.evaluation.metrics import Metrics
 
-        found = self.directory.metrics()
-        if "test" not in found:
-            raise RunError(
-                f"{self.path} has no test metrics: it has not finished. "
-                f"Go on with it: kilonet train --resume {self.path}"
-            )
-        return Metrics.from_json(found["test"])
+        require_finished(self)
+        return Metrics.from_json(self.directory.metrics()["test"])
 
     @property
     def report(self) -> Path:
         """The report to open in a browser."""
         return self.directory.file(layout.REPORT_HTML)
+
+
+def require_finished(run: Run) -> None:
+    """Check that ``run`` has been trained to its end.
+
+    Raises:
+        RunError: it has not; the message says how to go on with it.
+    """
+    if not run.finished:
+        raise RunError(
+            f"{run.path} has not finished. Go on with it: kilonet train --resume {run.path}"
+        )
 
 
 def find_run(source: str | Path | Run) -> Run:
@@ -80,6 +89,7 @@ def find_run(source: str | Path | Run) -> Run:
     return source if isinstance(source, Run) else Run(open_run(source))
 
 
-def runs(folder: Path | None = None) -> list[Run]:
-    """Return the runs in ``folder`` (default: the runs directory), the oldest first."""
-    return [Run(directory) for directory in list_runs(folder or runs_dir())]
+def runs(folder: str | Path | None = None) -> list[Run]:
+    """Return the readable runs in ``folder`` (default: the runs directory), the oldest first."""
+    where = Path(folder) if folder is not None else runs_dir()
+    return [Run(directory) for directory in list_runs(where).runs]

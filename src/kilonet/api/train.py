@@ -8,22 +8,26 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 from torch import nn
 
 from kilonet.api.finish import finish
-from kilonet.api.load import network_for
-from kilonet.api.material import load_or_stand_in
+from kilonet.api.guard import kept
+from kilonet.api.load import network_for, network_of
+from kilonet.api.material import load_or_stand_in, load_shown
 from kilonet.api.overrides import as_overrides
 from kilonet.api.run import Run, find_run
-from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.errors import RecipeError
+from kilonet.data.dataset import Dataset
+from kilonet.errors import CheckpointError
+from kilonet.extras import require
 from kilonet.models.build import check_budget
 from kilonet.recipe.catalog import DEFAULT_RECIPE
-from kilonet.recipe.load import Resolved, resolve
+from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory, create_run
+from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment
+from kilonet.runs.find import open_run
 from kilonet.training.device import choose_device, configure
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.material import prepare
@@ -36,8 +40,8 @@ def train(
     recipe: str | Path = DEFAULT_RECIPE,
     *,
     overrides: Sequence[str] = (),
-    data_dir: Path | None = None,
-    out: Path | None = None,
+    data_dir: str | Path | None = None,
+    out: str | Path | None = None,
     console: Console | None = None,
     **keywords: Any,
 ) -> Run:
@@ -48,103 +52,128 @@ def train(
     shows progress; without one nothing is printed.
 
     Raises:
-        UsageError, RecipeError: the recipe or an override is wrong, or over its budget.
-        DataError: the data set cannot be had or is damaged.
+        UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
+            no run then, and nothing was downloaded.
+        DataError: the data set cannot be had or is damaged. There is no run then.
         RunError: the run's directory cannot be written.
-        TrainingError: the loss is no longer finite; the run can be resumed or looked at.
+        TrainingError: the loss is no longer finite; the run can be looked at.
+        Interrupted: Ctrl-C; the run can be resumed.
     """
+    require("train")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     device = choose_device(resolved.recipe.training.device)
-    resolved, dataset, note = load_or_stand_in(resolved, data_dir, progress=console is not None)
-    model = _fresh_network(resolved.name, resolved.recipe, dataset)
-    threads = configure(
-        device, resolved.recipe.training.threads, resolved.recipe.training.deterministic
-    )
-    facts = {"data_note": note, "environment": environment(str(device), threads)}
-    run = create_run(resolved, facts, out)
+    if out is not None:
+        require_free(Path(out))
+    model = _fresh(resolved.recipe)
+    parameters = check_budget(model, resolved.recipe, resolved.name)
+    resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
+    threads = _configure(resolved.recipe, device)
+    fit = _fit(model, resolved.recipe, dataset, device)
+    facts = {
+        "data_note": note,
+        "parameters": parameters,
+        "environment": environment(str(device), threads),
+    }
+    run = create_run(resolved, facts, _path(out))
     if console is not None:
-        _announce(console, run, resolved, dataset, model, note)
-    return _fit_and_finish(run, model, dataset, device, console, state=None)
+        _announce(console, run, dataset)
+    with kept(run), run.locked():
+        return _run_and_finish(fit, run, dataset, console)
 
 
 def resume(
     source: str | Path | Run,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     console: Console | None = None,
     model: str | None = None,
 ) -> Run:
     """Go on with a run where its last whole epoch ended, and return it finished.
 
     It ends in the same bits as an undisturbed run, on the same machine with the same number of
-    threads, which are set as recorded. ``model`` names the run's own class where it has one.
+    threads, which are set as recorded. ``model`` names the run's own class where it has one. A run
+    that has finished is returned as it is.
 
     Raises:
         UsageError: there is no such run.
-        RunError, CheckpointError: it is in use, finished, damaged, or of another format.
+        RunError, CheckpointError: it is in use, damaged, or of another format.
     """
     run = find_run(source).directory
-    if run.finished:
-        return Run(run)
-    recipe = run.recipe()
-    device = choose_device(str(run.facts["environment"]["device"]))
-    threads = int(run.facts["environment"]["threads"])
-    configure(device, threads, recipe.training.deterministic)
-    dataset = load_dataset(recipe.data.name, data_dir, progress=console is not None)
-    torch.manual_seed(derive(recipe.training.seed, "weights"))
-    network = network_for(recipe, dataset, run, trusted=model)
-    state = load_state(run.file(layout.STATE)) if run.file(layout.STATE).exists() else None
-    if console is not None:
-        done = len(state["history"]) if state is not None else 0
-        console.print(f"Going on with {run.path} after {done} epochs.")
-    return _fit_and_finish(run, network, dataset, device, console, state)
-
-
-def _fresh_network(name: str, recipe: Recipe, dataset: Dataset) -> nn.Module:
-    torch.manual_seed(derive(recipe.training.seed, "weights"))
-    model = network_for(recipe, dataset)
-    check_budget(model, recipe, name)
-    if not list(model.parameters()):
-        raise RecipeError(f"{name}: the network has no parameters, so there is nothing to train.")
-    return model
-
-
-def _announce(
-    console: Console,
-    run: RunDirectory,
-    resolved: Resolved,
-    dataset: Dataset,
-    model: nn.Module,
-    note: str | None,
-) -> None:
-    if note:
-        console.print(f"[bold yellow]Note:[/] {note}", soft_wrap=True)
-    parameters = check_budget(model, resolved.recipe, resolved.name)
-    facts = run.facts["environment"]
-    console.print(
-        f"[bold]{resolved.name}[/]: {parameters:,} parameters on {dataset.title}, "
-        f"{facts['device']} with {facts['threads']} threads; run [bold]{run.path}[/]",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-def _fit_and_finish(
-    run: RunDirectory,
-    model: nn.Module,
-    dataset: Dataset,
-    device: torch.device,
-    console: Console | None,
-    state: State | None,
-) -> Run:
-    with run.locked():
+    with kept(run), run.locked():
+        run = open_run(run.path)  # what it says may have changed before it was locked
+        if run.finished:
+            if console is not None:
+                _say(console, f"{run.path} has finished already: nothing is left to train.")
+            return Run(run)
         recipe = run.recipe()
-        material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
-        fit = Fit(model, material, recipe, device)
-        if state is not None:
-            fit.restore(state)
-        outcome = _run(fit, run, console)
-        return Run(finish(run, fit.model, outcome, dataset, device))
+        device = choose_device(run.facts["environment"]["device"])
+        threads = int(run.facts["environment"]["threads"])
+        configure(device, threads, recipe.training.deterministic)
+        _seed_weights(recipe)
+        network = network_of(run, recipe, trusted=model)
+        dataset = load_shown(recipe.data.name, _path(data_dir), console)
+        fit = _fit(network, recipe, dataset, device)
+        _restore(fit, run.file(layout.STATE))
+        if console is not None:
+            _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
+        return _run_and_finish(fit, run, dataset, console)
+
+
+def _restore(fit: Fit, path: Path) -> None:
+    """Go back to the state in ``path``; without one no epoch was completed, and all start anew."""
+    if not path.exists():
+        return
+    state = load_state(path)
+    try:
+        fit.restore(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return Path(given) if given is not None else None
+
+
+def _fresh(recipe: Recipe) -> nn.Module:
+    _seed_weights(recipe)
+    return network_for(recipe)
+
+
+def _seed_weights(recipe: Recipe) -> None:
+    torch.manual_seed(derive(recipe.training.seed, "weights"))
+
+
+def _configure(recipe: Recipe, device: torch.device) -> int:
+    return configure(device, recipe.training.threads, recipe.training.deterministic)
+
+
+def _fit(model: nn.Module, recipe: Recipe, dataset: Dataset, device: torch.device) -> Fit:
+    material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
+    fit = Fit(model, material, recipe, device)
+    # An augmentation that these images are too small for is refused here, not in mid-run.
+    fit.augment(material.train.images[:1], torch.Generator())
+    return fit
+
+
+def _announce(console: Console, run: RunDirectory, dataset: Dataset) -> None:
+    facts = run.facts
+    if facts["data_note"]:
+        _say(console, Text.assemble(("Note:", "bold yellow"), f" {facts['data_note']}"))
+    line = (
+        f": {facts['parameters']:,} parameters on {dataset.title}, "
+        f"{facts['environment']['device']} with {facts['environment']['threads']} threads; run "
+    )
+    _say(console, Text.assemble((facts["recipe"], "bold"), line, (str(run.path), "bold")))
+
+
+def _say(console: Console, line: str | Text) -> None:
+    """Print a line as it is: a path may well hold what Rich takes for markup."""
+    console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
+
+
+def _run_and_finish(fit: Fit, run: RunDirectory, dataset: Dataset, console: Console | None) -> Run:
+    outcome = _run(fit, run, console)
+    return Run(finish(run, fit.model, outcome, dataset, fit.device))
 
 
 def _run(fit: Fit, run: RunDirectory, console: Console | None) -> Outcome:

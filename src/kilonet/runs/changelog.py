@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from kilonet.errors import RecipeError, RunError
+from kilonet.errors import RunError
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.directory import RunDirectory
+from kilonet.runs.records import Row
 
 IGNORED = ("title", "source", "assumed", "constraints")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key of the recipe whose value was another in the run before; None: it was, or is, off."""
+
+    key: str
+    """As ``section.key``."""
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key.partition('.')[2]} {_shown(self.old)} → {_shown(self.new)}"
 
 
 @dataclass(frozen=True)
@@ -22,63 +36,106 @@ class Entry:
     network: str
     dataset: str
     epochs: int
-    rate: str
+    """Epochs done."""
+    epochs_planned: int
+    finished: bool
+    optimizer: str
+    learning_rate: float
+    schedule: str
     train_accuracy: float | None
     validation_accuracy: float | None
     test_accuracy: float | None
-    changed: str
+    changed: list[Change] | None
+    """What differs from the recipe of the run before; None in the first run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain values, ready for ``json.dump``."""
+        return asdict(self)
+
+    def summary(self) -> list[str]:
+        """Return the network, and what changed: a line a section."""
+        if self.changed is None:
+            return [self.network, "first run"]
+        sections: dict[str, list[str]] = {}
+        for change in self.changed:
+            sections.setdefault(change.key.partition(".")[0], []).append(str(change))
+        lines = [f"{section}: {', '.join(changes)}" for section, changes in sections.items()]
+        return [self.network, *(lines or ["the same recipe again"])]
 
 
-def change_log(runs: Sequence[RunDirectory]) -> list[Entry]:
-    """Return an entry a readable run, in the order given, each compared with the one before."""
+def change_log(runs: Sequence[RunDirectory]) -> tuple[list[Entry], list[str]]:
+    """Return an entry a run, each compared with the one before, and a message a damaged run."""
     entries: list[Entry] = []
+    damaged: list[str] = []
     before: Recipe | None = None
     for run in runs:
         try:
             recipe, history, metrics = run.recipe(), run.history(), run.metrics()
-        except (RunError, RecipeError):
+        except RunError as error:
+            damaged.append(str(error))
             continue
-        entries.append(_entry(run, recipe, before, history, metrics))
+        changed = None if before is None else differences(before, recipe)
+        entries.append(_entry(run, recipe, history, metrics, changed))
         before = recipe
-    return entries
+    return entries, damaged
 
 
 def _entry(
     run: RunDirectory,
     recipe: Recipe,
-    before: Recipe | None,
-    history: list[dict[str, float]],
+    history: list[Row],
     metrics: dict[str, Any],
+    changed: list[Change] | None,
 ) -> Entry:
-    judged = metrics.get("best_epoch") if recipe.training.keep == "best" else len(history)
-    row = history[judged - 1] if judged and judged <= len(history) else {}
+    row = _judged(recipe, history, metrics)
     return Entry(
         name=run.name,
-        parameters=metrics.get("parameters"),
+        parameters=metrics.get("parameters", run.facts.get("parameters")),
         network=_network(recipe),
         dataset=recipe.data.name,
         epochs=len(history),
-        rate=f"{recipe.optimizer.name} {recipe.optimizer.lr:g} / {recipe.schedule.name}",
+        epochs_planned=recipe.training.epochs,
+        finished=run.finished,
+        optimizer=recipe.optimizer.name,
+        learning_rate=recipe.optimizer.lr,
+        schedule=recipe.schedule.name,
         train_accuracy=row.get("train_accuracy"),
         validation_accuracy=row.get("validation_accuracy"),
-        test_accuracy=metrics.get("test", {}).get("accuracy"),
-        changed="first run" if before is None else "; ".join(differences(before, recipe)) or "–",
+        test_accuracy=metrics["test"]["accuracy"] if metrics else None,
+        changed=changed,
     )
+
+
+def _judged(recipe: Recipe, history: list[Row], metrics: dict[str, Any]) -> Row:
+    """Return the row of the weights that the run is judged by; of the latest before the end."""
+    epoch = metrics.get("best_epoch") if recipe.training.keep == "best" else None
+    rows = [row for row in history if row["epoch"] == epoch] or history
+    return rows[-1] if rows else {}
 
 
 def _network(recipe: Recipe) -> str:
     layers = getattr(recipe.model, "layers", None)
-    return f"{layers} {getattr(recipe.model, 'head', '')}" if layers else recipe.model.name
+    if not layers:
+        return recipe.model.name
+    return f"{recipe.model.name} {layers} {getattr(recipe.model, 'head', '')}".rstrip()
 
 
-def differences(before: Recipe, after: Recipe) -> list[str]:
-    """Return ``section.key: old → new`` for every key that differs; texts and budgets aside."""
+def differences(before: Recipe, after: Recipe) -> list[Change]:
+    """Return every key of which the two recipes hold different values; texts and budgets aside.
+
+    Where a section's ``name`` differs, keys that only one of the two has go without saying.
+    """
     old, new = dict(_flat(before)), dict(_flat(after))
     return [
-        f"{key}: {_shown(old.get(key))} → {_shown(new.get(key))}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)
+        Change(key, old.get(key), new.get(key))
+        for key in dict.fromkeys([*new, *old])
+        if old.get(key) != new.get(key) and not _implied(key, old, new)
     ]
+
+
+def _implied(key: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    name = f"{key.partition('.')[0]}.name"
+    return old.get(name) != new.get(name) and (key not in old or key not in new)
 
 
 def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
@@ -88,4 +145,8 @@ def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
 
 
 def _shown(value: Any) -> str:
-    return "off" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "off"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,21 +11,20 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kilonet.atomic import write_text
-from kilonet.errors import RunError, UsageError
+from kilonet.errors import RecipeError, RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
-
-Row = dict[str, float]
+from kilonet.runs.records import Figures, Row, checked, read_history, read_json, read_text
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class RunDirectory:
     @property
     def name(self) -> str:
         """The directory's own name."""
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def finished(self) -> bool:
@@ -50,25 +49,36 @@ class RunDirectory:
         return self.path / name
 
     def recipe(self) -> Recipe:
-        """Return the resolved recipe that the run follows."""
+        """Return the resolved recipe that the run follows.
+
+        Raises:
+            RunError: its file is missing, or no longer a recipe.
+        """
         path = self.file(layout.RECIPE)
-        return parse_recipe(_read(path), str(path))
+        try:
+            return parse_recipe(read_text(path), str(path))
+        except RecipeError as error:
+            raise RunError(f"The recipe of a run is damaged: {error}") from None
 
     def history(self) -> list[Row]:
-        """Return a row an epoch; empty before the first epoch ended."""
+        """Return a row an epoch; empty before the first epoch ended.
+
+        Raises:
+            RunError: its file is damaged.
+        """
         path = self.file(layout.HISTORY)
-        if not path.exists():
-            return []
-        try:
-            reader = csv.DictReader(io.StringIO(_read(path)))
-            return [{key: float(value) for key, value in row.items()} for row in reader]
-        except (ValueError, TypeError):
-            raise RunError(f"{path} is damaged: not a table of numbers.") from None
+        return read_history(path) if path.exists() else []
 
     def metrics(self) -> dict[str, Any]:
-        """Return what was measured at the end; an empty dict before that."""
+        """Return what was measured at the end; an empty dict before that.
+
+        Raises:
+            RunError: its file is damaged, or missing from a finished run.
+        """
         path = self.file(layout.METRICS)
-        return _read_json(path) if path.exists() else {}
+        if not path.exists() and not self.finished:
+            return {}
+        return checked(read_json(path), Figures, path)
 
     def write_history(self, history: list[Row]) -> None:
         """Replace the history table."""
@@ -94,7 +104,8 @@ class RunDirectory:
         """Keep every other process from training in this directory.
 
         Raises:
-            RunError: another process is doing so. The lock goes with its process, however it ends.
+            RunError: another process is doing so, or the directory cannot be written. The lock goes
+                with its process, however that ends.
         """
         from filelock import FileLock, Timeout
 
@@ -105,6 +116,8 @@ class RunDirectory:
             raise RunError(
                 f"{self.path} is in use: another process is training there. Wait or stop it."
             ) from None
+        except OSError as error:
+            raise RunError(f"Cannot write to {self.path}: {error.strerror or error}.") from None
         try:
             yield
         finally:
@@ -114,22 +127,23 @@ class RunDirectory:
 def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = None) -> RunDirectory:
     """Make a new run's directory: ``path``, or the next free ``runs/RECIPE-N``.
 
+    ``facts`` are its ``environment`` (see ``records.Environment``), its ``data_note`` and whatever
+    else is to be recorded. If anything cannot be written, nothing is left behind.
+
     Raises:
         RunError: ``path`` is in use already, or nothing can be written there.
     """
+    content = {
+        "format": layout.FORMAT,
+        "recipe": resolved.name,
+        "fingerprint": fingerprint(resolved.recipe),
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "finished": False,
+        **facts,
+    }
     try:
         folder = _claim(path) if path is not None else _next_free(resolved.name)
-        content = {
-            "format": layout.FORMAT,
-            "recipe": resolved.name,
-            "fingerprint": fingerprint(resolved.recipe),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "finished": False,
-            **facts,
-        }
-        run = RunDirectory(folder, content)
-        write_text(run.file(layout.RECIPE), plain(resolved.recipe))
-        return run.updated()
+        return _fill(RunDirectory(folder, content), resolved.recipe)
     except OSError as error:
         where = path if path is not None else runs_dir()
         raise RunError(
@@ -138,55 +152,31 @@ def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = No
         ) from error
 
 
-def open_run(source: str | Path) -> RunDirectory:
-    """Return the run at the path ``source``, or called ``source`` in the runs directory.
+def require_free(path: Path) -> None:
+    """Check that ``path`` is not there yet, or an empty directory.
 
     Raises:
-        UsageError: there is no such run.
-        RunError: it is damaged, or of a format that this version does not read.
+        RunError: it is something else, or cannot be looked at.
     """
-    found = [path for path in (Path(source), runs_dir() / source) if (path / layout.RUN).is_file()]
-    if not found:
-        raise UsageError(
-            f'There is no run "{source}" here or in {runs_dir()}. "kilonet runs" lists them.'
-        )
-    facts = _read_json(found[0] / layout.RUN)
-    version = facts.get("format")
-    if version != layout.FORMAT:
+    try:
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        is_run = (path / layout.RUN).is_file()
+    except OSError as error:
         raise RunError(
-            f"{found[0]} is a run of format {version}; this version of Kilonet reads format "
-            f"{layout.FORMAT}. Use Kilonet {_maker(facts)}, or train its recipe.toml again."
-        )
-    if "finished" not in facts or "recipe" not in facts:
-        raise RunError(f"{found[0] / layout.RUN} is damaged: it lacks what every run records.")
-    return RunDirectory(found[0], facts)
-
-
-def list_runs(folder: Path) -> list[RunDirectory]:
-    """Return the readable runs in ``folder``, the oldest first."""
-    paths = [file.parent for file in folder.glob(f"*/{layout.RUN}")]
-    runs = []
-    for path in paths:
-        try:
-            runs.append(open_run(path))
-        except (RunError, UsageError):
-            continue
-    return sorted(runs, key=lambda run: (str(run.facts.get("created")), run.name))
-
-
-def _maker(facts: dict[str, Any]) -> str:
-    environment = facts.get("environment")
-    return str(environment.get("kilonet")) if isinstance(environment, dict) else "as it was then"
+            f"{path} cannot be a run's directory: {error.strerror or error}. "
+            "Name another directory with --out."
+        ) from None
+    going_on = f", or go on with that run: kilonet train --resume {path}" if is_run else ""
+    raise RunError(
+        f"{path} is in use already. Name another directory with --out, "
+        f"one that is new or empty{going_on}."
+    )
 
 
 def _claim(path: Path) -> Path:
-    """Make ``path``; an empty directory is fine, one with anything in it is not."""
+    require_free(path)
     path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
-        raise RunError(
-            f"{path} is in use already. Name another directory with --out, "
-            f"or go on with that run: kilonet train --resume {path}"
-        )
     return path
 
 
@@ -204,25 +194,13 @@ def _next_free(recipe: str) -> Path:
             return path
 
 
-def _read(path: Path) -> str:
+def _fill(run: RunDirectory, recipe: Recipe) -> RunDirectory:
+    """Write the first files; the one that makes a folder a run comes last."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing: the run is not complete.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read: {error}.") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read(path))
-    except (json.JSONDecodeError, RecursionError):
-        raise RunError(f"{path} is damaged: it is not JSON.") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: it holds no table.")
-    return content
-
-
-def is_run(source: str | Path) -> bool:
-    """Say whether ``source`` is the path of a run, or the name of one in the runs directory."""
-    return any((path / layout.RUN).is_file() for path in (Path(source), runs_dir() / source))
+        write_text(run.file(layout.RECIPE), plain(recipe))
+        return run.updated()
+    except BaseException:
+        run.file(layout.RECIPE).unlink(missing_ok=True)
+        with suppress(OSError):
+            run.path.rmdir()
+        raise

@@ -1,0 +1,47 @@
+"""What interrupts a run once it has a directory: each says where the run is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kilonet.errors import RunError, TrainingError
+from kilonet.runs import layout
+from kilonet.runs.directory import RunDirectory
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a run was being trained; ``run`` is the directory to resume."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(f"stopped; the run is kept in {run}")
+        self.run = run
+
+
+@contextmanager
+def kept(run: RunDirectory) -> Iterator[None]:
+    """Name the directory of ``run`` in whatever ends its training early.
+
+    Raises:
+        Interrupted: Ctrl-C.
+        TrainingError: training had to stop.
+        RunError: its directory can no longer be written.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(run.path) from None
+    except TrainingError as error:
+        raise TrainingError(f"{error} {_what_is_left(run)}") from error
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {run.path}: {error.strerror or error}. "
+            f"Make room, then go on: kilonet train --resume {run.path}"
+        ) from error
+
+
+def _what_is_left(run: RunDirectory) -> str:
+    if run.file(layout.STATE).exists():
+        return f"The epochs before are kept in {run.path}."
+    return f"No epoch was completed; what was tried is in {run.path}."
