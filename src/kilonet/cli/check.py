@@ -7,25 +7,38 @@ from typing import Annotated
 import typer
 
 from kilonet.cli.console import output
+from kilonet.cli.options import FinishedRun
 from kilonet.errors import UsageError
 
 
 def check(
-    run: Annotated[str, typer.Argument(help="A finished run: its name or its directory.")],
+    run: FinishedRun,
     max_parameters: Annotated[
-        int | None, typer.Option(help="Most parameters the network may have.")
+        int | None,
+        typer.Option("--max-parameters", metavar="N", help="Most parameters it may have."),
     ] = None,
-    max_epochs: Annotated[int | None, typer.Option(help="Most epochs it may have taken.")] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option("--max-epochs", metavar="N", help="Most epochs it may have taken.")
+    ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(help="Least test accuracy, a fraction such as 0.994.")
+        float | None,
+        typer.Option(
+            "--min-accuracy", metavar="X", help="Least test accuracy, a fraction such as 0.994."
+        ),
     ] = None,
     require_layer: Annotated[
         list[str] | None,
-        typer.Option(help="A layer it must contain: batch-norm, dropout, global-average-pooling."),
+        typer.Option(
+            "--require-layer",
+            metavar="KIND",
+            help="A layer it must contain: batch-norm, dropout or global-average-pooling; may be "
+            "given several times.",
+        ),
     ] = None,
 ) -> int:
     """Hold a run against its recipe's constraints, or those given here; exit 1 if any fails."""
     from kilonet.api.check import check as checklist
+    from kilonet.api.show import print_checks
     from kilonet.recipe.constraints import parse_constraints
 
     given = {
@@ -39,8 +52,5 @@ def check(
         raise UsageError(
             f"{run} has no constraints to check. Give some, for example --max-parameters 20000."
         )
-    console = output()
-    for line in checks:
-        mark = "[green]✓[/]" if line.passed else "[red]✗[/]"
-        console.print(f"{mark} {line.label}: {line.detail}", highlight=False)
+    print_checks(checks, output())
     return 0 if all(line.passed for line in checks) else 1

@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from kilonet.cli.console import output
-from kilonet.cli.options import AsJson, DataDir, OwnModel
+from kilonet.cli.console import show
+from kilonet.cli.options import AsJson, DataDir, FinishedRun, OwnModel
 from kilonet.extras import require
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run: its name or its directory.")],
+    run: FinishedRun,
     data: Annotated[
         str | None, typer.Option("--data", metavar="NAME", help="Another data set's test split.")
     ] = None,
     data_dir: DataDir = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")
+    ] = "auto",
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,4 +33,4 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(metrics.to_json(), indent=1, ensure_ascii=False))
     else:
-        output().print(metrics_table(metrics, run))
+        show(metrics_table(metrics, run))

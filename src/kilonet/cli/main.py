@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
-from rich.markup import escape
 
 from kilonet import __version__
-from kilonet.cli import check, data, evaluate, recipes, runs, summary, train
-from kilonet.cli.console import errors
+from kilonet.cli import check, console, data, evaluate, recipes, runs, summary, train
+from kilonet.cli.options import Flag
 from kilonet.errors import KilonetError
+
+TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
+STOPPED = 130  # 128 + SIGINT, as shells have it
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +29,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
-app.add_typer(runs.app, name="runs")
+app.command("runs")(runs.runs)
 app.add_typer(data.app, name="data")
 
 
@@ -39,10 +42,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, Flag("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Train, measure and compare image classifiers counted in kilo-parameters."""
@@ -50,29 +50,58 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 if it was wrong, 1 if it failed."""
+    console.tolerate_old_encodings()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit status, having printed one message on failure."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, prog_name="kilonet", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
     except KilonetError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
-        return _fail(error.format_message(), 2, _hint(error))
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("Stopped.", 130)
+        return _fail(_usage(error), 2)
+    except (typer.Abort, KeyboardInterrupt) as stop:
+        return _fail(_stopped(stop), STOPPED)
     except BrokenPipeError:
-        return 1
-    return result if isinstance(result, int) else 0
+        return _reader_gone()
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        return _fail(_unexpected(error), 1)
 
 
-def _fail(message: str, status: int, hint: str = "") -> int:
-    errors().print(f"[bold red]Error:[/] {escape(message)}{hint}", soft_wrap=True, highlight=False)
+def _fail(message: str, status: int) -> int:
+    console.fail(message)
     return status
 
 
-def _hint(error: TyperException) -> str:
+def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return f' Try "{context.command_path} --help".' if context is not None else ""
+    message = error.format_message().replace("Value error, ", "").rstrip()
+    end = "" if message.endswith((".", "?")) else "."
+    return f'{message}{end} Try "{context.command_path} --help".' if context else f"{message}{end}"
+
+
+def _stopped(stop: BaseException) -> str:
+    run_path = getattr(stop, "run", None)
+    if run_path is None:
+        return "Stopped."
+    return f"Stopped. Whole epochs are kept; go on with: kilonet train --resume {run_path}"
+
+
+def _reader_gone() -> int:
+    """Whoever read the output has left (``kilonet recipes | head -1``): that is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes into it
+    return 0
+
+
+def _unexpected(error: Exception) -> str:
+    what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
+    return (
+        f"{what}. This is a mistake in Kilonet, not yours. Please report it, with what "
+        f"{TRACEBACK_VARIABLE}=1 prints before the same command."
+    )

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from kilonet.cli.console import output
-from kilonet.recipe.catalog import copy_recipe, recipe_names
+from kilonet.cli.console import say, show
+from kilonet.recipe.catalog import copy_recipe
 
 app = typer.Typer(help="The recipes that ship: list, show, copy.", invoke_without_command=True)
 
@@ -23,19 +22,20 @@ def _default(context: typer.Context) -> None:
 @app.command()
 def ls() -> None:
     """List the recipes."""
-    from kilonet.recipe.load import resolve
+    from kilonet.api.show import recipes_table
 
-    table = Table("recipe", "network", "epochs", "what it is", box=None, pad_edge=False)
-    for name in recipe_names():
-        recipe = resolve(name).recipe
-        table.add_row(name, recipe.model.name, str(recipe.training.epochs), recipe.title)
-    output().print(table)
+    show(recipes_table())
 
 
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name, or a .toml file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+@app.command("show")
+def show_recipe(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|FILE.toml", help="A shipped recipe or a file of your own."),
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Keys to change.")
+    ] = None,
 ) -> None:
     """Print a recipe with every key resolved and a sentence on each."""
     from kilonet.recipe.describe import annotated
@@ -46,9 +46,12 @@ def show(
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="A recipe's name.")],
-    target: Annotated[Path | None, typer.Argument(help="The file to write.")] = None,
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe.")],
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE.toml", help="The file to write (default: RECIPE.toml)."),
+    ] = None,
 ) -> None:
     """Copy a recipe to a file of your own, to change and train."""
     path = copy_recipe(name, target or Path(f"{name}.toml"))
-    output().print(f"Wrote {path}. Train it: kilonet train {path}", highlight=False)
+    say(f"Wrote {path}. Train it: kilonet train {path}")

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kilonet.cli.console import output
+from kilonet.cli.console import say, show
+from kilonet.cli.options import AsJson
 
-app = typer.Typer(help="Your runs, as a change log.", invoke_without_command=True)
 
-
-@app.callback()
 def runs(
     folder: Annotated[
         Path | None,
-        typer.Option("--in", metavar="DIR", help="The folder of runs (default: ./runs)."),
+        typer.Option(
+            "--in",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="The folder of runs (default: KILONET_RUNS, then ./runs).",
+        ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List your runs: parameters, network, epochs, rate, accuracies, and what changed."""
-    from kilonet.api.show import change_log
+    """List your runs as a change log: what each reached, and what changed since the one before."""
+    from kilonet.api.show import read_change_log
 
-    output().print(change_log(folder))
+    log = read_change_log(folder)
+    if as_json:
+        entries = [entry.to_json() for entry in log.entries]
+        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+        return
+    if log.entries:
+        show(log.rendered())
+    for message in log.messages:
+        say(message)

@@ -12,7 +12,11 @@ from kilonet.extras import require
 
 def summary(
     source: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A recipe, a run, or module:Class.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A recipe, a run, or a class of your own as module:Class.",
+        ),
     ],
     style: Annotated[
         Literal["kilonet", "torchsummary"], typer.Option("--style", help="How to lay it out.")
@@ -23,4 +27,4 @@ def summary(
     require("train")
     from kilonet.api.summary import summary as text
 
-    typer.echo(text(source, style, model))
+    typer.echo(text(source, style, model=model))
