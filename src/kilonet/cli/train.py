@@ -11,6 +11,7 @@ from kilonet.cli.console import output
 from kilonet.cli.options import DataDir, OwnModel
 from kilonet.errors import UsageError
 from kilonet.extras import require
+from kilonet.openmp import share_the_machine
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 
 
@@ -47,6 +48,7 @@ def train(
     name, changes = split_words(words)
     _check_together(words, out, resume, model)
     require("train")
+    share_the_machine()
     from kilonet.api import train as api
     from kilonet.api.show import print_outcome
 
