@@ -8,9 +8,9 @@ import os
 def share_the_machine() -> None:
     """Let a thread that waits at a barrier give up its core soon, unless the user decided.
 
-    GNU OpenMP spins for about a millisecond by default. On a machine that has other work, the
-    thread waited for may not be running, and the one that spins keeps it from running: with two
-    cores and three other processes a step took twelve times longer. On an idle machine the
-    difference is lost in the noise. It has no effect once libgomp is loaded, nor on other OpenMPs.
+    GNU OpenMP spins for about a millisecond by default (GOMP_SPINCOUNT in its manual). On a
+    machine that has other work, the thread waited for may not be running, and the one that spins
+    keeps it from running: steps then take many times longer than on one thread. It has no effect
+    once libgomp is loaded, nor on other OpenMPs.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
