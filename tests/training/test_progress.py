@@ -1,0 +1,97 @@
+"""A line an epoch, whole however narrow the console; on a terminal a bar as well."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from kilonet.training.progress import ConsoleReporter, Row, Silent, epoch_line
+
+ROW: Row = {
+    "epoch": 3,
+    "learning_rate": 0.1,
+    "train_loss": 0.12345,
+    "train_accuracy": 0.96128,
+    "images_per_second": 12345.6,
+    "validation_loss": 0.05,
+    "validation_accuracy": 0.985,
+    "seconds": 4.0,
+}
+LINE = (
+    "epoch  3/15  |  train loss 0.1235 accuracy 96.13%  |  "
+    "validation loss 0.0500 accuracy 98.50% *  |  12,346 images/s"
+)
+
+
+def output(terminal: bool, width: int, row: Row = ROW) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=width, legacy_windows=False)
+    with ConsoleReporter(console) as reporter:
+        for epoch in (3, 4):
+            reporter.epoch_started(epoch, 15, 55_000)
+            reporter.batch_done(12_800, 0.2345, 0.9312, 123_456.7)
+            reporter.batch_done(25_600, 0.1234, 0.9612, 123_456.7)
+            reporter._bar.refresh()
+            reporter.epoch_done(row | {"epoch": epoch}, is_best=epoch == 3)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_elsewhere_one_line_an_epoch(width: int) -> None:
+    lines = output(terminal=False, width=width).splitlines()
+    assert lines == [LINE, LINE.replace(" 3/", " 4/").replace(" *", "")]
+
+
+def test_on_a_terminal_a_bar_with_everything_in_80_columns() -> None:
+    written = output(terminal=True, width=80)
+    frames = [_plain(part) for part in re.split(r"[\r\n]+", written)]
+    bars = [frame for frame in frames if frame.startswith("epoch 3/15 ━")]
+    assert bars
+    assert all(len(bar.rstrip()) <= 80 for bar in bars)
+    assert any(
+        re.fullmatch(
+            r"epoch 3/15 [━╸╺ ]+ 47% loss 0\.1234  accuracy 96\.12%  123,457 images/s [-\d:]+",
+            bar.rstrip(),
+        )
+        for bar in bars
+    )
+    assert written.rstrip().endswith("\x1b[2K")  # the bar is gone at the end
+    assert LINE in [_plain(frame) for frame in frames]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_line_without_validation() -> None:
+    row = {key: value for key, value in ROW.items() if not key.startswith("validation")}
+    assert epoch_line(row, 3, is_best=True) == (
+        "epoch 3/3  |  train loss 0.1235 accuracy 96.13%  |  12,346 images/s"
+    )
+
+
+def test_batches_before_the_first_epoch_are_no_error() -> None:
+    with ConsoleReporter(Console(file=io.StringIO())) as reporter:
+        reporter.batch_done(1, 0.0, 1.0, 1.0)
+
+
+def test_the_bar_ends_when_training_fails() -> None:
+    file = io.StringIO()
+    with (
+        pytest.raises(RuntimeError),
+        ConsoleReporter(Console(file=file, force_terminal=True, width=80)) as reporter,
+    ):
+        reporter.epoch_started(1, 2, 100)
+        raise RuntimeError
+    assert "\x1b[?25h" in file.getvalue()  # the cursor is back
+
+
+def test_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = Silent()
+    reporter.epoch_started(1, 2, 3)
+    reporter.batch_done(1, 2.0, 0.5, 4.0)
+    reporter.epoch_done(ROW, is_best=True)
+    assert capsys.readouterr() == ("", "")
