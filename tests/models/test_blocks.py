@@ -1,0 +1,61 @@
+"""The pieces of networks: what is in them, what they keep, what they add."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from kilonet.models.blocks import ConvBlock, Residual, Separable, activation
+from kilonet.models.dropout import Dropout
+
+
+def kinds(module: nn.Module) -> list[str]:
+    return [type(child).__name__ for child in module.children()]
+
+
+def test_conv_block() -> None:
+    assert kinds(ConvBlock((1, 4))) == ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert kinds(ConvBlock((1, 4), dropout=0.1)) == ["Conv2d", "BatchNorm2d", "ReLU", "Dropout"]
+    assert kinds(ConvBlock((1, 4), batch_norm=False, nonlinearity="silu")) == ["Conv2d", "SiLU"]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "side"), [(1, 1, 9), (3, 1, 9), (5, 2, 5), (7, 1, 9)])
+def test_conv_block_pads(kernel: int, stride: int, side: int) -> None:
+    block = ConvBlock((2, 3), kernel, stride)
+    assert block(torch.zeros(2, 2, 9, 9)).shape == (2, 3, side, side)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_conv_block_parameters(bias: bool) -> None:
+    count = sum(p.numel() for p in ConvBlock((5, 6), bias=bias).parameters())
+    assert count == 5 * 6 * 9 + 6 * bias + 2 * 6
+
+
+def test_separable_is_two_convolutions() -> None:
+    block = Separable((4, 6)).eval()
+    assert sum(p.numel() for p in block.parameters()) == 4 * 9 + 2 * 4 + 4 * 6 + 2 * 6
+    x = torch.randn(2, 4, 7, 7)
+    depth, point = block.depth.weight, block.point.weight
+    scale = (1 + 1e-5) ** -0.5  # a fresh batch norm in evaluation
+    y = F.relu(F.conv2d(x, depth, padding=1, groups=4) * scale)
+    torch.testing.assert_close(block(x), F.relu(F.conv2d(y, point) * scale))
+
+
+def test_residual_adds_its_input() -> None:
+    x = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(Residual(nn.ReLU())(x), x + F.relu(x))
+    dropped = Residual(nn.Identity(), dropout=0.5).train()
+    assert isinstance(dropped.drop, Dropout)
+    torch.manual_seed(0)
+    branch = dropped(x) - x
+    share = torch.isclose(branch, torch.zeros(())).float().mean().item()
+    assert 0.2 < share < 0.8  # only the branch is dropped, never the input
+    torch.testing.assert_close(dropped.eval()(x), 2 * x)
+
+
+def test_activation() -> None:
+    x = torch.linspace(-3, 3, 7)
+    assert torch.equal(activation("relu")(x), x.clamp_min(0))
+    torch.testing.assert_close(activation("silu")(x), x / (1 + torch.exp(-x)))

@@ -1,0 +1,115 @@
+"""Chains written as words: the published layer table of gap-14k, shapes, names, refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from kilonet.errors import RecipeError
+from kilonet.models.build import build
+from kilonet.models.conv_stack import ConvStack
+from kilonet.models.kinds import layer_kinds
+from kilonet.models.measure import layers
+from kilonet.recipe.load import resolve
+
+# In C×H×W, kernel, out C×H×W, as the page lists them; GAP and classifier end it.
+PAGE = [
+    ("conv1", (1, 28, 28), "3×3", (16, 28, 28)),
+    ("conv2", (16, 28, 28), "3×3", (16, 28, 28)),
+    ("pool1", (16, 28, 28), "2×2", (16, 14, 14)),
+    ("point1", (16, 14, 14), "1×1", (12, 14, 14)),
+    ("conv3", (12, 14, 14), "3×3", (28, 14, 14)),
+    ("conv4", (28, 14, 14), "3×3", (28, 14, 14)),
+    ("pool2", (28, 14, 14), "2×2", (28, 7, 7)),
+    ("point2", (28, 7, 7), "1×1", (32, 7, 7)),
+    ("gap", (32, 7, 7), "–", (32, 1, 1)),
+    ("classifier", (32, 1, 1), "1×1", (10, 1, 1)),
+]
+WEIGHTS = [144, 2304, 0, 192, 3024, 7056, 0, 896, 0, 330]
+
+
+def test_gap_14k_layer_by_layer() -> None:
+    rows = [
+        row
+        for row in layers(build(resolve("gap-14k").recipe.model), (1, 28, 28))
+        if row.kind in ("Conv2d", "MaxPool2d", "AdaptiveAvgPool2d")
+    ]
+    found = [(row.name.split(".")[1], row.in_shape, row.kernel, row.out_shape) for row in rows]
+    assert found == PAGE
+    assert [row.parameters for row in rows] == WEIGHTS
+
+
+def test_gap_14k_blocks() -> None:
+    """Batch norm, ReLU and dropout of 0.05 after all six convolutions but the classifier."""
+    rows = layers(build(resolve("gap-14k").recipe.model), (1, 28, 28))
+    kinds = [row.kind for row in rows]
+    block = ["Conv2d", "BatchNorm2d", "ReLU", "Dropout"]
+    assert kinds == [
+        *block, *block, "MaxPool2d", *block, *block, *block, "MaxPool2d", *block,
+        "AdaptiveAvgPool2d", "Conv2d", "Flatten",
+    ]  # fmt: skip
+    model = build(resolve("gap-14k").recipe.model)
+    assert {m.p for m in model.modules() if isinstance(m, nn.Dropout)} == {0.05}
+    assert [m.bias is not None for m in model.modules() if isinstance(m, nn.Conv2d)] == (
+        [False] * 6 + [True]
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "inputs"), [("gap-iter0", 1176), ("gap-iter1", 1176), ("gap-iter2", 980)]
+)
+def test_iterations_end_in_the_published_linear_layer(recipe: str, inputs: int) -> None:
+    model = build(resolve(recipe).recipe.model)
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    assert [(module.in_features, module.out_features) for module in linear] == [(inputs, 10)]
+
+
+@pytest.mark.parametrize(
+    ("layers", "head", "shape"),
+    [
+        ("c8 M c12 A", "fc", (12, 7, 7)),
+        ("c20k5s2 c32 M c48 M3", "fc", (48, 2, 2)),
+        ("p3 A7", "gap", (3, 4, 4)),
+        ("c4s2 c5k1s3", "fc", (5, 5, 5)),
+    ],
+)
+def test_shapes(layers: str, head: str, shape: tuple[int, int, int]) -> None:
+    model = ConvStack(layers, head)
+    assert model.features(torch.zeros(2, 1, 28, 28)).shape[1:] == shape
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_gap_averages_and_maps() -> None:
+    model = ConvStack("c6 M", "gap", batch_norm=False).eval()
+    x = torch.randn(3, 1, 28, 28)
+    pooled = model.features(x).mean(dim=(2, 3))
+    classifier = model.head.classifier
+    expected = pooled @ classifier.weight.flatten(1).T + classifier.bias
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_options() -> None:
+    plain = ConvStack("c4 M", "fc", batch_norm=False, bias=True, head_bias=False)
+    assert "batch-norm" not in layer_kinds(plain)
+    assert plain.features.conv1.conv.bias is not None
+    assert plain.head.classifier.bias is None
+    assert isinstance(ConvStack("c4", activation="silu").features.conv1.act, nn.SiLU)
+
+
+@pytest.mark.parametrize("layers", ["c4 M M M M M", "c4 M9 M9", "c4 A9 A4"])
+def test_nothing_left_of_the_image(layers: str) -> None:
+    with pytest.raises(RecipeError, match=rf'layers: "{layers}" leaves nothing of a 28×28 image'):
+        ConvStack(layers)
+
+
+def test_measuring_its_shape_draws_nothing_and_changes_nothing() -> None:
+    torch.manual_seed(0)
+    model = ConvStack("c4 M", dropout=0.5)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    nn.Conv2d(1, 4, 3, bias=False)
+    nn.Conv2d(4, 10, 1)
+    assert torch.equal(after, torch.rand(1))
+    assert all(module.training for module in model.modules())
+    assert model.features.conv1.norm.num_batches_tracked == 0
