@@ -89,6 +89,8 @@ def _parse_toml(text: str, origin: str) -> RawTable:
     try:
         return tomllib.loads(text)
     except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
-        raise RecipeError(f"{origin}: not valid TOML: {error}.") from None
+        last = f"(at the end, line {len(text.splitlines())})"
+        reason = str(error).replace("(at end of document)", last)
+        raise RecipeError(f"{origin}: not valid TOML: {reason}.") from None
     except RecursionError:
         raise RecipeError(f"{origin}: not valid TOML: nested too deeply.") from None

@@ -133,10 +133,13 @@ def read_history(path: Path) -> list[Row]:
     """
     try:
         # strict: a quote that is never closed is an error, not the rest of the file in one cell
-        rows = list(csv.DictReader(io.StringIO(read_text(path)), strict=True))
+        table = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        rows = list(table)
         history = [{key: float(value) for key, value in row.items()} for row in rows]
     except (csv.Error, ValueError, TypeError):
         raise RunError(f"{path} is damaged: not a table of numbers.") from None
+    if "epoch" not in (table.fieldnames or ()):
+        raise RunError(f"{path} is damaged: it has no column of epochs.")
     if [row.get("epoch") for row in history] != list(range(1, len(history) + 1)):
         raise RunError(f"{path} is damaged: its epochs are not counted from 1.")
     return history

@@ -1,0 +1,196 @@
+"""A run's directory: made once, used by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kilonet.errors import RunError
+from kilonet.recipe.describe import fingerprint
+from kilonet.runs import directory, layout
+from kilonet.runs.directory import RunDirectory, require_free
+from kilonet.runs.find import open_run
+from trained import finish_run, history_row, start_run
+
+HOLD = """
+import sys
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_new_run_says_what_it_is() -> None:
+    run = start_run("training.seed=7")
+    assert names(run.path) == {layout.RUN, layout.RECIPE}
+    facts = json.loads((run.path / layout.RUN).read_text(encoding="utf-8"))
+    assert facts["format"] == layout.FORMAT
+    assert facts["recipe"] == "quick"
+    assert facts["finished"] is run.finished is False
+    assert run.recipe().training.seed == 7
+    assert facts["fingerprint"] == fingerprint(run.recipe())
+    assert open_run(run.path) == run
+
+
+def test_runs_are_numbered_by_recipe() -> None:
+    assert [start_run().name, start_run().name] == ["quick-1", "quick-2"]
+    assert start_run(recipe="gap-14k").name == "gap-14k-1"
+
+
+def test_a_gap_in_the_numbers_is_filled_by_no_run_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "quick-1").mkdir(parents=True)
+    assert start_run().name == "quick-2"
+
+
+def test_a_named_directory_is_made_with_its_parents(tmp_path: Path) -> None:
+    assert start_run(path=tmp_path / "a" / "b").path == tmp_path / "a" / "b"
+
+
+def test_an_empty_directory_will_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert start_run(path=tmp_path / "empty").path == tmp_path / "empty"
+
+
+def test_a_run_is_named_by_its_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_run()
+    monkeypatch.chdir(run.path)
+    assert open_run(".").name == "quick-1"
+
+
+def test_a_used_directory_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(RunError, match="in use already") as caught:
+        start_run(path=tmp_path / "mine")
+    assert "--out" in str(caught.value)
+    assert "--resume" not in str(caught.value)
+    assert names(tmp_path / "mine") == {"thesis.txt"}
+
+
+def test_another_run_is_refused_with_how_to_go_on(tmp_path: Path) -> None:
+    run = start_run(path=tmp_path / "one")
+    with pytest.raises(RunError, match="kilonet train --resume"):
+        start_run(path=run.path)
+    assert open_run(run.path) == run
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])
+def test_places_that_no_directory_can_have(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match="--out"):
+        start_run(path=tmp_path / place)
+    assert names(tmp_path) == {"file"}
+
+
+def test_the_same_is_known_before_anything_is_made(tmp_path: Path) -> None:
+    require_free(tmp_path)
+    require_free(tmp_path / "new")
+    assert names(tmp_path) == set()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for place in (tmp_path, tmp_path / "file", tmp_path / ("x" * 300)):
+        with pytest.raises(RunError, match="--out"):
+            require_free(place)
+
+
+def test_the_runs_directory_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match=r"Cannot write a run to .*runs: .*--out"):
+        start_run()
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    real, done = directory.write_text, []
+
+    def failing(path: Path, content: str) -> None:
+        if len(done) == writes:
+            raise OSError(28, "No space left on device")
+        done.append(path)
+        real(path, content)
+
+    monkeypatch.setattr(directory, "write_text", failing)
+    with pytest.raises(RunError, match="No space left on device"):
+        start_run()
+    assert names(tmp_path / "runs") == set()
+
+
+def test_facts_are_updated_on_disk() -> None:
+    run = start_run().updated(finished=True, onnx_note="none")
+    assert run.finished
+    assert open_run(run.path).facts == run.facts
+
+
+def test_history_comes_back_as_it_was() -> None:
+    run = start_run()
+    assert run.history() == []
+    rows = [history_row(1), {**history_row(2), "test_accuracy": 1 / 3}]
+    rows[0]["test_accuracy"] = 0.1
+    run.write_history(rows)
+    assert run.history() == rows
+    assert run.file(layout.HISTORY).read_text(encoding="utf-8").startswith("epoch,")
+
+
+def test_metrics_before_and_after_the_end() -> None:
+    run = start_run()
+    assert run.metrics() == {}
+    assert finish_run(run, accuracy=0.9).metrics()["test"]["accuracy"] == 0.9
+
+
+def test_a_finished_run_without_metrics_is_damaged() -> None:
+    run = finish_run(start_run())
+    run.file(layout.METRICS).unlink()
+    with pytest.raises(RunError, match=r"metrics\.json is missing"):
+        run.metrics()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "is missing"),
+        (b"\xff\xff", "not UTF-8"),
+        (b"[model]\nname = ", r"line 2"),
+        (b'[model]\nname = "simple"\n', r"\[optimizer\] is missing"),
+    ],
+)
+def test_a_damaged_recipe_is_a_damaged_run(content: bytes | None, text: str) -> None:
+    run = start_run()
+    path = run.file(layout.RECIPE)
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(RunError, match=text) as caught:
+        run.recipe()
+    assert caught.value.exit_code == 1
+    assert str(path) in str(caught.value)
+
+
+def test_two_processes_do_not_train_in_one_run() -> None:
+    run = start_run()
+    command = [sys.executable, "-c", HOLD, str(run.file(layout.LOCK))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="another process is training there"), run.locked():
+            pass
+        other.kill()
+    with run.locked():  # the lock went with its process
+        pass
+
+
+def test_a_run_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    gone = RunDirectory(tmp_path / "file" / "below", {})
+    with pytest.raises(RunError, match="Cannot write"), gone.locked():
+        pass
