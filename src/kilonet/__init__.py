@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kilonet.api.check import check
     from kilonet.api.evaluate import evaluate
     from kilonet.api.load import load
-    from kilonet.api.run import Run, runs
+    from kilonet.api.run import Run, list_runs
     from kilonet.api.summary import summary
     from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
@@ -33,9 +33,9 @@ _HOMES = {
     "SimpleMNISTNet": "kilonet.models.simple",
     "check": "kilonet.api.check",
     "evaluate": "kilonet.api.evaluate",
+    "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
     "resume": "kilonet.api.train",
-    "runs": "kilonet.api.run",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
 }
@@ -47,9 +47,9 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "list_runs",
     "load",
     "resume",
-    "runs",
     "summary",
     "train",
 ]

@@ -11,7 +11,8 @@ from kilonet.paths import runs_dir
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.find import list_runs, open_run
+from kilonet.runs.find import list_runs as listed
+from kilonet.runs.find import open_run
 from kilonet.runs.records import Row
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def find_run(source: str | Path | Run) -> Run:
     return source if isinstance(source, Run) else Run(open_run(source))
 
 
-def runs(folder: str | Path | None = None) -> list[Run]:
+def list_runs(folder: str | Path | None = None) -> list[Run]:
     """Return the readable runs in ``folder`` (default: the runs directory), the oldest first."""
     where = Path(folder) if folder is not None else runs_dir()
-    return [Run(directory) for directory in list_runs(where).runs]
+    return [Run(directory) for directory in listed(where).runs]

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from kilonet.api.load import network_for, network_of
-from kilonet.api.run import Run, find_run, runs
+from kilonet.api.run import Run, find_run, list_runs
 from kilonet.data.registry import spec
 from kilonet.errors import UsageError, nearest
 from kilonet.models.custom import instantiate, load_class
@@ -59,7 +59,7 @@ def _known(source: str) -> str:
     recipes = recipe_names()
     if source in recipes or source.endswith(SUFFIX):
         return source
-    names = [*recipes, *(run.name for run in runs())]
+    names = [*recipes, *(run.name for run in list_runs())]
     raise UsageError(
         f'There is no recipe and no run "{source}".{nearest(source, names)} "kilonet recipes" and '
         '"kilonet runs" list them; a class of your own is written module:Class.'

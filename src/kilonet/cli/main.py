@@ -18,7 +18,6 @@ TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
 STOPPED = 130  # 128 + SIGINT, as shells have it
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,14 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit status, having printed one message on failure."""
     try:
-        result = app(arguments, prog_name="kilonet", standalone_mode=False)
+        status = _invoke(arguments)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return status
     except KilonetError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(_usage(error), 2)
-    except (typer.Abort, KeyboardInterrupt) as stop:
+    except KeyboardInterrupt as stop:
         return _fail(_stopped(stop), STOPPED)
     except BrokenPipeError:
         return _reader_gone()
@@ -72,6 +71,17 @@ def run(arguments: list[str]) -> int:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return _fail(_unexpected(error), 1)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Do what ``app(arguments)`` does, but leave Ctrl-C and closed pipes to ``run``."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("kilonet", [*arguments] or ["--help"]) as context:
+            result = command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    return result if isinstance(result, int) else 0
 
 
 def _fail(message: str, status: int) -> int:

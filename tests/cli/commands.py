@@ -1,0 +1,18 @@
+"""What a command said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Said:
+    """Exit status, standard output and standard error of a command."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]

@@ -1,0 +1,181 @@
+"""The command as a whole: help, exit statuses, and what becomes of errors."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from commands import Command
+
+from kilonet import __version__
+from kilonet.api import show
+from kilonet.cli import console
+from kilonet.cli.main import main
+from kilonet.errors import DataError, MissingExtraError, RecipeError
+
+COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data"]
+SUBCOMMANDS = [["recipes", "ls"], ["recipes", "show"], ["recipes", "copy"]]
+SUBCOMMANDS += [["data", "ls"], ["data", "fetch"], ["data", "show"]]
+
+
+def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, check=False, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_names_every_command(kilonet: Command, arguments: list[str]) -> None:
+    said = kilonet(*arguments)
+    assert (said.status, said.err) == (0, "")
+    assert "Usage: kilonet" in said.out
+    assert all(f" {name} " in said.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + SUBCOMMANDS, ids=" ".join)
+def test_every_command_has_help(kilonet: Command, command: list[str]) -> None:
+    said = kilonet(*command, "--help")
+    assert (said.status, said.err) == (0, "")
+    assert f"Usage: kilonet {' '.join(command)}" in said.out
+    # All it takes is a name of its own and a sentence; a bare type says that both were forgotten.
+    assert "<int>" not in said.out
+    assert "<float>" not in said.out
+
+
+def test_version(kilonet: Command) -> None:
+    assert kilonet("--version").out == f"kilonet {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'? Try \"kilonet --help\"."),
+        (["recipes", "lst"], '"kilonet recipes --help"'),
+        (["train", "--epochs", "3"], "No such option: --epochs"),
+        (["check"], "Missing argument 'RUN'"),
+        (["check", "a", "--max-epochs", "many"], "Invalid value for '--max-epochs'"),
+        (["check", "a", "b"], "unexpected extra argument"),
+        (
+            ["summary", "quick", "--style", "keras"],
+            "'keras' is not one of 'kilonet', 'torchsummary'",
+        ),
+    ],
+)
+def test_a_wrong_command_line(refused: Callable[..., str], arguments: list[str], text: str) -> None:
+    assert text in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (DataError("no [red]data[/red] :cat:"), 1, "no [red]data[/red] :cat:"),
+        (RecipeError("wrong"), 2, "wrong"),
+        (MissingExtraError("train", "torch"), 1, 'pip install "kilonet[train]"'),
+        (KeyboardInterrupt(), 130, "Stopped."),
+        (ValueError("of ours\nand more"), 1, "ValueError: of ours. This is a mistake in Kilonet"),
+        (ValueError(), 1, "ValueError. This is a mistake"),
+        (RecursionError("deep"), 1, "RecursionError: deep. This"),
+    ],
+)
+def test_every_error_is_one_message(
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+    text: str,
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(show, "recipes_table", fail)
+    assert text in refused("recipes", status=status)
+
+
+def test_the_traceback_of_a_mistake_of_ours_can_be_had(
+    kilonet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "recipes_table", lambda: 1 / 0)
+    monkeypatch.setenv("KILONET_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        kilonet("recipes")
+
+
+def test_main_exits_with_the_status() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["trian"])
+    assert caught.value.code == 2
+
+
+def test_long_messages_are_not_folded(refused: Callable[..., str]) -> None:
+    assert "x" * 300 in refused("recipes", "show", "x" * 300)
+
+
+def test_a_stream_that_cannot_say_it_prints_something_else() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = python("-m", "kilonet", "recipes", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"1?1 transitions" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "kilonet", "recipes", "show", "quick"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert errors == b""
+    assert process.returncode == 0
+
+
+def test_help_is_there_at_once() -> None:
+    """0.3 s of processor time: the best of three, as the machine may be busy."""
+    best = min(_seconds_for_help() for _ in range(3))
+    assert best < 0.3
+
+
+def _seconds_for_help() -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert python("-m", "kilonet", "--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_loads_nothing_that_it_does_not_print(arguments: list[str]) -> None:
+    heavy = "torch numpy pydantic matplotlib sklearn scipy onnx pooch jinja2 safetensors PIL"
+    code = (
+        f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
+        f"print(set({heavy!r}.split()) & set(sys.modules), file=sys.stderr)"
+    )
+    assert python("-c", code).stderr == b"set()\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["recipes"], ["recipes", "show", "quick"], ["runs"], ["data"]]
+)
+def test_listing_loads_no_torch(arguments: list[str]) -> None:
+    code = (
+        f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
+        "print({'torch', 'sklearn', 'matplotlib', 'onnx'} & set(sys.modules), file=sys.stderr)"
+    )
+    assert python("-c", code).stderr == b"set()\n"
+
+
+def test_output_is_as_wide_as_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "33")
+    assert console.output().width == 33
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert console.output().width == console.UNLIMITED
