@@ -1,0 +1,73 @@
+"""What is not installed is named, with the extra that brings it."""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kilonet
+from kilonet import extras
+from kilonet.errors import MissingExtraError
+from kilonet.extras import PACKAGES, require
+from trained import start_run
+
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    def find(name: str, *rest: Any) -> Any:
+        return None if name == hidden else importlib.util.find_spec(name, *rest)
+
+    monkeypatch.setattr(extras, "find_spec", find)
+
+
+def test_what_is_installed_passes() -> None:
+    require(*PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("extra", "package"), [(extra, package) for extra in PACKAGES for package in PACKAGES[extra]]
+)
+def test_each_absence_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, extra: str, package: str
+) -> None:
+    hide(monkeypatch, package)
+    with pytest.raises(MissingExtraError) as caught:
+        require(*PACKAGES)
+    assert f'"{package}"' in str(caught.value)
+    assert f'pip install "kilonet[{extra}]"' in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", PACKAGES)
+def test_the_extra_really_brings_it(extra: str) -> None:
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    brought = [line.split(">")[0] for line in project["optional-dependencies"][extra]]
+    assert {DISTRIBUTIONS.get(package, package) for package in PACKAGES[extra]} <= {*brought}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["train", "train --resume x", "evaluate x", "summary quick", "data fetch x", "data show x"],
+)
+def test_commands_name_it(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    hide(monkeypatch, "torch")
+    assert 'Install the "train" extra' in refused(*arguments.split(), status=1)
+
+
+def test_training_needs_onnx_from_the_start(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, "onnxscript")
+    assert 'Install the "export" extra' in refused("train", "data.name=digits", status=1)
+    with pytest.raises(MissingExtraError, match="onnxscript"):
+        kilonet.train("quick", data_name="digits")
+    with pytest.raises(MissingExtraError, match="onnxscript"):
+        kilonet.resume(start_run().path)
