@@ -50,6 +50,5 @@ def diverged(what: str, epoch: int) -> TrainingError:
     """Return the error of a training whose ``what`` ("loss is") no longer finite."""
     return TrainingError(
         f"The {what} no longer finite in epoch {epoch}: training has diverged. "
-        "Lower the learning rate (optimizer.lr=...), or warm up (schedule.name=one-cycle). "
-        "The weights and state of the last whole epoch, if there was one, are kept."
+        "Lower the learning rate (optimizer.lr=...), or warm up (schedule.name=one-cycle)."
     )
