@@ -69,7 +69,7 @@ def test_what_a_run_leaves(finished: Trained) -> None:
 def test_what_is_said_meanwhile(finished: Trained) -> None:
     lines = finished.stdout.splitlines()
     assert lines[0] == (
-        "quick: 22,214 parameters on Optical digits (scikit-learn), cpu with 1 threads; "
+        "quick: 22,214 parameters on Optical digits (scikit-learn), cpu with 1 thread; "
         f"run {finished.path}"
     )
     assert [line.split("  |  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]

@@ -157,12 +157,13 @@ def _fit(model: nn.Module, recipe: Recipe, dataset: Dataset, device: torch.devic
 
 
 def _announce(console: Console, run: RunDirectory, dataset: Dataset) -> None:
-    facts = run.facts
+    facts, machine = run.facts, run.facts["environment"]
     if facts["data_note"]:
         _say(console, Text.assemble(("Note:", "bold yellow"), f" {facts['data_note']}"))
+    threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
     line = (
         f": {facts['parameters']:,} parameters on {dataset.title}, "
-        f"{facts['environment']['device']} with {facts['environment']['threads']} threads; run "
+        f"{machine['device']} with {threads}; run "
     )
     _say(console, Text.assemble((facts["recipe"], "bold"), line, (str(run.path), "bold")))
 

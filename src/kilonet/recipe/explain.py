@@ -89,7 +89,7 @@ def _unknown_key(place: list[str], table: RawTable) -> str:
     section = place[0] if len(place) > 1 else ""
     keys = known_keys(section, _section(table, section))
     hint = nearest(place[-1], keys) or f" Known: {', '.join(keys)}."
-    return f'{f"[{section}] " if section else ""}unknown key {_shown(place[-1])}.{hint}'
+    return f"{f'[{section}] ' if section else ''}unknown key {_shown(place[-1])}.{hint}"
 
 
 def _unknown_name(section: str, table: RawTable) -> str:
