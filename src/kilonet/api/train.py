@@ -59,7 +59,7 @@ def train(
         TrainingError: the loss is no longer finite; the run can be looked at.
         Interrupted: Ctrl-C; the run can be resumed.
     """
-    require("train", "export")  # every run ends with an ONNX file
+    require("train")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     device = choose_device(resolved.recipe.training.device)
     if out is not None:
@@ -98,7 +98,7 @@ def resume(
         UsageError: there is no such run.
         RunError, CheckpointError: it is in use, damaged, or of another format.
     """
-    require("train", "export")
+    require("train")
     run = find_run(source).directory
     with kept(run), run.locked():
         run = open_run(run.path)  # what it says may have changed before it was locked

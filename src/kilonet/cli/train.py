@@ -47,7 +47,7 @@ def train(
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
     _check_together(words, out, resume, model)
-    require("train", "export")  # every run ends with an ONNX file
+    require("train")
     share_the_machine()
     from kilonet.api import train as api
     from kilonet.api.show import print_outcome
