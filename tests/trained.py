@@ -5,6 +5,7 @@ The shared run is that of the command that a newcomer types, on scikit-learn's d
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import shutil
@@ -40,7 +41,9 @@ class Trained:
 @cache
 def trained() -> Trained:
     """Return the shared run, training it at the first call."""
-    path = Path(tempfile.mkdtemp(prefix="kilonet-")) / "quick-1"
+    folder = tempfile.mkdtemp(prefix="kilonet-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "quick-1"
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,
