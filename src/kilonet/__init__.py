@@ -13,7 +13,10 @@ package stays fast and needs no PyTorch.
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from kilonet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from kilonet.api.check import check
@@ -58,9 +61,19 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kilonet' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(_import(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _import(module: str) -> ModuleType:
+    """Import ``module``; a package that it lacks is named with the extra that brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "kilonet":
+            raise
+        raise MissingExtraError("train", str(error.name)) from error
 
 
 def __dir__() -> list[str]:

@@ -47,6 +47,8 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
 @pytest.mark.slow
 def test_base_install_has_no_torch_and_names_the_extra(installed: Path) -> None:
     assert _run(installed / "python", "-c", "import torch", check=False).returncode == 1
+    from_python = _run(installed / "python", "-c", "import kilonet; kilonet.train()", check=False)
+    assert "MissingExtraError" in from_python.stderr
     failed = _run(installed / "kilonet", "train", check=False)
     assert failed.returncode == 1
     assert 'pip install "kilonet[train]"' in failed.stderr
