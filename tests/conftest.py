@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IN_CI = bool(os.environ.get("CI"))
+
+# In CI the same examples every time: what fails there fails for a change, not by chance.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if IN_CI else "default")
 
 
 def unavailable(reason: str) -> None:

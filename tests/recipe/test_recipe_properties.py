@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import tomli_w
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tables import NOISE, WORDS, Table, nearly_recipes, recipe_tables
 
@@ -42,7 +42,15 @@ def is_one_sentence_or_more(error: KilonetError) -> None:
     assert error.exit_code == 2
 
 
+BREAKS_A_LINE: Table = {  # for str.splitlines, not for TOML
+    "model": {"name": "net:Net", "text": "\x85"},
+    "optimizer": {"name": "adam"},
+    "training": {"epochs": 1},
+}
+
+
 @given(st.one_of(recipe_tables(), nearly_recipes(), NOISE))
+@example(BREAKS_A_LINE)
 @settings(max_examples=150, deadline=None)
 def test_tables(table: Table) -> None:
     try:

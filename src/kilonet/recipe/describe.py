@@ -55,7 +55,10 @@ def _comment(text: str) -> list[str]:
 def _arguments(name: str, section: BaseModel) -> list[str]:
     """Return the lines of keys that the schema does not know; tables among them come last."""
     extra = section.model_extra
-    return tomli_w.dumps({name: extra}).removeprefix(f"[{name}]\n").splitlines() if extra else []
+    if not extra:
+        return []
+    # Not splitlines: it would also break at characters that may stand inside a TOML string.
+    return tomli_w.dumps({name: extra}).removeprefix(f"[{name}]\n").rstrip("\n").split("\n")
 
 
 def _entry(section: BaseModel, key: str) -> list[str]:
