@@ -13,62 +13,43 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 
+import kilonet
 from kilonet.atomic import write_text
-from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.evaluation.inference import predict_probabilities
-from kilonet.evaluation.metrics import measure
-from kilonet.models.build import build, check_budget
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.runs.environment import commit, environment
-from kilonet.training.device import choose_device, configure
-from kilonet.training.fit import Fit
-from kilonet.training.material import prepare
-from kilonet.training.progress import Silent
-from kilonet.training.seeding import derive
+from kilonet.runs.environment import commit
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 COMMIT = commit()  # of the code as it was imported; the checkout may move on meanwhile
 
 
-def train_once(name: str, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """Train ``recipe`` and return its figures; the test split is evaluated once, at the end."""
-    device = choose_device(recipe.training.device)
-    threads = configure(device, recipe.training.threads, recipe.training.deterministic)
-    torch.manual_seed(derive(recipe.training.seed, "weights"))
-    model = build(recipe.model)
-    check_budget(model, recipe, name)
-    began = time.perf_counter()
-    material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
-    outcome = Fit(model, material, recipe, device).run(lambda _: None, Silent())
-    seconds = time.perf_counter() - began
-    model.load_state_dict(outcome.best if recipe.training.keep == "best" else outcome.last)
-    test = material.test
-    probabilities = predict_probabilities(model, test.images, dataset.mean, dataset.std)
-    metrics = measure(probabilities, test.labels.numpy(), dataset.classes)
+def train_once(name: str, overrides: list[str]) -> dict[str, Any]:
+    """Train a recipe as ``kilonet train`` does and return the figures of its run."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = kilonet.train(name, overrides=overrides, out=Path(folder) / "run")
+        figures, test = run.directory.metrics(), run.test
+        history, seed = run.history, run.recipe.training.seed
     return {
-        "seed": recipe.training.seed,
-        "test_accuracy": metrics.accuracy,
-        "test_correct": metrics.correct,
-        "test_total": metrics.total,
-        "test_loss": metrics.loss,
-        "calibration_error": metrics.calibration_error,
-        "best_epoch": outcome.best_epoch,
-        "epochs": len(outcome.history),
-        "stopped_because": outcome.stopped_because,
-        "seconds": round(seconds, 1),
-        "history": [
-            {key: round(value, 6) for key, value in row.items()} for row in outcome.history
-        ],
-        "environment": environment(str(device), threads) | {"commit": COMMIT},
+        "seed": seed,
+        "parameters": figures["parameters"],
+        "test_accuracy": test.accuracy,
+        "test_correct": test.correct,
+        "test_total": test.total,
+        "test_loss": test.loss,
+        "calibration_error": test.calibration_error,
+        "best_epoch": figures["best_epoch"],
+        "epochs": figures["epochs"],
+        "stopped_because": figures["stopped_because"],
+        "seconds": round(sum(row["seconds"] for row in history), 1),
+        "history": [_rounded(row) for row in history],
+        "environment": run.directory.facts["environment"] | {"commit": COMMIT},
     }
 
 
@@ -88,7 +69,7 @@ def store(label: str, name: str, overrides: list[str], recipe: Recipe, run: dict
             "recipe": name,
             "overrides": overrides,
             "fingerprint": fingerprint(recipe),
-            "parameters": check_budget(build(recipe.model), recipe, name),
+            "parameters": run.pop("parameters"),
             "data": recipe.data.model_dump(),
             "runs": sorted(runs, key=lambda entry: int(entry["seed"])),
         }
@@ -113,15 +94,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    dataset = load_dataset("mnist")
     for seed in map(int, given.seeds.split(",")):
         for name in given.recipes:
             label = f"{name}-{given.variant}" if given.variant else name
             own = [f"training.seed={seed}", f"training.threads={given.threads}"]
-            recipe = resolve(name, [*given.overrides, *own]).recipe
+            overrides = [*given.overrides, *own, "data.name=mnist"]
+            recipe = resolve(name, overrides).recipe
             if is_done(label, recipe):
                 continue
-            run = train_once(name, recipe, dataset)
+            run = train_once(name, overrides)
             store(label, name, given.overrides, recipe, run)
             print(
                 f"{label} seed {seed}: {run['test_accuracy']:.4f} in {run['seconds']} s", flush=True
