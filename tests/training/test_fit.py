@@ -17,7 +17,7 @@ from kilonet.errors import CheckpointError, RecipeError, TrainingError
 from kilonet.models.build import build
 from kilonet.recipe.load import resolve
 from kilonet.training.fit import Fit
-from kilonet.training.material import prepare
+from kilonet.training.material import prepare, score
 from kilonet.training.progress import Silent
 from kilonet.training.state import State, load_state, save_state
 from kilonet.training.weights import Weights, weights_of
@@ -131,6 +131,10 @@ def test_evaluates_the_averaged_weights() -> None:
     assert running.ema is not None
     assert same(outcome.last, weights_of(running.ema.module))
     assert not same(outcome.last, weights_of(running.model))
+    data, row = running.material, outcome.history[-1]
+    found = (row["validation_loss"], row["validation_accuracy"])
+    assert found == score(running.ema.module, data.validation, data, CPU)
+    assert found != score(running.model, data.validation, data, CPU)
 
 
 def test_best_is_the_first_of_the_highest_validation_accuracies() -> None:
