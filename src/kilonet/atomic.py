@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+PART = ".part"  # how the name of a file that is being written ends
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write`` with an open binary file and move the result to ``path`` in one step.
 
     The bytes reach the disk before the rename, so that a crash leaves either the old file or the
     new one, never half of it.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)

@@ -189,6 +189,14 @@ def test_two_processes_do_not_train_in_one_run() -> None:
         pass
 
 
+def test_what_a_killed_process_left_half_written_goes() -> None:
+    run = start_run()
+    (run.path / ".state.safetensors.x1y2.part").write_bytes(b"half")
+    with run.locked():
+        assert not list(run.path.glob(".*.part"))
+    assert names(run.path) >= {layout.RUN, layout.RECIPE}
+
+
 def test_a_run_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     gone = RunDirectory(tmp_path / "file" / "below", {})

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kilonet.atomic import write_text
+from kilonet.atomic import PART, write_text
 from kilonet.errors import RecipeError, RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.describe import fingerprint, plain
@@ -119,6 +119,8 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"Cannot write to {self.path}: {error.strerror or error}.") from None
         try:
+            for half_written in self.path.glob(f".*{PART}"):
+                half_written.unlink()  # a process that was killed left it; nobody reads it
             yield
         finally:
             lock.release()
