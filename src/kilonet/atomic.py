@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-
 PART = ".part"  # how the name of a file that is being written ends
 
 
