@@ -8,13 +8,15 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from kilonet import __version__
+
 PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
 def environment(device: str, threads: int) -> dict[str, str]:
     """Return versions, hardware, device, threads and commit as text, by name."""
     facts = {
-        "kilonet": _version("kilonet"),
+        "kilonet": __version__,
         "commit": commit(),
         "python": platform.python_version(),
     }
