@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from kilonet.data.normalise import normalise
 from kilonet.errors import TrainingError, UsageError
+from kilonet.models.mode import evaluating
 
 
 @torch.no_grad()
@@ -45,21 +45,6 @@ def predict_probabilities(
     _check_finite(logits)
     probabilities: npt.NDArray[np.float64] = logits.softmax(dim=1).numpy()
     return probabilities
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into evaluation mode, and each of its modules back into its own on leaving.
-
-    ``model.train()`` afterwards would wake modules that were frozen on purpose.
-    """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _logits(model: nn.Module, batch: Tensor) -> Tensor:

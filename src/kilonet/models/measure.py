@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from kilonet.errors import RecipeError
+from kilonet.models.mode import evaluating
 
 NO_KERNEL = "–"
 _RUNNING = ("running_mean", "running_var")
@@ -134,7 +135,7 @@ def _observe(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[list[Layer
     """Return the rows of one image's way through the network, and all its multiply-accumulates."""
     recorder = _Recorder()
     with ExitStack() as stack:
-        stack.enter_context(_evaluating(model))
+        stack.enter_context(evaluating(model))
         stack.enter_context(torch.no_grad())
         for name, module in model.named_modules():
             if next(module.children(), None) is None:
@@ -156,17 +157,6 @@ def _run(model: nn.Module, input_shape: tuple[int, ...]) -> None:
             f"{type(model).__name__} cannot process an image of {'×'.join(map(str, input_shape))}: "
             f"{reason}. Check the shapes its layers expect against that of the images."
         ) from error
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 class _Recorder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.data.split import split_validation
 from kilonet.errors import RecipeError
 from kilonet.evaluation.inference import predict_probabilities
+from kilonet.evaluation.metrics import cross_entropy
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,6 @@ def score(
         model, part.images, material.mean, material.std, batch_size=500, device=device
     )
     labels = part.labels.cpu().numpy()
-    own = probabilities[np.arange(len(labels)), labels]
-    loss = -np.log(np.clip(own, np.finfo(np.float64).tiny, None)).mean()
-    return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
+    return cross_entropy(probabilities, labels), float(
+        (probabilities.argmax(axis=1) == labels).mean()
+    )
