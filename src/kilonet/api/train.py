@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from kilonet.api.load import network_for, network_of
 from kilonet.api.material import load_or_stand_in, load_shown
 from kilonet.api.overrides import as_overrides
 from kilonet.api.run import Run, find_run
+from kilonet.api.team import Team, fit_with, gather
+from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
 from kilonet.errors import CheckpointError
 from kilonet.extras import require
@@ -66,19 +69,17 @@ def train(
         require_free(Path(out))
     model = _fresh(resolved.recipe)
     parameters = check_budget(model, resolved.recipe, resolved.name)
-    resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
-    threads = _configure(resolved.recipe, device)
-    fit = _fit(model, resolved.recipe, dataset, device)
-    facts = {
-        "data_note": note,
-        "parameters": parameters,
-        "environment": environment(str(device), threads),
-    }
-    run = create_run(resolved, facts, _path(out))
-    if console is not None:
-        _announce(console, run, dataset)
-    with kept(run), run.locked():
-        return _run_and_finish(fit, run, dataset, console)
+    training = resolved.recipe.training
+    with gather(resolved.recipe, device) as team:
+        resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
+        configure(device, training.threads, training.deterministic)
+        fit = _fit(model, resolved.recipe, dataset, device, team, _path(data_dir))
+        facts = {"data_note": note, "parameters": parameters, "environment": _environment(fit)}
+        run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
+        if console is not None:
+            _announce(console, run, dataset)
+        with kept(run), run.locked():
+            return _run_and_finish(fit, run, dataset, console, team)
 
 
 def resume(
@@ -112,12 +113,13 @@ def resume(
         configure(device, threads, recipe.training.deterministic)
         _seed_weights(recipe)
         network = network_of(run, recipe, trusted=model)
-        dataset = load_shown(recipe.data.name, _path(data_dir), console)
-        fit = _fit(network, recipe, dataset, device)
-        _restore(fit, run.file(layout.STATE))
-        if console is not None:
-            _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
-        return _run_and_finish(fit, run, dataset, console)
+        with gather(recipe, device) as team:
+            dataset = load_shown(recipe.data.name, _path(data_dir), console)
+            fit = _fit(network, recipe, dataset, device, team, _path(data_dir))
+            _restore(fit, run.file(layout.STATE))
+            if console is not None:
+                _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
+            return _run_and_finish(fit, run, dataset, console, team)
 
 
 def _restore(fit: Fit, path: Path) -> None:
@@ -144,28 +146,42 @@ def _seed_weights(recipe: Recipe) -> None:
     torch.manual_seed(derive(recipe.training.seed, "weights"))
 
 
-def _configure(recipe: Recipe, device: torch.device) -> int:
-    return configure(device, recipe.training.threads, recipe.training.deterministic)
-
-
-def _fit(model: nn.Module, recipe: Recipe, dataset: Dataset, device: torch.device) -> Fit:
+def _fit(
+    model: nn.Module,
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    team: Team,
+    data_dir: Path | None,
+) -> Fit:
     material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
-    fit = Fit(model, material, recipe, device)
     # An augmentation that these images are too small for is refused here, not in mid-run.
-    fit.augment(material.train.images[:1], torch.Generator())
-    return fit
+    Augmentation(**recipe.augmentation.model_dump())(material.train.images[:1], torch.Generator())
+    return fit_with(team, model, material, recipe, device, data_dir)
+
+
+def _environment(fit: Fit) -> dict[str, str]:
+    facts = environment(str(fit.device), torch.get_num_threads())
+    return facts | {"workers": str(fit.workers.size), "precision": fit.precision}
 
 
 def _announce(console: Console, run: RunDirectory, dataset: Dataset) -> None:
     facts, machine = run.facts, run.facts["environment"]
     if facts["data_note"]:
         _say(console, Text.assemble(("Note:", "bold yellow"), f" {facts['data_note']}"))
-    threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
     line = (
         f": {facts['parameters']:,} parameters on {dataset.title}, "
-        f"{machine['device']} with {threads}; run "
+        f"{machine['device']} with {_forces(machine)}; run "
     )
     _say(console, Text.assemble((facts["recipe"], "bold"), line, (str(run.path), "bold")))
+
+
+def _forces(machine: dict[str, str]) -> str:
+    """Return what computes, such as "2 workers of 1 thread each in bfloat16"."""
+    threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
+    alone = machine["workers"] == "1"
+    forces = threads if alone else f"{machine['workers']} workers of {threads} each"
+    return forces + (" in bfloat16" if machine["precision"] == "bfloat16" else "")
 
 
 def _say(console: Console, line: str | Text) -> None:
@@ -173,8 +189,11 @@ def _say(console: Console, line: str | Text) -> None:
     console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
 
 
-def _run_and_finish(fit: Fit, run: RunDirectory, dataset: Dataset, console: Console | None) -> Run:
-    outcome = _run(fit, run, console)
+def _run_and_finish(
+    fit: Fit, run: RunDirectory, dataset: Dataset, console: Console | None, team: Team
+) -> Run:
+    with team.watched():
+        outcome = _run(fit, run, console)
     return Run(finish(run, fit.model, outcome, dataset, fit.device))
 
 

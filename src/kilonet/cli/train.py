@@ -42,8 +42,18 @@ def train(
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run.")
     ] = None,
     model: OwnModel = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers",
+            metavar="N|auto",
+            help="Processes that share each batch: the key training.workers (default: 1).",
+        ),
+    ] = None,
 ) -> None:
     """Train a recipe; writes a run's directory with weights, plots and a report."""
+    if workers is not None:
+        overrides = [*(overrides or []), f"training.workers={workers}"]
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
     _check_together(words, out, resume, model)
@@ -51,7 +61,11 @@ def train(
     share_the_machine()
     from kilonet.api import train as api
     from kilonet.api.show import print_outcome
+    from kilonet.api.team import assist_torchrun, is_assistant
 
+    if is_assistant():
+        assist_torchrun()
+        return
     console = output()
     if resume is not None:
         run = api.resume(resume, data_dir=data_dir, console=console, model=model)

@@ -12,6 +12,10 @@ from pydantic import BaseModel
 
 from kilonet.recipe.schema import Recipe
 
+# Keys that came after the first results, with what they were before they were keys: a recipe that
+# leaves them at that keeps its fingerprint.
+_LATER = {"training": {"precision": "float32", "workers": 1}}
+
 
 def plain(recipe: Recipe) -> str:
     """Return the resolved recipe as TOML that replays the run: every key set, none left out."""
@@ -40,6 +44,10 @@ def fingerprint(recipe: Recipe) -> str:
         table.pop(key)
     for key in ("seed", "device", "threads", "record_test_by_epoch"):
         table["training"].pop(key, None)
+    for section, before in _LATER.items():
+        for key, value in before.items():
+            if table[section][key] == value:
+                table[section].pop(key)
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -6,9 +6,10 @@ show``, error messages and the generated reference all take them from this file.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from kilonet.recipe.families import Model
 from kilonet.recipe.section import Count, Fraction, NonNegative, Positive, Probability, Section
@@ -138,6 +139,13 @@ Optimizer = Annotated[Adam | AdamW | Sgd | RmsProp, Field(discriminator="name")]
 Schedule = Annotated[Constant | Step | Plateau | OneCycle | Cosine, Field(discriminator="name")]
 
 
+def _whole_number_or_auto(value: object) -> object:
+    """A union's own message would name its alternatives instead of what to write."""
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f'must be a whole number from 1, or "auto", not {json.dumps(value)}')
+
+
 class Training(Section):
     """How long, in what portions, and when to stop."""
 
@@ -167,6 +175,19 @@ class Training(Section):
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of all randomness.")
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:N" or "mps".')
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32",
+        description="Arithmetic of the network's layers in training; weights, loss and evaluation "
+        'are float32. "auto": bfloat16 where the device computes in it.',
+    )
+    workers: Annotated[
+        int | Literal["auto"],
+        PlainValidator(_whole_number_or_auto, json_schema_input_type=int | Literal["auto"]),
+    ] = Field(
+        1,
+        description="Processes that share each batch, a core or GPU each. "
+        '"auto": as many as are fastest here.',
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="CPU threads; unset: one a physical core, as PyTorch chooses."
     )

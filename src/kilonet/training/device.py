@@ -43,6 +43,24 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def one_of_several(device: str, rank: int) -> torch.device:
+    """Return the device of worker ``rank`` on this machine: with GPUs each has its own."""
+    chosen = choose_device(device)
+    return torch.device("cuda", rank) if chosen.type == "cuda" else chosen
+
+
+def places(device: torch.device) -> int:
+    """Return how many workers can compute at the same time: GPUs, or cores free to this process."""
+    if device.type == "cuda":
+        return torch.cuda.device_count()
+    if device.type != "cpu":
+        return 1
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux tells
+        return os.cpu_count() or 1
+
+
 def _best_kind() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -4,7 +4,8 @@ From the command line this is ``kilonet train RECIPE``; from Python ``kilonet.tr
 
 All images are on the device as one uint8 tensor. A step slices a batch, augments and normalises
 it as a whole, and updates the weights; nothing is done image by image, and nothing waits for the
-device except the progress report a few times a second.
+device except the progress report a few times a second. Several processes may share each batch
+(``workers``): each does all of this on its part, and they meet where gradients are summed.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.ema import averaged
 from kilonet.training.failures import explained
-from kilonet.training.material import Material, score
-from kilonet.training.optimizers import build_optimizer, restore_optimizer
+from kilonet.training.material import Material, Part, score
+from kilonet.training.optimizers import build_optimizer, gradients, restore_optimizer
+from kilonet.training.phases import Phases
+from kilonet.training.precision import arithmetic, choose_precision
 from kilonet.training.progress import Reporter, Row
 from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
 from kilonet.training.state import State
 from kilonet.training.tally import Tally, diverged
 from kilonet.training.weights import Weights, weights_of
+from kilonet.training.workers import Workers
+
+ALONE = Workers()
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,27 @@ class Outcome:
 
 
 class Fit:
-    """One network being trained by one recipe on one device.
+    """One network being trained by one recipe on one device, alone or as one of ``workers``.
 
     ``model`` is changed in place. The state between two epochs is all there is to it: saved by
-    ``state`` and restored by ``restore``, it continues to the same bits on the same machine.
+    ``state`` and restored by ``restore``, it continues to the same bits on the same machine with
+    the same number of workers. Afterwards ``phases`` tells where the time went.
     """
 
     def __init__(
-        self, model: nn.Module, material: Material, recipe: Recipe, device: torch.device
+        self,
+        model: nn.Module,
+        material: Material,
+        recipe: Recipe,
+        device: torch.device,
+        workers: Workers = ALONE,
     ) -> None:
         self.recipe = recipe
         self.material = material
         self.device = device
+        self.workers = workers
+        self.phases = Phases(device)
+        self.precision = choose_precision(recipe.training.precision, device)
         self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.augment = Augmentation(**recipe.augmentation.model_dump())
         training = recipe.training
@@ -75,14 +90,16 @@ class Fit:
         """Train until a stopping rule says so, giving ``save`` the state after each epoch.
 
         Raises:
-            TrainingError: the loss or the weights are no longer finite, or the network or its
-                device failed; the last saved state is still good.
+            TrainingError: the loss or the weights are no longer finite, or the network, its device
+                or another worker failed; the last saved state is still good.
         """
+        self._start_alike()
         while not (reason := self._reason_to_stop()):
             began = time.perf_counter()
             row = self._train_epoch(len(self.history) + 1, reporter)
             self._require_finite_weights()
-            row |= self._score()
+            with self.phases("evaluation"):
+                row |= self._score()
             self.schedule.after_epoch(row.get("validation_accuracy"))
             row["seconds"] = time.perf_counter() - began
             self._record(row)
@@ -133,23 +150,21 @@ class Fit:
 
     def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
         """Visit every training image once; return the epoch's training figures."""
-        seed, train = self.recipe.training.seed, self.material.train
+        seed, images = self.recipe.training.seed, len(self.material.train)
         order = generator(seed, "order", epoch)
-        changes = generator(seed, "augmentation", epoch)
-        torch.manual_seed(derive(seed, "dropout", epoch))
+        changes = generator(seed, "augmentation", epoch, self.workers.rank)
+        torch.manual_seed(derive(seed, "dropout", epoch, self.workers.rank))
         rate = self.optimizer.param_groups[0]["lr"]
-        tally = Tally(self.device)
-        reporter.epoch_started(epoch, self.recipe.training.epochs, len(train))
+        tally = Tally(self.device, self.workers)
+        reporter.epoch_started(epoch, self.recipe.training.epochs, images)
         self.model.train()
-        everything = torch.arange(len(train), device=self.device)
-        for indices in batches(everything, self.recipe.training.batch_size, order):
-            labels = train.labels[indices]
+        everything = torch.arange(images, device=self.device)
+        for batch in batches(everything, self.recipe.training.batch_size, order):
             with explained(epoch):
-                images = self.augment(train.images[indices], changes)
-                loss, logits = self._step(images, labels)
-                tally.add(loss, logits, labels)
+                tally.add(*self.train_batch(batch, changes))
             if tally.due():
                 reporter.batch_done(*tally.read(epoch))
+        self._agree(tally)
         _, loss_mean, accuracy, images_per_second = tally.read(epoch)
         return {
             "epoch": epoch,
@@ -159,18 +174,62 @@ class Fit:
             "images_per_second": images_per_second,
         }
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Move the weights once; return the batch's mean loss and its logits, both detached."""
-        logits = self.model(normalise(images, self.material.mean, self.material.std))
+    def train_batch(self, batch: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Move the weights once, by the training images at the indices ``batch``, int64 (N,).
+
+        Returns mean loss, logits and labels of this worker's share. Augmentation draws from
+        ``changes``, dropout from PyTorch's default generator.
+        """
+        mine, weight = self.workers.share(batch)
+        images, labels = self._inputs(mine, changes)
+        loss, logits = self._step(images, labels, weight)
+        return loss, logits, labels
+
+    def _inputs(self, indices: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the training images at ``indices`` as the network is to see them, and labels."""
+        train, material = self.material.train, self.material
+        with self.phases("data"):
+            images = self.augment(train.images[indices], changes)
+            return normalise(images, material.mean, material.std), train.labels[indices]
+
+    def _step(self, images: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+        """Move the weights once; return the mean loss and the logits of these images, detached.
+
+        ``weight`` is that of their loss in the whole batch's.
+        """
         smoothing = self.recipe.training.label_smoothing
-        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        with self.phases("forward"):
+            with arithmetic(self.precision, self.device):
+                logits = self.model(images)
+            logits = logits.float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.schedule.after_batch()
-        if self.ema is not None:
-            self.ema.update_parameters(self.model)
+        with self.phases("backward"):
+            (loss * weight).backward()  # type: ignore[no-untyped-call]
+        if self.workers.size > 1:
+            with self.phases("exchange"):
+                self.workers.add_up(gradients(self.model))
+        with self.phases("optimizer"):
+            self.optimizer.step()
+            self.schedule.after_batch()
+            if self.ema is not None:
+                self.ema.update_parameters(self.model)
         return loss.detach(), logits.detach()
+
+    def _start_alike(self) -> None:
+        """Give every worker the state of the one that leads."""
+        if self.workers.size > 1:
+            state = self.workers.told(self.state() if self.workers.leads else None)
+            if not self.workers.leads:
+                self.restore(state)
+
+    def _agree(self, tally: Tally) -> None:
+        """Average what each worker has seen only its share of, and add up the epoch's figures."""
+        with self.phases("exchange"):
+            self.workers.average(self.model.buffers())
+            if self.ema is not None:
+                self.workers.average(self.ema.module.buffers())
+            tally.add_up()
 
     def _require_finite_weights(self) -> None:
         """Refuse to keep weights that the epoch's very last step has spoilt."""
@@ -180,13 +239,26 @@ class Fit:
     def _score(self) -> Row:
         """Return the validation figures; the test accuracy only where it is to be recorded."""
         row: Row = {}
-        judged, material = self._judged(), self.material
+        material = self.material
         if len(material.validation):
-            loss, accuracy = score(judged, material.validation, material, self.device)
+            loss, accuracy = self._scored(material.validation)
             row |= {"validation_loss": loss, "validation_accuracy": accuracy}
         if self.recipe.training.record_test_by_epoch:
-            row["test_accuracy"] = score(judged, material.test, material, self.device)[1]
+            row["test_accuracy"] = self._scored(material.test)[1]
         return row
+
+    def _scored(self, part: Part) -> tuple[float, float]:
+        """Return the mean loss and the accuracy of the judged network on ``part``.
+
+        Each worker evaluates its share, and all hear the same figures.
+        """
+        mine, weight = self.workers.share(torch.arange(len(part)))
+        share = Part(part.images[mine], part.labels[mine]) if self.workers.size > 1 else part
+        loss, accuracy = score(self._judged(), share, self.material, self.device)
+        sums = torch.tensor([loss, accuracy], dtype=torch.float64) * weight
+        self.workers.add_up([sums])
+        loss, accuracy = sums.tolist()
+        return loss, accuracy
 
     def _judged(self) -> nn.Module:
         """Return the network that is evaluated: the averaged one where there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 from kilonet.errors import RecipeError
 from kilonet.recipe.schema import Adam, AdamW, Optimizer, Sgd
@@ -41,6 +41,21 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
     return optim.RMSprop(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
 
 
+def gradients(model: nn.Module) -> list[Tensor]:
+    """Return the gradient of every parameter that training may change.
+
+    Where the last step did not touch a parameter its gradient becomes zero, so that all workers
+    have the same list.
+    """
+    found = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            found.append(parameter.grad)
+    return found
+
+
 def restore_optimizer(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
     """Go back to a ``state_dict``, each moment in the memory layout of its parameter.
 
@@ -50,5 +65,5 @@ def restore_optimizer(optimizer: optim.Optimizer, state: dict[str, Any]) -> None
     optimizer.load_state_dict(state)
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
-            if name != "step" and isinstance(value, torch.Tensor):
+            if name != "step" and isinstance(value, Tensor):
                 moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)

@@ -9,24 +9,36 @@ import torch
 from torch import Tensor
 
 from kilonet.errors import TrainingError
+from kilonet.training.workers import Workers
 
 REPORT_EVERY_SECONDS = 0.25
 
 
 class Tally:
-    """Running loss, accuracy and speed of an epoch, kept on the device until they are read."""
+    """Running loss, accuracy and speed of an epoch, kept on the device until they are read.
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64 if device.type != "mps" else torch.float32)
+    Until ``add_up`` they are those of this worker's share, from which the number of images and the
+    speed of all workers are estimated.
+    """
+
+    def __init__(self, device: torch.device, workers: Workers) -> None:
+        self._workers = workers
+        self._like_this_one = workers.size
+        # of the loss, of the correct, of the images
+        self._sums = torch.zeros(3, dtype=torch.float64 if device.type != "mps" else torch.float32)
         self._sums = self._sums.to(device)
-        self._images = 0
         self._began = self._last_read = time.perf_counter()
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch: its mean loss, and how many of its labels the logits got right."""
         self._sums[0] += loss * len(labels)
         self._sums[1] += (logits.argmax(dim=1) == labels).sum()
-        self._images += len(labels)
+        self._sums[2] += len(labels)
+
+    def add_up(self) -> None:
+        """Add what all workers have counted; each then reads the same figures."""
+        self._workers.add_up([self._sums])
+        self._like_this_one = 1
 
     def due(self) -> bool:
         """Say whether it is time to tell the user something."""
@@ -38,12 +50,13 @@ class Tally:
         Raises:
             TrainingError: the loss is NaN or infinite.
         """
-        loss_sum, correct = self._sums.tolist()
+        loss_sum, correct, images = self._sums.tolist()
         self._last_read = time.perf_counter()
         if not math.isfinite(loss_sum):
             raise diverged("loss is", epoch)
-        speed = self._images / max(self._last_read - self._began, 1e-9)
-        return self._images, loss_sum / self._images, correct / self._images, speed
+        images_of_all = int(images) * self._like_this_one
+        speed = images_of_all / max(self._last_read - self._began, 1e-9)
+        return images_of_all, loss_sum / images, correct / images, speed
 
 
 def diverged(what: str, epoch: int) -> TrainingError:

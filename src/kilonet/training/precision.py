@@ -1,0 +1,51 @@
+"""The arithmetic that a network is trained in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from kilonet.errors import UsageError
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16" for ``name``; "auto" takes bfloat16 where it is faster.
+
+    That is where the device computes in it: CUDA from compute capability 8.0, and processors
+    whose instructions multiply bfloat16 (AVX512-BF16, AMX).
+
+    Raises:
+        UsageError: bfloat16 was asked for by name, and the device cannot do it.
+    """
+    if name == "auto":
+        return "bfloat16" if _computes_in_bfloat16(device) else "float32"
+    if name == "bfloat16" and not _knows_bfloat16(device):
+        raise UsageError(
+            f'training.precision: "bfloat16" was asked for, but the device {device} has no '
+            'arithmetic for it. Use "float32", or "auto" to have it picked.'
+        )
+    return name
+
+
+def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in ``precision``.
+
+    Its weights and what is computed from its logits stay float32 (Micikevicius et al., "Mixed
+    precision training", 2018; bfloat16 has float32's range, so the loss needs no scaling).
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return _knows_bfloat16(device)
+    if device.type != "cpu":
+        return False
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _knows_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
