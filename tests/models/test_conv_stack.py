@@ -113,3 +113,23 @@ def test_measuring_its_shape_draws_nothing_and_changes_nothing() -> None:
     assert torch.equal(after, torch.rand(1))
     assert all(module.training for module in model.modules())
     assert model.features.conv1.norm.num_batches_tracked == 0
+
+
+def test_pooling_first_computes_the_same_with_max_pooling_and_relu() -> None:
+    torch.manual_seed(0)
+    plain = ConvStack("c4 M c6 M3 p8", "fc").eval()
+    first = ConvStack("c4 M c6 M3 p8", "fc", pool_first=True).eval()
+    pooled = [type(module).__name__ for module in first.features[0]]
+    assert pooled == ["Conv2d", "MaxPool2d", "BatchNorm2d", "ReLU"]
+    for ours, theirs in zip(first.parameters(), plain.parameters(), strict=True):
+        ours.data.copy_(theirs.data)
+    images = torch.randn(3, 1, 28, 28)
+    assert torch.allclose(first(images), plain(images), atol=1e-6)
+
+
+def test_pooling_first_leaves_a_pooling_that_follows_no_convolution() -> None:
+    network = ConvStack("M c4 M M2 p6", pool_first=True)
+    assert [name for name, _ in network.features.named_children()] == [
+        "pool1", "conv1", "pool2", "point1",
+    ]  # fmt: skip
+    assert [type(module).__name__ for module in network.features.conv1][1] == "MaxPool2d"

@@ -14,9 +14,10 @@ def activation(name: str) -> nn.Module:
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution, batch norm, nonlinearity, dropout; each of the last three may be absent.
+    """Convolution, pooling, batch norm, nonlinearity, dropout; all but the first may be absent.
 
-    Padding keeps height and width at stride 1 for odd kernels.
+    Padding keeps height and width at stride 1 for odd kernels. Pooling ahead of the nonlinearity
+    leaves the rest less to do; with max pooling and ReLU their order changes nothing but that.
     """
 
     def __init__(
@@ -29,10 +30,13 @@ class ConvBlock(nn.Sequential):
         batch_norm: bool = True,
         nonlinearity: str = "relu",
         dropout: float = 0.0,
+        pool: nn.Module | None = None,
     ) -> None:
         conv = nn.Conv2d(*channels, kernel, stride, padding=kernel // 2, bias=bias)
         super().__init__()
         self.add_module("conv", conv)
+        if pool is not None:
+            self.add_module("pool", pool)
         if batch_norm:
             self.add_module("norm", nn.BatchNorm2d(channels[1]))
         self.add_module("act", activation(nonlinearity))

@@ -20,7 +20,8 @@ class ConvStack(Network):
 
     cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S), pN a 1×1 convolution,
     M and A max and average pooling by 2 (M3: by 3). The head "gap" averages each channel over
-    the image before a linear map (Lin et al. 2014); "fc" maps all values.
+    the image before a linear map (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a
+    pooling that follows a convolution into its block, ahead of batch norm and nonlinearity.
 
     Raises:
         RecipeError: pooling and strides leave nothing of the image.
@@ -36,13 +37,15 @@ class ConvStack(Network):
         bias: bool = False,
         head_bias: bool = True,
         activation: str = "relu",
+        pool_first: bool = False,
         input_shape: tuple[int, int, int] = (1, 28, 28),
         num_classes: int = 10,
     ) -> None:
         super().__init__(input_shape, num_classes)
         self.features = nn.Sequential()
+        words = _paired(layers.split()) if pool_first else [(word, "") for word in layers.split()]
         style = {"bias": bias, "batch_norm": batch_norm, "dropout": dropout}
-        for name, module in _chain(layers, input_shape[0], activation, style):
+        for name, module in _chain(words, input_shape[0], activation, style):
             self.features.add_module(name, module)
         channels, height, width = _shape_after(self.features, input_shape, layers)
         self.head = nn.Sequential()
@@ -61,12 +64,23 @@ class ConvStack(Network):
         return logits
 
 
+def _paired(words: list[str]) -> list[tuple[str, str]]:
+    """Return the words, each convolution with the pooling that follows it, or with ""."""
+    pairs: list[tuple[str, str]] = []
+    for word in words:
+        if word[0] in "MA" and pairs and pairs[-1][0][0] in "cp" and not pairs[-1][1]:
+            pairs[-1] = (pairs[-1][0], word)
+        else:
+            pairs.append((word, ""))
+    return pairs
+
+
 def _chain(
-    layers: str, channels: int, activation: str, style: dict[str, float]
+    words: list[tuple[str, str]], channels: int, activation: str, style: dict[str, float]
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield the named modules of the chain; names count each kind, as papers do: conv1, pool1."""
     counts = {"conv": 0, "pool": 0, "point": 0}
-    for word in layers.split():
+    for word, pooling in words:
         match = CONVOLUTION.fullmatch(word)
         kind = "pool" if match is None else "point" if match[1] == "p" else "conv"
         counts[kind] += 1
@@ -84,6 +98,7 @@ def _chain(
             batch_norm=bool(style["batch_norm"]),
             nonlinearity=activation,
             dropout=style["dropout"],
+            pool=_pool(pooling) if pooling else None,
         )
         yield name, block
         channels = out

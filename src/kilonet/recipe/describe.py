@@ -14,7 +14,10 @@ from kilonet.recipe.schema import Recipe
 
 # Keys that came after the first results, with what they were before they were keys: a recipe that
 # leaves them at that keeps its fingerprint.
-_LATER = {"training": {"precision": "float32", "workers": 1}}
+_LATER = {
+    "training": {"precision": "float32", "workers": 1},
+    "model": {"pool_first": False},
+}
 
 
 def plain(recipe: Recipe) -> str:
@@ -46,7 +49,7 @@ def fingerprint(recipe: Recipe) -> str:
         table["training"].pop(key, None)
     for section, before in _LATER.items():
         for key, value in before.items():
-            if table[section][key] == value:
+            if table[section].get(key) == value:
                 table[section].pop(key)
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

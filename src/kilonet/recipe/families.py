@@ -48,6 +48,11 @@ class ConvStack(Section):
     bias: bool = Field(False, description="Whether the chain's convolutions have a bias.")
     head_bias: bool = Field(True, description="Whether the classifier has a bias.")
     activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
+    pool_first: bool = Field(
+        False,
+        description="Pool a convolution's output before its batch norm and nonlinearity, which "
+        "then work on a fraction of the values.",
+    )
 
     @field_validator("layers")
     @classmethod
