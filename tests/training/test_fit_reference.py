@@ -121,7 +121,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ),
         {
             "make_optimizer": lambda p: optim.SGD(
-                p, 0.05, momentum=0.9, nesterov=True, weight_decay=0.0005
+                p, 0.05, momentum=0.9, nesterov=True, weight_decay=0.0005, fused=True
             ),
             "make_schedule": lambda o: schedules.OneCycleLR(
                 o, 0.05, total_steps=STEPS + 1, cycle_momentum=False
@@ -144,7 +144,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "training.label_smoothing=0.1",
         ),
         {
-            "make_optimizer": lambda p: optim.Adam(p, 0.05),
+            "make_optimizer": lambda p: optim.Adam(p, 0.05, fused=True),
             "make_schedule": lambda o: schedules.StepLR(o, 1, gamma=0.5),
             "unit": "epoch",
             "augment": CROPS,
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "adamw cosine": (
         ("optimizer.name=adamw", "optimizer.weight_decay=0.1", "schedule.name=cosine"),
         {
-            "make_optimizer": lambda p: optim.AdamW(p, 0.05, weight_decay=0.1),
+            "make_optimizer": lambda p: optim.AdamW(p, 0.05, weight_decay=0.1, fused=True),
             "make_schedule": lambda o: schedules.CosineAnnealingLR(o, STEPS),
             "unit": "batch",
             "augment": NONE,

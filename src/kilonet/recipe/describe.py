@@ -14,7 +14,7 @@ from kilonet.recipe.schema import Recipe
 
 # Keys that came after the first results, with what they were before they were keys: a recipe that
 # leaves them at that keeps its fingerprint.
-_LATER = {
+_LATER: dict[str, dict[str, Any]] = {
     "training": {"precision": "float32", "workers": 1},
     "model": {"pool_first": False},
 }

@@ -15,6 +15,8 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
     """Return the optimizer that ``settings`` describe, over all of the model's parameters.
 
     Adam and its kind keep PyTorch's betas (0.9, 0.999) and epsilon 1e-8; RMSprop its alpha 0.99.
+    Where PyTorch can update all of a parameter's numbers in one pass over them ("fused") it does:
+    in networks this small the many passes of the plain loops are a twentieth of a step.
 
     Raises:
         RecipeError: the model has no parameter that training may change.
@@ -25,11 +27,11 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
             f"{type(model).__name__} has no parameters that training may change. "
             "Give it a layer that has some, and leave requires_grad on."
         )
-    rate, decay = settings.lr, settings.weight_decay
+    rate, decay, fused = settings.lr, settings.weight_decay, _can_be_fused(parameters)
     if isinstance(settings, Adam):
-        return optim.Adam(parameters, lr=rate, weight_decay=decay)
+        return optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
     if isinstance(settings, AdamW):
-        return optim.AdamW(parameters, lr=rate, weight_decay=decay)
+        return optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
     if isinstance(settings, Sgd):
         return optim.SGD(
             parameters,
@@ -37,8 +39,16 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
             momentum=settings.momentum,
             nesterov=settings.nesterov,
             weight_decay=decay,
+            fused=fused,
         )
     return optim.RMSprop(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
+
+
+def _can_be_fused(parameters: list[nn.Parameter]) -> bool:
+    return all(
+        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+        for parameter in parameters
+    )
 
 
 def gradients(model: nn.Module) -> list[Tensor]:
