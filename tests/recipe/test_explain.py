@@ -86,7 +86,7 @@ def message(table: dict[str, Any]) -> str:
         (
             {"optimizer": {"name": "adamm"}},
             '[optimizer] name: there is no optimizer "adamm". Did you mean "adam"? '
-            "Known: adam, adamw, sgd, rmsprop.",
+            "Known: adam, adamw, sgd, muon, rmsprop.",
         ),
         (
             {"model": {"name": "simpel"}},

@@ -27,6 +27,7 @@ RESUMED = {
     "sgd one-cycle ema": ("optimizer.momentum=0.9", "training.ema=0.9"),
     "adam plateau": ("optimizer.name=adam", "schedule.name=plateau", "schedule.patience=0"),
     "adamw cosine ema": ("optimizer.name=adamw", "schedule.name=cosine", "training.ema=0.8"),
+    "muon cosine": ("optimizer.name=muon", "schedule.name=cosine"),
     "rmsprop step": (
         "optimizer.name=rmsprop",
         "optimizer.momentum=0.9",

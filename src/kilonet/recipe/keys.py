@@ -15,6 +15,7 @@ ALTERNATIVES: dict[str, dict[str, type[BaseModel]]] = {
         "adam": schema.Adam,
         "adamw": schema.AdamW,
         "sgd": schema.Sgd,
+        "muon": schema.Muon,
         "rmsprop": schema.RmsProp,
     },
     "schedule": {

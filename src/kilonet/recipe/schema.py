@@ -81,6 +81,18 @@ class Sgd(Section):
         return self
 
 
+class Muon(Section):
+    """Orthogonalised momentum for hidden weights, AdamW for the rest (Jordan et al. 2024)."""
+
+    name: Literal["muon"] = Field(description="The optimizer.")
+    lr: Positive = Field(0.02, description="Learning rate of hidden weights (the peak).")
+    adam_lr: Positive = Field(
+        0.01, description="Learning rate of first and last layer, batch norm and biases (the peak)."
+    )
+    momentum: Probability = Field(0.9, description="Momentum, in Nesterov's form.")
+    weight_decay: NonNegative = Field(0.01, description="Decoupled weight decay.")
+
+
 class RmsProp(Section):
     """RMSprop (Hinton, Coursera lecture 6e)."""
 
@@ -135,7 +147,7 @@ class Cosine(Section):
     name: Literal["cosine"] = Field(description="The learning-rate schedule.")
 
 
-Optimizer = Annotated[Adam | AdamW | Sgd | RmsProp, Field(discriminator="name")]
+Optimizer = Annotated[Adam | AdamW | Sgd | Muon | RmsProp, Field(discriminator="name")]
 Schedule = Annotated[Constant | Step | Plateau | OneCycle | Cosine, Field(discriminator="name")]
 
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn, optim
 
 from kilonet.errors import RecipeError
-from kilonet.recipe.schema import Adam, AdamW, Optimizer, Sgd
+from kilonet.recipe import schema as recipe
+from kilonet.training.muon import Muon, hidden_and_others
 
 
-def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
+def build_optimizer(model: nn.Module, settings: recipe.Optimizer) -> optim.Optimizer:
     """Return the optimizer that ``settings`` describe, over all of the model's parameters.
 
     Adam and its kind keep PyTorch's betas (0.9, 0.999) and epsilon 1e-8; RMSprop its alpha 0.99.
@@ -28,11 +29,11 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
             "Give it a layer that has some, and leave requires_grad on."
         )
     rate, decay, fused = settings.lr, settings.weight_decay, _can_be_fused(parameters)
-    if isinstance(settings, Adam):
+    if isinstance(settings, recipe.Adam):
         return optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
-    if isinstance(settings, AdamW):
+    if isinstance(settings, recipe.AdamW):
         return optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
-    if isinstance(settings, Sgd):
+    if isinstance(settings, recipe.Sgd):
         return optim.SGD(
             parameters,
             lr=rate,
@@ -40,6 +41,16 @@ def build_optimizer(model: nn.Module, settings: Optimizer) -> optim.Optimizer:
             nesterov=settings.nesterov,
             weight_decay=decay,
             fused=fused,
+        )
+    if isinstance(settings, recipe.Muon):
+        hidden, others = hidden_and_others(model)
+        return Muon(
+            hidden,
+            others,
+            lr=rate,
+            momentum=settings.momentum,
+            adam_lr=settings.adam_lr,
+            weight_decay=decay,
         )
     return optim.RMSprop(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
 

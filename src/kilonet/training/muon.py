@@ -1,0 +1,124 @@
+"""Muon: momentum whose update is made orthogonal, for the weights between first and last layer.
+
+Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024). A gradient
+of a weight matrix is dominated by a few directions; replacing its singular values by about 1 lets
+the rare ones count as much, and small networks then need fewer steps. What is no hidden matrix
+(first and last layer, depthwise filters, batch norm, biases) is left to AdamW, as they advise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.adamw import adamw
+
+# The quintic that drives singular values towards 1 fastest, and how often it is applied (ibid.).
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+_BETAS = (0.9, 0.99)
+
+
+class Muon(Optimizer):
+    """Muon for ``hidden`` weights (of two or more dimensions), AdamW for ``others``.
+
+    ``lr`` and ``momentum`` (Nesterov's) are Muon's, ``adam_lr`` AdamW's, whose betas are 0.9 and
+    0.99; ``weight_decay`` is decoupled, in both.
+    """
+
+    def __init__(
+        self,
+        hidden: list[nn.Parameter],
+        others: list[nn.Parameter],
+        *,
+        lr: float,
+        momentum: float,
+        adam_lr: float,
+        weight_decay: float,
+    ) -> None:
+        groups: list[dict[str, Any]] = [
+            {"params": hidden, "lr": lr, "momentum": momentum, "orthogonal": True},
+            {"params": others, "lr": adam_lr, "momentum": 0.0, "orthogonal": False},
+        ]
+        super().__init__(
+            [group for group in groups if group["params"]], {"weight_decay": weight_decay}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move all parameters that have a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            touched = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["orthogonal"]:
+                for parameter in touched:
+                    self._move(parameter, group)
+            elif touched:
+                self._move_by_adam(touched, group)
+
+    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        gradient = parameter.grad
+        assert gradient is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        average = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        update = orthogonal(gradient.lerp(average, group["momentum"]).flatten(1))
+        rows, columns = update.shape
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(
+            update.view(parameter.shape), alpha=-group["lr"] * max(1, rows / columns) ** 0.5
+        )
+
+    def _move_by_adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "first": torch.zeros_like(parameter),
+                    "second": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            [state["first"] for state in states],
+            [state["second"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=parameters[0].device.type in ("cpu", "cuda"),
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Return a matrix with the singular vectors of ``matrix`` and all singular values about 1.
+
+    ``matrix`` is float, (M, N). Newton–Schulz iteration: five matrix polynomials that take the
+    singular values into 0.7 … 1.2 instead of to exactly 1, which does as well (ibid.).
+    """
+    a, b, c = _QUINTIC
+    wide = matrix.T if matrix.size(0) > matrix.size(1) else matrix
+    x: Tensor = wide / (wide.norm() + 1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if matrix.size(0) > matrix.size(1) else x
+
+
+def hidden_and_others(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Split the parameters that training may change into what Muon is for, and the rest."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in parameters if parameter.dim() >= 2]
+    between = {id(weight) for weight in weights[1:-1] if weight.size(1) > 1}
+    hidden = [parameter for parameter in parameters if id(parameter) in between]
+    return hidden, [parameter for parameter in parameters if id(parameter) not in between]
