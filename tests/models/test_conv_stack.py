@@ -133,3 +133,12 @@ def test_pooling_first_leaves_a_pooling_that_follows_no_convolution() -> None:
         "pool1", "conv1", "pool2", "point1",
     ]  # fmt: skip
     assert [type(module).__name__ for module in network.features.conv1][1] == "MaxPool2d"
+
+
+def test_an_unpadded_convolution_takes_the_margin_off() -> None:
+    network = ConvStack("c4k5s2v c6v")
+    shapes = [
+        row.out_shape for row in layers(network, (1, 28, 28)) if row.macs and "×" in row.kernel
+    ]
+    assert shapes[:2] == [(4, 12, 12), (6, 10, 10)]
+    assert network.features.conv1.conv.padding == (0, 0)

@@ -26,13 +26,15 @@ class ConvBlock(nn.Sequential):
         kernel: int = 3,
         stride: int = 1,
         *,
+        padded: bool = True,
         bias: bool = False,
         batch_norm: bool = True,
         nonlinearity: str = "relu",
         dropout: float = 0.0,
         pool: nn.Module | None = None,
     ) -> None:
-        conv = nn.Conv2d(*channels, kernel, stride, padding=kernel // 2, bias=bias)
+        padding = kernel // 2 if padded else 0
+        conv = nn.Conv2d(*channels, kernel, stride, padding=padding, bias=bias)
         super().__init__()
         self.add_module("conv", conv)
         if pool is not None:

@@ -12,16 +12,17 @@ from kilonet.errors import RecipeError
 from kilonet.models.base import Network
 from kilonet.models.blocks import ConvBlock
 
-CONVOLUTION = re.compile(r"([cp])(\d+)(?:k(\d+))?(?:s(\d+))?")
+CONVOLUTION = re.compile(r"([cp])(\d+)(?:k(\d+))?(?:s(\d+))?(v?)")
 
 
 class ConvStack(Network):
     """``layers`` says the chain, e.g. ``"c16 c16 M p12 c28 c28 M p32"``, then comes a head.
 
-    cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S), pN a 1×1 convolution,
-    M and A max and average pooling by 2 (M3: by 3). The head "gap" averages each channel over
-    the image before a linear map (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a
-    pooling that follows a convolution into its block, ahead of batch norm and nonlinearity.
+    cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at the end: unpadded,
+    which takes a margin off an image that has nothing there), pN a 1×1 convolution, M and A max
+    and average pooling by 2 (M3: by 3). The head "gap" averages each channel over the image
+    before a linear map (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a pooling
+    that follows a convolution into its block, ahead of batch norm and nonlinearity.
 
     Raises:
         RecipeError: pooling and strides leave nothing of the image.
@@ -98,6 +99,7 @@ def _chain(
             batch_norm=bool(style["batch_norm"]),
             nonlinearity=activation,
             dropout=style["dropout"],
+            padded=not match[5],
             pool=_pool(pooling) if pooling else None,
         )
         yield name, block

@@ -15,7 +15,7 @@ from kilonet.recipe.section import Probability, Section
 
 # Up to five digits of channels: more would only fail later, for want of memory.
 STACK_TOKEN = re.compile(
-    r"(?:c[1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?|p[1-9]\d{0,4}|[MA][2-9]?)\Z", re.ASCII
+    r"(?:c[1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?|p[1-9]\d{0,4}|[MA][2-9]?)\Z", re.ASCII
 )
 
 
@@ -35,8 +35,9 @@ class ConvStack(Section):
     name: Literal["conv-stack"] = Field(description="The network family.")
     layers: str = Field(
         description=(
-            "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S), "
-            "pN a 1×1 convolution, M and A max and average pooling by 2 (M3: by 3)."
+            "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
+            "the end: unpadded), pN a 1×1 convolution, M and A max and average pooling by 2 (M3: "
+            "by 3)."
         )
     )
     head: Literal["gap", "fc"] = Field(
