@@ -12,10 +12,19 @@ that nothing remains to be done in evaluation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 _LEVELS = 2**16  # what 16 bits can tell apart
+_INTEGERS = {  # as wide as the numbers that they mask
+    torch.bfloat16: torch.int16,
+    torch.float16: torch.int16,
+    torch.float32: torch.int32,
+    torch.float64: torch.int64,
+}
 
 
 class Dropout(nn.Dropout):
@@ -40,15 +49,41 @@ class Dropout(nn.Dropout):
         dropped_levels = round(self.p * _LEVELS)
         if self.inplace or not _has_fast_path(input) or not 0 < dropped_levels < _LEVELS:
             return super().forward(input)
-        mask = _mask_in_memory_order(input, dropped_levels)
-        # For half precision the product is taken in float32 and rounded once: rounding the scale
-        # itself to bfloat16 would move the expectation by up to 0.4 %.
-        return (input * mask).to(input.dtype)
+        kept: Tensor = _Masked.apply(input, dropped_levels)  # type: ignore[no-untyped-call]
+        return kept
+
+
+class _Masked(torch.autograd.Function):
+    """Zero some elements and scale the rest; the gradient goes the same way.
+
+    The mask is kept as bits to AND with, all ones or none: as narrow as the numbers themselves,
+    and applied without converting anything.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
+        ctx.scale = _LEVELS / (_LEVELS - dropped_levels)
+        mask = _mask_in_memory_order(x, dropped_levels)
+        ctx.save_for_backward(mask)
+        return _apply(mask, x, ctx.scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (mask,) = ctx.saved_tensors
+        return _apply(mask, gradient, ctx.scale), None
+
+
+def _apply(mask: Tensor, x: Tensor, scale: float) -> Tensor:
+    """Return x · scale where ``mask`` has ones; the product is rounded once, to ``x``'s dtype."""
+    scaled = x * scale
+    scaled.view(mask.dtype).bitwise_and_(mask)
+    return scaled
 
 
 def _has_fast_path(x: Tensor) -> bool:
     dense = x.is_contiguous() or _is_channels_last(x)
-    return dense and x.device.type == "cpu" and x.is_floating_point()
+    return dense and x.device.type == "cpu" and x.dtype in _INTEGERS
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -56,23 +91,22 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 def _mask_in_memory_order(x: Tensor, dropped_levels: int) -> Tensor:
-    """Return a mask of ``x``'s shape and strides, so that multiplying by it has unit stride."""
-    flat = _flat_mask(x.numel(), dropped_levels, torch.promote_types(x.dtype, torch.float32))
+    """Return a mask of ``x``'s shape and strides, so that applying it has unit stride."""
+    flat = _flat_mask(x.numel(), dropped_levels).to(_INTEGERS[x.dtype])
     if x.is_contiguous():
         return flat.view(x.shape)
     batch, channels, height, width = x.shape
     return flat.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _flat_mask(count: int, dropped_levels: int, dtype: torch.dtype) -> Tensor:
-    """Return ``count`` values: 0 with probability dropped/65,536, else 1 / (1 - that).
+def _flat_mask(count: int, dropped_levels: int) -> Tensor:
+    """Return ``count`` int16 values: 0 with probability dropped/65,536, else -1 (all bits set).
 
     A signed 16-bit draw is kept if it exceeds the ``dropped_levels`` lowest of its values. The
-    comparison is written as a clamped difference of whole numbers, which is exact in float32:
-    unlike ``>=``, it needs no boolean tensor that would have to be converted, element by element.
+    comparison is written as a clamped difference: unlike ``>=``, it needs no boolean tensor that
+    would have to be converted, element by element.
     """
     words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    draws = words.view(torch.int16)[:count].to(dtype)
     highest_dropped = dropped_levels - 1 - _LEVELS // 2
-    scale = _LEVELS / (_LEVELS - dropped_levels)
-    return draws.sub_(highest_dropped).clamp_(0, 1).mul_(scale)
+    draws = words.view(torch.int16)[:count].clamp_(highest_dropped, highest_dropped + 1)
+    return draws.sub_(highest_dropped).neg_()
