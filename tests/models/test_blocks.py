@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -59,3 +61,36 @@ def test_activation() -> None:
     x = torch.linspace(-3, 3, 7)
     assert torch.equal(activation("relu")(x), x.clamp_min(0))
     torch.testing.assert_close(activation("silu")(x), x / (1 + torch.exp(-x)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_batch_norm_relu_and_dropout_in_one_are_what_they_are_in_turn(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    block = ConvBlock((3, 6), dropout=0.2).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        block.norm.weight.uniform_(-1, 1)
+        block.norm.bias.uniform_(-1, 1)
+    x = torch.randn(8, 3, 10, 10).to(memory_format=torch.channels_last)
+    results = []
+    for in_one in (True, False):
+        trained = copy.deepcopy(block)
+        if not in_one:
+            trained.act = nn.Threshold(0, 0)  # ReLU by another name is not recognised
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            torch.manual_seed(1)
+            y = trained(x)
+        y.float().square().sum().backward()
+        gradients = [parameter.grad for parameter in trained.parameters()]
+        results.append([y.float(), *gradients, *trained.norm.buffers()])
+    rounding = 2e-2 if dtype == torch.bfloat16 else 1e-5
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(
+            ours, theirs, rtol=rounding, atol=rounding * theirs.abs().max().item()
+        )
+    assert 0.1 < (results[0][0] == 0).float().mean() < 0.8
+
+
+def test_nothing_is_joined_in_evaluation() -> None:
+    block = ConvBlock((3, 6), dropout=0.5).eval()
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.equal(block(x), block.act(block.norm(block.conv(x))))

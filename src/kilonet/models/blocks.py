@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from kilonet.models.dropout import Dropout
@@ -44,6 +45,44 @@ class ConvBlock(nn.Sequential):
         self.add_module("act", activation(nonlinearity))
         if dropout > 0:
             self.add_module("drop", Dropout(dropout))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return an N×C×H×W tensor; in training the last three steps are one where they can be."""
+        for module in self:
+            if isinstance(module, nn.BatchNorm2d) and (drop := self._dropout_after_relu(x)):
+                return normed_relu_dropped(x, module, drop)
+            x = module(x)
+        return x
+
+    def _dropout_after_relu(self, x: torch.Tensor) -> Dropout | None:
+        """Return the dropout that ends the block, where it can be joined with what precedes it."""
+        *_, act, drop = self
+        if not (self.training and isinstance(act, nn.ReLU) and isinstance(drop, Dropout)):
+            return None
+        return drop if drop.is_fast_for(x) else None
+
+
+def normed_relu_dropped(x: torch.Tensor, norm: nn.BatchNorm2d, drop: Dropout) -> torch.Tensor:
+    """Return ``drop(relu(norm(x)))`` in training, to rounding, with half the passes over memory.
+
+    Dropout's factor is positive, so ReLU lets it through to batch norm's scale and shift, a few
+    numbers instead of all; what remains of ReLU and dropout is one mask. ``drop`` must be fast for
+    ``x``.
+    """
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked.add_(1)
+    normed = F.batch_norm(
+        x,
+        norm.running_mean,
+        norm.running_var,
+        norm.weight * drop.scale,
+        norm.bias * drop.scale,
+        training=True,
+        momentum=norm.momentum,
+        eps=norm.eps,
+    )
+    return drop.after_relu(normed)
 
 
 class Separable(nn.Sequential):

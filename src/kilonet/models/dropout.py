@@ -46,11 +46,37 @@ class Dropout(nn.Dropout):
         """Return ``input`` in evaluation; in training, drop elements and scale the rest."""
         if not self.training or self.p == 0:
             return input
-        dropped_levels = round(self.p * _LEVELS)
-        if self.inplace or not _has_fast_path(input) or not 0 < dropped_levels < _LEVELS:
+        if not self.is_fast_for(input):
             return super().forward(input)
-        kept: Tensor = _Masked.apply(input, dropped_levels)  # type: ignore[no-untyped-call]
+        kept: Tensor = _Masked.apply(input, self._dropped_levels)  # type: ignore[no-untyped-call]
         return kept
+
+    def is_fast_for(self, input: Tensor) -> bool:
+        """Say whether training takes the fast path for ``input``."""
+        return (
+            not self.inplace
+            and 0 < self._dropped_levels < _LEVELS
+            and input.device.type == "cpu"
+            and input.dtype in _INTEGERS
+            and (input.is_contiguous() or _is_channels_last(input))
+        )
+
+    def after_relu(self, input: Tensor) -> Tensor:
+        """Return ReLU and dropout of ``input`` in training, all but the scaling by ``scale``.
+
+        Both only zero elements, so one mask does both. Ask ``is_fast_for`` first.
+        """
+        kept: Tensor = _MaskedReLU.apply(input, self._dropped_levels)  # type: ignore[no-untyped-call]
+        return kept
+
+    @property
+    def scale(self) -> float:
+        """The factor of kept elements: one over the probability of keeping one."""
+        return _LEVELS / (_LEVELS - self._dropped_levels)
+
+    @property
+    def _dropped_levels(self) -> int:
+        return round(self.p * _LEVELS)
 
 
 class _Masked(torch.autograd.Function):
@@ -74,16 +100,33 @@ class _Masked(torch.autograd.Function):
         return _apply(mask, gradient, ctx.scale), None
 
 
+class _MaskedReLU(torch.autograd.Function):
+    """Zero the negative elements and some of the others; the gradient goes the same way.
+
+    A number's first bit is its sign. (A NaN's means nothing: it may become 0 here. Where one has
+    come from, the weights are no longer finite, and those are looked at after each epoch.)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
+        mask = _mask_in_memory_order(x, dropped_levels)
+        bits = x.view(mask.dtype)
+        mask.bitwise_and_(bits.clamp(-1, 0).bitwise_not_())
+        ctx.save_for_backward(mask)
+        return bits.bitwise_and(mask).view(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (mask,) = ctx.saved_tensors
+        return gradient.view(mask.dtype).bitwise_and(mask).view(gradient.dtype), None
+
+
 def _apply(mask: Tensor, x: Tensor, scale: float) -> Tensor:
     """Return x · scale where ``mask`` has ones; the product is rounded once, to ``x``'s dtype."""
     scaled = x * scale
     scaled.view(mask.dtype).bitwise_and_(mask)
     return scaled
-
-
-def _has_fast_path(x: Tensor) -> bool:
-    dense = x.is_contiguous() or _is_channels_last(x)
-    return dense and x.device.type == "cpu" and x.dtype in _INTEGERS
 
 
 def _is_channels_last(x: Tensor) -> bool:
