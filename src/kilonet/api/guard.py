@@ -9,6 +9,7 @@ from pathlib import Path
 from kilonet.errors import RunError, TrainingError
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
+from kilonet.training.workers import WorkerLostError
 
 
 class Interrupted(KeyboardInterrupt):
@@ -25,19 +26,38 @@ def kept(run: RunDirectory) -> Iterator[None]:
 
     Raises:
         Interrupted: Ctrl-C.
-        TrainingError: training had to stop.
+        TrainingError: training had to stop. It can be gone on with if a worker was lost.
         RunError: its directory can no longer be written.
     """
     try:
         yield
     except KeyboardInterrupt:
         raise Interrupted(run.path) from None
+    except WorkerLostError as error:
+        raise WorkerLostError(
+            f"{error} Whole epochs are kept; go on with: kilonet train --resume {run.path}"
+        ) from error
     except TrainingError as error:
         raise TrainingError(f"{error} {_what_is_left(run)}") from error
     except OSError as error:
         raise RunError(
             f"Cannot write to {run.path}: {error.strerror or error}. "
             f"Make room, then go on: kilonet train --resume {run.path}"
+        ) from error
+
+
+@contextmanager
+def not_begun() -> Iterator[None]:
+    """Say of a worker that is lost before there is a run that there is none.
+
+    Raises:
+        WorkerLostError: one was lost.
+    """
+    try:
+        yield
+    except WorkerLostError as error:
+        raise WorkerLostError(
+            f"{error} Nothing was trained. Try again, or with one: training.workers=1"
         ) from error
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from torch import nn
 
 from kilonet.api.finish import finish
-from kilonet.api.guard import kept
+from kilonet.api.guard import kept, not_begun
 from kilonet.api.load import network_for, network_of
 from kilonet.api.material import load_or_stand_in, load_shown
 from kilonet.api.overrides import as_overrides
@@ -31,9 +31,10 @@ from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
-from kilonet.training.device import choose_device, configure
+from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.material import prepare
+from kilonet.training.precision import choose_precision
 from kilonet.training.progress import ConsoleReporter, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.state import State, load_state, save_state
@@ -65,15 +66,17 @@ def train(
     require("train")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     device = choose_device(resolved.recipe.training.device)
+    resolved = replace(resolved, recipe=_with_precision(resolved.recipe, device))
     if out is not None:
         require_free(Path(out))
     model = _fresh(resolved.recipe)
     parameters = check_budget(model, resolved.recipe, resolved.name)
     training = resolved.recipe.training
-    with gather(resolved.recipe, device) as team:
+    with same_threads_after(), gather(resolved.recipe, device) as team:
         resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
         configure(device, training.threads, training.deterministic)
-        fit = _fit(model, resolved.recipe, dataset, device, team, _path(data_dir))
+        with not_begun():
+            fit = _fit(model, resolved.recipe, dataset, device, team, _path(data_dir))
         facts = {"data_note": note, "parameters": parameters, "environment": _environment(fit)}
         run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
         if console is not None:
@@ -107,13 +110,13 @@ def resume(
             if console is not None:
                 _say(console, f"{run.path} has finished already: nothing is left to train.")
             return Run(run)
-        recipe = run.recipe()
         device = choose_device(run.facts["environment"]["device"])
         threads = int(run.facts["environment"]["threads"])
-        configure(device, threads, recipe.training.deterministic)
+        recipe = _with_threads(run.recipe(), threads)
         _seed_weights(recipe)
         network = network_of(run, recipe, trusted=model)
-        with gather(recipe, device) as team:
+        with same_threads_after(), gather(recipe, device, resumed=True) as team:
+            configure(device, threads, recipe.training.deterministic)
             dataset = load_shown(recipe.data.name, _path(data_dir), console)
             fit = _fit(network, recipe, dataset, device, team, _path(data_dir))
             _restore(fit, run.file(layout.STATE))
@@ -135,6 +138,19 @@ def _restore(fit: Fit, path: Path) -> None:
 
 def _path(given: str | Path | None) -> Path | None:
     return Path(given) if given is not None else None
+
+
+def _with_precision(recipe: Recipe, device: torch.device) -> Recipe:
+    """Return ``recipe`` with the arithmetic that it is really trained in."""
+    precision = choose_precision(recipe.training.precision, device)
+    training = recipe.training.model_copy(update={"precision": precision})
+    return recipe.model_copy(update={"training": training})
+
+
+def _with_threads(recipe: Recipe, threads: int) -> Recipe:
+    """Return ``recipe`` with the threads that each worker of a run has: others round otherwise."""
+    training = recipe.training.model_copy(update={"threads": threads})
+    return recipe.model_copy(update={"training": training})
 
 
 def _fresh(recipe: Recipe) -> nn.Module:

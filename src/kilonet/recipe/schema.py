@@ -201,7 +201,7 @@ class Training(Section):
         '"auto": as many as are fastest here.',
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="CPU threads; unset: one a physical core, as PyTorch chooses."
+        None, description="CPU threads of each worker; unset: they share the physical cores."
     )
     deterministic: bool = Field(
         False, description="On CUDA, only deterministic kernels (the CPU always is)."

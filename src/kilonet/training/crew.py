@@ -1,46 +1,44 @@
-"""The processes that help this one train: started, told what to do, watched, and ended.
-
-Each runs ``python -m kilonet.training.helper``, told its job by a line of JSON on its standard
-input. It ends when that closes, so it never outlives this process, however this one ends; and it
-stands in a process group of its own, so that Ctrl-C reaches only the one that the user sees.
-"""
+"""The helper processes of one that trains: started, put to work, watched, and ended."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import os
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
-
-import torch.distributed as dist
+from typing import Self
 
 from kilonet.errors import TrainingError
-from kilonet.training.workers import WorkerLostError, Workers
+from kilonet.training.process import GAVE_UP, OTHERS_LOST, HelperProcess, Job, loopback
+from kilonet.training.workers import WorkerLostError, Workers, leave, meet
 
-READY = "kilonet: ready"
 SECONDS_TO_ANSWER = 300  # for the slowest worker's step or evaluation
 SECONDS_TO_END = 10
-
-Job = dict[str, Any]
 
 
 class Crew:
     """``size`` − 1 helper processes, started at once: they load PyTorch while this one prepares.
 
     One worker has none, and all of this then does nothing.
+
+    Raises:
+        TrainingError: the system has no room for them.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._folder = tempfile.TemporaryDirectory(prefix="kilonet-")
-        self._says = [(self._path / f"worker-{rank}").open("w+") for rank in range(1, size)]
-        self._helpers = [_start(said) for said in self._says]
+        self._helpers: list[HelperProcess] = []
+        self._ends = ExitStack()
+        with self._room():
+            for _ in range(1, size):
+                helper = HelperProcess()
+                self._ends.callback(helper.end)
+                self._helpers.append(helper)
 
     def __enter__(self) -> Self:
         return self
@@ -53,118 +51,88 @@ class Crew:
     ) -> None:
         self.close()
 
-    def join(self, backend: str, job: Job) -> Workers:
-        """Send everyone to work on ``job`` and return this process's place, the leading one.
+    def threads_each(self, threads: int) -> int:
+        """Return how many of ``threads``, all that this machine has for us, each worker gets."""
+        return max(1, threads // self.size)
 
-        ``backend`` is PyTorch's name of how they talk: "gloo" for CPUs, "nccl" for GPUs.
+    def join(self, job: Job) -> Workers:
+        """Send everyone to work on ``job`` and return this process's place, the leading one.
 
         Raises:
             WorkerLostError: a helper has ended already.
+            TrainingError: they could not come together.
         """
+        place = Workers(0, self.size)
         if self.size == 1:
-            return Workers()
-        meeting = {"meeting": str(self._path / "meeting"), "backend": backend, "size": self.size}
+            return place
+        with self._room():
+            folder = tempfile.TemporaryDirectory(prefix="kilonet-", ignore_cleanup_errors=True)
+            self._ends.enter_context(folder)
         for rank, helper in enumerate(self._helpers, 1):
-            _wait_until_ready(helper)
-            _tell(helper, {**meeting, **job, "rank": rank})
-        return meet(backend, f"file://{meeting['meeting']}", 0, self.size)
+            here = {"folder": folder.name, "rank": rank, "size": self.size}
+            helper.begin({**job, **here}, SECONDS_TO_ANSWER)
+        self._ends.callback(leave)
+        with _inside_this_machine():
+            return meet(place, timedelta(seconds=SECONDS_TO_ANSWER), Path(folder.name))
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Say what became of the helpers where a worker was lost inside.
 
         Raises:
-            TrainingError: one was; the message has what it said last.
+            WorkerLostError: one was.
+            TrainingError: a helper gave up, and said why.
         """
         try:
             yield
         except WorkerLostError as error:
-            raise TrainingError(self._what_happened()) from error
+            raise self._what_happened() from error
 
     def close(self) -> None:
         """End the helpers and remove what they left."""
-        if dist.is_initialized():
-            dist.destroy_process_group()
-        for helper in self._helpers:
-            _end(helper)
-        for said in self._says:
-            said.close()
-        self._folder.cleanup()
+        self._ends.close()
 
-    @property
-    def _path(self) -> Path:
-        return Path(self._folder.name)
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            raise TrainingError(
+                f"{self.size - 1} processes to help could not be started: "
+                f"{error.strerror or error}. Make room for them, or train with one: "
+                "training.workers=1"
+            ) from error
 
-    def _what_happened(self) -> str:
-        for rank, (helper, said) in enumerate(zip(self._helpers, self._says, strict=True), 2):
-            try:
-                code = helper.wait(SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                continue
-            said.seek(0)
-            lines = said.read().strip().splitlines()
-            if code > 0 and lines:
-                return lines[-1]
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-            return f"Worker {rank} of {self.size} {how}."
-        return f"A worker of {self.size} did not answer for {SECONDS_TO_ANSWER} seconds."
+    def _what_happened(self) -> TrainingError:
+        """Return the error that tells why a worker was lost; its own words come first."""
+        until = time.monotonic() + SECONDS_TO_END
+        lost = ""
+        for number, helper in enumerate(self._helpers, 2):
+            status, words = helper.failure(until) or (OTHERS_LOST, "")
+            if status == GAVE_UP:
+                return TrainingError(words)
+            if status != OTHERS_LOST:
+                lost = lost or f"Worker {number} of {self.size} {_ended(status, words)}."
+        silent = f"A worker of {self.size} did not answer for {SECONDS_TO_ANSWER} seconds."
+        return WorkerLostError(lost or silent)
 
 
-def meet(backend: str, where: str, rank: int, size: int) -> Workers:
-    """Wait for all ``size`` workers at ``where`` (PyTorch's ``init_method``); return the place.
+def _ended(status: int, words: str) -> str:
+    if status == -signal.SIGKILL:
+        return "was killed; if nobody did that, the machine has run out of memory"
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with exit status {status}" + (f": {words.rstrip('.')}" if words else "")
 
-    Raises:
-        WorkerLostError: not all came.
-    """
+
+@contextmanager
+def _inside_this_machine() -> Iterator[None]:
+    """Have connections made inside go over the machine's own interface, unless the user chose."""
+    ours = loopback().keys() - os.environ.keys()
+    os.environ.update({name: loopback()[name] for name in ours})
     try:
-        dist.init_process_group(
-            backend,
-            init_method=where,
-            rank=rank,
-            world_size=size,
-            timeout=timedelta(seconds=SECONDS_TO_ANSWER),
-        )
-    except (RuntimeError, ValueError) as error:
-        raise WorkerLostError(
-            f"{size} workers could not come together: {str(error).splitlines()[0].rstrip('.')}."
-        ) from error
-    return Workers(rank, size)
-
-
-def _start(said: IO[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "kilonet.training.helper"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def _wait_until_ready(helper: subprocess.Popen[str]) -> None:
-    assert helper.stdout is not None
-    for line in helper.stdout:
-        if line.strip() == READY:
-            return
-    raise WorkerLostError("A worker could not start.")
-
-
-def _tell(helper: subprocess.Popen[str], job: Job) -> None:
-    assert helper.stdin is not None
-    try:
-        helper.stdin.write(json.dumps(job) + "\n")
-        helper.stdin.flush()
-    except OSError as error:
-        raise WorkerLostError("A worker ended before it was told what to do.") from error
-
-
-def _end(helper: subprocess.Popen[str]) -> None:
-    for pipe in (helper.stdin, helper.stdout):
-        assert pipe is not None
-        pipe.close()
-    try:
-        helper.wait(SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        helper.kill()
-        helper.wait()
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]

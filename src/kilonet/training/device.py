@@ -6,6 +6,9 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -46,19 +49,52 @@ def choose_device(name: str) -> torch.device:
 def one_of_several(device: str, rank: int) -> torch.device:
     """Return the device of worker ``rank`` on this machine: with GPUs each has its own."""
     chosen = choose_device(device)
-    return torch.device("cuda", rank) if chosen.type == "cuda" else chosen
+    if chosen.type != "cuda":
+        return chosen
+    torch.cuda.set_device(rank)
+    return torch.device("cuda", rank)
 
 
 def places(device: torch.device) -> int:
     """Return how many workers can compute at the same time: GPUs, or cores free to this process."""
     if device.type == "cuda":
         return torch.cuda.device_count()
-    if device.type != "cpu":
-        return 1
+    return len(_processors()) if device.type == "cpu" else 1
+
+
+def physical_cores() -> int:
+    """Return how many cores free to this process do not share their arithmetic with another.
+
+    A container's share of the machine counts (the control group's ``cpu.max``), as does that two
+    processors may be one core (Linux tells both; elsewhere every processor is a core).
+    """
+    topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len({Path(topology.format(n)).read_text() for n in _processors()})
+    except OSError:
+        cores = len(_processors())
+    try:
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+    except (OSError, ValueError):  # no control groups, or no limit: "max 100000"
+        return cores
+    return max(1, min(cores, quota // period))
+
+
+def _processors() -> set[int]:
+    try:
+        return os.sched_getaffinity(0)
     except AttributeError:  # only Linux tells
-        return os.cpu_count() or 1
+        return set(range(os.cpu_count() or 1))
+
+
+@contextmanager
+def same_threads_after() -> Iterator[None]:
+    """Leave this process with the number of CPU threads that it has now."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _best_kind() -> str:

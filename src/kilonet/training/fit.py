@@ -161,7 +161,7 @@ class Fit:
         everything = torch.arange(images, device=self.device)
         for batch in batches(everything, self.recipe.training.batch_size, order):
             with explained(epoch):
-                tally.add(*self.train_batch(batch, changes))
+                tally.add(*self.train_batch(batch, changes), self.workers.copies(batch))
             if tally.due():
                 reporter.batch_done(*tally.read(epoch))
         self._agree(tally)
@@ -252,13 +252,17 @@ class Fit:
 
         Each worker evaluates its share, and all hear the same figures.
         """
-        mine, weight = self.workers.share(torch.arange(len(part)))
-        share = Part(part.images[mine], part.labels[mine]) if self.workers.size > 1 else part
+        if self.workers.size == 1:
+            return score(self._judged(), part, self.material, self.device)
+        mine, _ = self.workers.share(torch.arange(len(part), device=self.device))
+        share = Part(part.images[mine], part.labels[mine])
         loss, accuracy = score(self._judged(), share, self.material, self.device)
-        sums = torch.tensor([loss, accuracy], dtype=torch.float64) * weight
+        # Whole numbers, so that equal accuracies come out equal however the correct are spread.
+        counts = [loss * len(mine), round(accuracy * len(mine)), len(mine)]
+        sums = torch.tensor(counts, dtype=torch.float64)
         self.workers.add_up([sums])
-        loss, accuracy = sums.tolist()
-        return loss, accuracy
+        loss_sum, correct, images = sums.tolist()
+        return loss_sum / images, correct / images
 
     def _judged(self) -> nn.Module:
         """Return the network that is evaluated: the averaged one where there is one."""

@@ -1,16 +1,19 @@
 """A process that helps another one train: ``python -m kilonet.training.helper``.
 
-``kilonet train --workers N`` starts it; see ``crew``. Under ``torchrun`` the processes that do not
-lead do the same, told by the one that does.
+``kilonet train --workers N`` starts it; see ``process``. Under ``torchrun`` the processes that do
+not lead do the same, told by the one that does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -18,34 +21,45 @@ from kilonet.data.dataset import load_dataset
 from kilonet.errors import KilonetError
 from kilonet.models.build import build
 from kilonet.recipe.schema import Recipe
-from kilonet.training.crew import READY, Job, meet
 from kilonet.training.device import configure, one_of_several
 from kilonet.training.fit import Fit
 from kilonet.training.material import prepare
+from kilonet.training.process import GAVE_UP, OTHERS_LOST, READY, Job
 from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial
-from kilonet.training.workers import Workers
+from kilonet.training.workers import WorkerLostError, Workers, meet
+
+# A helper ends with the one that leads, whom it may keep waiting but who may keep it waiting as
+# long as it likes: saving to a slow disk, or stopped with Ctrl-Z.
+NO_HURRY = timedelta(days=365)
 
 
 def main() -> None:
     """Get ready, wait to be told, help until the training is over."""
-    sys.stdout.write(f"{READY}\n")
-    sys.stdout.flush()
-    os.dup2(2, 1)  # nobody reads standard output from here on; the user's network may write to it
+    leader = _take_standard_output()
+    leader.write(f"{READY}\n")
+    leader.flush()
     line = sys.stdin.readline()
     if not line:
         return
-    threading.Thread(target=_end_with_the_leader, daemon=True).start()
+    job = json.loads(line)
+    threading.Thread(target=_end_with_the_leader, args=(job["folder"],), daemon=True).start()
     try:
-        _help(json.loads(line))
+        _help(job)
+    except WorkerLostError:
+        sys.exit(OTHERS_LOST)
     except KilonetError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        leader.write(f"{json.dumps(str(error))}\n")
+        leader.flush()
+        sys.exit(GAVE_UP)
 
 
-def job_of(recipe: Recipe, data_dir: Path | None, threads: int, *, trial: bool) -> Job:
+def job_of(
+    recipe: Recipe, device: torch.device, data_dir: Path | None, threads: int, *, trial: bool
+) -> Job:
     """Return what a helper has to know, as JSON can hold it; ``trial`` asks for a trial first."""
     return {
+        "device": device.type,
         "trial": trial,
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "data_dir": str(data_dir) if data_dir is not None else None,
@@ -73,14 +87,27 @@ def assist(job: Job, workers: Workers, device: torch.device) -> None:
 
 
 def _help(job: Job) -> None:
-    device = one_of_several(job["recipe"]["training"]["device"], job["rank"])
-    workers = meet(job["backend"], f"file://{job['meeting']}", job["rank"], job["size"])
-    assist(job, workers, device)
+    device = one_of_several(job["device"], job["rank"])
+    place = Workers(job["rank"], job["size"])
+    assist(job, meet(place, NO_HURRY, Path(job["folder"])), device)
 
 
-def _end_with_the_leader() -> None:
+def _take_standard_output() -> TextIO:
+    """Return standard output for what the leader reads; from here on "print" goes nowhere.
+
+    The user's own network may print a lot, and the one in the leading process prints the same.
+    """
+    kept = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return kept
+
+
+def _end_with_the_leader(folder: str) -> None:
     """Wait for standard input to close, which it does when the leading process is gone."""
-    sys.stdin.read()
+    while os.read(0, 1024):  # not sys.stdin: a thread that waits in it spoils Python's own end
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

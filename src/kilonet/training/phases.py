@@ -20,13 +20,13 @@ class Phases:
 
     def __init__(self, device: torch.device, *, wait: bool = False) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)
-        self._wait = wait and device.type == "cuda"
+        self._waits_for = device if wait and device.type == "cuda" else None
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Count what happens inside as phase ``name``."""
         began = time.perf_counter()
         yield
-        if self._wait:
-            torch.cuda.synchronize()
+        if self._waits_for is not None:
+            torch.cuda.synchronize(self._waits_for)
         self.seconds[name] += time.perf_counter() - began

@@ -29,11 +29,14 @@ class Tally:
         self._sums = self._sums.to(device)
         self._began = self._last_read = time.perf_counter()
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: its mean loss, and how many of its labels the logits got right."""
-        self._sums[0] += loss * len(labels)
-        self._sums[1] += (logits.argmax(dim=1) == labels).sum()
-        self._sums[2] += len(labels)
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, copies: int = 1) -> None:
+        """Count a batch: its mean loss, and how many of its labels the logits got right.
+
+        Where ``copies`` workers see the same images each counts its part of them.
+        """
+        self._sums[0] += loss * (len(labels) / copies)
+        self._sums[1] += (logits.argmax(dim=1) == labels).sum() / copies
+        self._sums[2] += len(labels) / copies
 
     def add_up(self) -> None:
         """Add what all workers have counted; each then reads the same figures."""
@@ -54,7 +57,7 @@ class Tally:
         self._last_read = time.perf_counter()
         if not math.isfinite(loss_sum):
             raise diverged("loss is", epoch)
-        images_of_all = int(images) * self._like_this_one
+        images_of_all = round(images * self._like_this_one)
         speed = images_of_all / max(self._last_read - self._began, 1e-9)
         return images_of_all, loss_sum / images, correct / images, speed
 

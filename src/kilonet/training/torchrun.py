@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any
 
-import torch.distributed as dist
+from kilonet.training.crew import SECONDS_TO_ANSWER
+from kilonet.training.process import Job
+from kilonet.training.workers import Workers, leave, meet
 
-from kilonet.errors import TrainingError
-from kilonet.training.crew import Job, meet
-from kilonet.training.workers import WorkerLostError, Workers
+SECONDS_TO_LEAD = 3600  # for the leading one to prepare, to download the data set say
 
 
 def launched() -> Workers | None:
-    """Return this process's place among those that ``torchrun`` started; None if it did not."""
+    """Return this process's place among those that ``torchrun`` started; None if it did not.
+
+    The variables are PyTorch's: other launchers, such as MPI's and Kubernetes', set them too.
+    """
     try:
-        return Workers(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+        place = Workers(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     except (KeyError, ValueError):
         return None
+    return place if place.size > 1 else None
 
 
 def local_rank() -> int:
@@ -40,34 +44,29 @@ class Launched:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def join(self, backend: str, job: Job | None) -> Workers:
-        """Meet the others; the one that leads tells them the ``job``."""
-        return self.joined(backend, job)[0]
+    def threads_each(self, threads: int) -> int:
+        """Return how many threads each worker gets: torchrun has seen to it already."""
+        return threads
 
-    def joined(self, backend: str, job: Job | None) -> tuple[Workers, Job]:
+    def join(self, job: Job | None) -> Workers:
+        """Meet the others; the one that leads tells them the ``job``."""
+        return self.joined(job)[0]
+
+    def joined(self, job: Job | None) -> tuple[Workers, Job]:
         """Meet the others; return the place and the job that the leading one brought.
 
         Raises:
-            WorkerLostError: not all came.
+            TrainingError: they could not come together.
+            WorkerLostError: the leading one has gone.
         """
-        workers = meet(backend, "env://", self._place.rank, self._place.size)
+        seconds = SECONDS_TO_ANSWER if self._place.leads else SECONDS_TO_LEAD
+        workers = meet(self._place, timedelta(seconds=seconds))
         return workers, workers.told(job)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Turn the loss of a worker into an error that ends this one.
-
-        Raises:
-            TrainingError: a worker was lost.
-        """
-        try:
-            yield
-        except WorkerLostError as error:
-            raise TrainingError(
-                f"One of {self.size} workers was lost; what it said stands above."
-            ) from error
+    def watched(self) -> AbstractContextManager[None]:
+        """Add nothing to the loss of a worker: it has said why itself, or torchrun does."""
+        return nullcontext()
 
     def close(self) -> None:
         """Leave the others."""
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        leave()

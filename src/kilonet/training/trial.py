@@ -7,7 +7,9 @@ import time
 
 import torch
 
+from kilonet.training.failures import explained
 from kilonet.training.fit import Fit
+from kilonet.training.phases import Phases
 from kilonet.training.seeding import generator
 
 WARM_UP, STEPS = 2, 6
@@ -15,18 +17,21 @@ WARM_UP, STEPS = 2, 6
 
 def seconds_a_step(fit: Fit) -> float:
     """Time a few steps of ``fit``, which is then as it was."""
-    before = copy.deepcopy(fit.state())
+    before, phases = copy.deepcopy(fit.state()), fit.phases
+    fit.phases = Phases(fit.device)
     batch = torch.arange(min(fit.recipe.training.batch_size, len(fit.material.train)))
     fit.model.train()
     began = 0.0
     for step in range(WARM_UP + STEPS):
         if step == WARM_UP:
             began = time.perf_counter()
-        fit.train_batch(batch.to(fit.device), generator(0, "trial"))
+        with explained(1):
+            fit.train_batch(batch.to(fit.device), generator(0, "trial"))
         if fit.device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(fit.device)
     seconds = (time.perf_counter() - began) / STEPS
     fit.restore(before)
+    fit.phases = phases
     return seconds
 
 

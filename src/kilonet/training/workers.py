@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from kilonet.errors import TrainingError
+
+FEWEST_EACH = 2  # images of a share: of one alone batch norm would learn nothing
 
 
 class WorkerLostError(TrainingError):
@@ -40,19 +44,27 @@ class Workers:
         """Whether this is the one that writes files and speaks to the user."""
         return self.rank == 0
 
+    def copies(self, batch: Tensor) -> int:
+        """Return how many workers get each image of ``batch``: 1, or all of them.
+
+        All get the whole of a batch that is too small for everyone to have ``FEWEST_EACH``.
+        """
+        return self.size if len(batch) < FEWEST_EACH * self.size else 1
+
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
         """Return this worker's part of ``batch``, (N, …), and its weight in the whole.
 
-        The weights of all workers add up to 1, and the parts' sizes differ by one at most. Of a
-        batch too small to give everyone something each takes the whole.
+        The weights of all workers add up to 1, and the parts' sizes differ by one at most.
         """
-        if len(batch) < self.size:
+        if self.copies(batch) == self.size:
             return batch, 1 / self.size
-        mine = batch.tensor_split(self.size)[self.rank] if self.size > 1 else batch
+        mine = batch.tensor_split(self.size)[self.rank]
         return mine, len(mine) / len(batch)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the workers, in one message for all of them.
+
+        They share a device and a type.
 
         Raises:
             WorkerLostError: a worker no longer answers.
@@ -81,6 +93,44 @@ class Workers:
         with _answered():
             dist.broadcast_object_list(box, src=0)
         return box[0]
+
+
+def meet(place: Workers, patience: timedelta, folder: Path | None = None) -> Workers:
+    """Wait for all the workers, then return ``place``: this process has taken it.
+
+    They find each other by a file in ``folder``, which is on this machine, or where the
+    environment says (PyTorch's "env://"), and give each other ``patience`` to answer, now and
+    later. What is on GPUs goes over NCCL, all else over gloo.
+
+    Raises:
+        TrainingError: they could not come together.
+    """
+    gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if gpus else "gloo",
+            store=_store(folder, place.size) if folder is not None else None,
+            rank=place.rank,
+            world_size=place.size,
+            timeout=patience,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(". ")
+        raise TrainingError(
+            f"The {place.size} workers could not come together: {reason}. "
+            "Train with one to do without: training.workers=1"
+        ) from error
+    return place
+
+
+def _store(folder: Path, size: int) -> Any:
+    return dist.FileStore(str(folder / "meeting"), size)  # type: ignore[attr-defined]
+
+
+def leave() -> None:
+    """Part from the other workers, if this process has met any."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager
