@@ -1,12 +1,13 @@
 # make train: install, get the data, train the default recipe, say where the report is.
 # make test:  install and run every check.
 # make verify: what takes longer, with its result stored in results/verify.json.
+# make bench: time training against the peers; BENCH="--quick" shows in minutes that it works.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint install install-dev docs verify clean
+.PHONY: train test lint install install-dev docs verify bench clean
 
 train: install
 	$(BIN)/kilonet train
@@ -23,6 +24,9 @@ lint: install-dev
 verify: install-dev
 	$(BIN)/python scripts/verify.py
 
+bench: install $(VENV)/peers/.installed
+	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python $(BENCH)
+
 docs: install-dev
 	$(BIN)/python scripts/make_docs.py
 
@@ -36,6 +40,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,dev]"
+	touch $@
+
+$(VENV)/peers/.installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip install --quiet --requirement benchmarks/requirements.txt
 	touch $@
 
 clean:

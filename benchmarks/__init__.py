@@ -1,0 +1,1 @@
+"""How fast Kilonet trains, against what people use instead: ``make bench``."""

@@ -1,0 +1,64 @@
+"""Images a second while training: ours and the peers, alternating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.arithmetic import measure
+from benchmarks.contest import Block, Contestant
+from benchmarks.field import LIGHTNING, OURS, PEERS, PLAIN, Settings, chosen
+from benchmarks.ratios import ratio
+from benchmarks.results import Arithmetic, Entry, Figures, Ratio, Task, Throughput, machine
+from benchmarks.rounds import contest, rounds_of, with_best_workers
+
+WITH_LOADER = (PLAIN.module, LIGHTNING.module)
+
+
+def run(settings: Settings) -> Throughput:
+    """Measure the limit, find the loaders' best workers, then let everyone alternate."""
+    contestants = chosen(settings, [*OURS, *PEERS])
+    facts = machine(settings.quick)
+    arithmetic = measure(settings.quick)
+    contestants, trials = _with_loaders(contestants, settings)
+    entries, blocks = contest(contestants, settings)
+    return Throughput(
+        machine=facts,
+        task=Task(),
+        rounds=rounds_of(settings),
+        trials=trials,
+        contestants=entries,
+        ratios=ratios(contestants, blocks),
+        arithmetic=arithmetic,
+        over_limit={name: over_limit(entry, arithmetic) for name, entry in entries.items()},
+    )
+
+
+def _with_loaders(
+    contestants: Sequence[Contestant], settings: Settings
+) -> tuple[list[Contestant], dict[str, Figures]]:
+    found = {c.name: with_best_workers(c, settings) for c in contestants if c.module in WITH_LOADER}
+    best = {name: contestant for name, (contestant, _) in found.items()}
+    trials = {name: figures for name, (_, figures) in found.items()}
+    return [best.get(contestant.name, contestant) for contestant in contestants], trials
+
+
+def ratios(
+    contestants: Sequence[Contestant], blocks: Mapping[str, Sequence[Block]]
+) -> dict[str, dict[str, Ratio]]:
+    """Return, for each of ours, how many times faster it is than each of the others."""
+    return {
+        mine.name: {
+            other.name: ratio(blocks[mine.name], blocks[other.name])
+            for other in contestants
+            if other is not mine
+        }
+        for mine in contestants
+        if mine.ours
+    }
+
+
+def over_limit(entry: Entry, arithmetic: Arithmetic) -> Figures:
+    """Return the step's time over the limit of all of this machine's threads, by precision."""
+    all_threads = max(arithmetic.step_milliseconds, key=int)
+    limits = arithmetic.step_milliseconds[all_threads]
+    return {name: entry.step_milliseconds.median / limit for name, limit in limits.items()}

@@ -1,0 +1,38 @@
+"""The limit: the operations counted by hand, and a throughput that is one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks import arithmetic
+
+# Kernel area × channels in × channels out × pixels of the output, layer by layer.
+FIRST = 9 * 1 * 16 * 28 * 28
+OTHERS = (
+    9 * 16 * 16 * 28 * 28,
+    16 * 12 * 14 * 14,
+    9 * 12 * 28 * 14 * 14,
+    9 * 28 * 28 * 14 * 14,
+    28 * 32 * 7 * 7,
+    32 * 10,
+)
+
+
+def test_the_operations_are_those_counted_by_hand() -> None:
+    macs, flops = arithmetic.costs()
+    assert macs == FIRST + sum(OTHERS)
+    # Forward, and for the weights' gradient, everything; for the input's, all but the first layer.
+    assert flops == 2 * (2 * FIRST + 3 * sum(OTHERS))
+
+
+def test_a_measurement_holds_together() -> None:
+    threads = torch.get_num_threads()
+    found = arithmetic.measure(quick=True)
+    assert torch.get_num_threads() == threads
+    assert found.flops_per_step == 256 * found.flops_per_image
+    for count, by_precision in found.gflops.items():
+        assert set(by_precision) == {"float32", "bfloat16"}
+        for name, speed in by_precision.items():
+            limit = found.step_milliseconds[count][name]
+            assert limit * speed * 1e6 == pytest.approx(found.flops_per_step)
