@@ -40,7 +40,19 @@ def ours(name: str, *changes: str, whole_runs: bool = False) -> Contestant:
     return Contestant(name, module, options, ("torch",), ours=True, whole_runs=whole_runs)
 
 
-OURS = (ours("kilonet"),)
+# The fastest way on two cores, and what it is made of.
+FASTEST = ours(
+    "kilonet, 2 workers, bfloat16",
+    "training.precision=bfloat16",
+    "training.workers=2",
+    whole_runs=True,
+)
+OURS = (
+    ours("kilonet"),
+    ours("kilonet, bfloat16", "training.precision=bfloat16"),
+    ours("kilonet, 1 thread, bfloat16", "training.precision=bfloat16", "training.threads=1"),
+    FASTEST,
+)
 
 PLAIN = Contestant("plain", "plain_loop", packages=("torch", "numpy", "pillow"))
 LIGHTNING = Contestant("lightning", "lightning_loop", packages=("lightning", "torch"))

@@ -1,4 +1,4 @@
-"""Write docs/reproduction.md, README.md's table of results and docs/img/training-curves.png.
+"""Write docs/reproduction.md, docs/performance.md, README.md's table and the training curves.
 
     python scripts/make_docs.py            # after results/*.json or scripts/claims.toml changed
     python scripts/make_docs.py --check    # exit 1 and name each text that would change
@@ -13,8 +13,12 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the layouts of benchmarks
+
 from kilonet.atomic import write_text
 from kilonet.errors import KilonetError
+from performance.measured import read_measured
+from performance.page import performance
 from reproduction.claims import Claims, read_claims
 from reproduction.pages import readme, reproduction
 from reproduction.results import read_results
@@ -29,7 +33,11 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
         KilonetError: a results file or the README is not what it should be.
     """
     results = read_results(root / "results", claims)
-    found = {root / "docs" / "reproduction.md": reproduction(claims, results)}
+    measured = read_measured(root / "results")
+    found = {
+        root / "docs" / "reproduction.md": reproduction(claims, results),
+        root / "docs" / "performance.md": performance(measured, results),
+    }
     path = root / "README.md"
     if path.exists():
         found[path] = readme(path.read_text(encoding="utf-8"), claims, results)
