@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, stdev
 
-from benchmarks import field
 from benchmarks.results import Machine, Ratio, Throughput
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmarks import field
 from performance.equivalence import Difference, difference
 from performance.measured import Measured
 from reproduction.results import Result

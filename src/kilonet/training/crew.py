@@ -55,6 +55,15 @@ class Crew:
         """Return how many of ``threads``, all that this machine has for us, each worker gets."""
         return max(1, threads // self.size)
 
+    def ready(self) -> None:
+        """Wait until the helpers have loaded PyTorch, which ``join`` does too.
+
+        Raises:
+            WorkerLostError: one has ended.
+        """
+        for helper in self._helpers:
+            helper.wait_until_ready(SECONDS_TO_ANSWER)
+
     def join(self, job: Job) -> Workers:
         """Send everyone to work on ``job`` and return this process's place, the leading one.
 

@@ -57,6 +57,7 @@ class HelperProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._ear, self._mouth = self._process.stdin, self._process.stdout
+        self._ready = False
 
     def begin(self, job: Job, patience: float) -> None:
         """Wait until it is ready, ``patience`` seconds at most, and tell it its ``job``.
@@ -65,21 +66,25 @@ class HelperProcess:
             WorkerLostError: it has ended.
             TrainingError: it was not ready in time, and has been ended.
         """
-        too_late = threading.Timer(patience, self._process.kill)
-        too_late.start()
+        self.wait_until_ready(patience)
         try:
-            ready = any(line.strip() == READY for line in self._mouth)
-            if ready:
-                self._ear.write(f"{json.dumps(job)}\n")
-                self._ear.flush()
+            self._ear.write(f"{json.dumps(job)}\n")
+            self._ear.flush()
         except OSError as error:
             raise WorkerLostError("A worker ended before it was told what to do.") from error
-        finally:
-            in_time = too_late.is_alive()
-            too_late.cancel()
+
+    def wait_until_ready(self, patience: float) -> None:
+        """Wait until it has loaded PyTorch; see ``begin``."""
+        if self._ready:
+            return
+        too_late = threading.Timer(patience, self._process.kill)
+        too_late.start()
+        self._ready = any(line.strip() == READY for line in self._mouth)
+        in_time = too_late.is_alive()
+        too_late.cancel()
         if not in_time:
             raise TrainingError(f"A worker was not ready to start after {patience:g} seconds.")
-        if not ready:
+        if not self._ready:
             raise WorkerLostError("A worker could not start.")
 
     def failure(self, until: float) -> tuple[int, str] | None:

@@ -48,6 +48,9 @@ class Launched:
         """Return how many threads each worker gets: torchrun has seen to it already."""
         return threads
 
+    def ready(self) -> None:
+        """Wait for nobody: each of them says by joining that it is ready."""
+
     def join(self, job: Job | None) -> Workers:
         """Meet the others; the one that leads tells them the ``job``."""
         return self.joined(job)[0]
