@@ -8,7 +8,7 @@ from pathlib import Path
 from kilonet.atomic import write_text
 from kilonet.errors import UsageError, nearest
 
-DEFAULT_RECIPE = "quick"
+DEFAULT_RECIPE = "fast-99.4"
 SUFFIX = ".toml"
 
 
