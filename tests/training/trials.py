@@ -11,11 +11,12 @@ from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.models.build import build
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.training.fit import Fit, Outcome
+from kilonet.training.fit import ALONE, Fit, Outcome
 from kilonet.training.material import Material, Part, prepare
 from kilonet.training.progress import Row, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.weights import Weights
+from kilonet.training.workers import Workers
 
 CPU = torch.device("cpu")
 SMALL = (
@@ -51,11 +52,11 @@ def material(recipe: Recipe, images: int = 150, validation: int = 60) -> Materia
     return Material(**parts, mean=whole.mean, std=whole.std)
 
 
-def fit(*overrides: str) -> Fit:
+def fit(*overrides: str, workers: Workers = ALONE) -> Fit:
     """Return a fit of the small recipe that has not begun."""
     chosen = recipe(*overrides)
     torch.manual_seed(derive(chosen.training.seed, "weights"))
-    return Fit(build(chosen.model), material(chosen), chosen, CPU)
+    return Fit(build(chosen.model), material(chosen), chosen, CPU, workers)
 
 
 def trained(*overrides: str) -> Outcome:

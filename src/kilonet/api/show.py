@@ -49,7 +49,7 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
 
 def recipes_table() -> Table:
     """Return the recipes that ship."""
-    table = _plain_table("recipe", "network", "epochs>", "what it is")
+    table = plain_table("recipe", "network", "epochs>", "what it is")
     for name in recipe_names():
         recipe = resolve(name).recipe
         table.add_row(name, recipe.model.name, str(recipe.training.epochs), recipe.title)
@@ -60,7 +60,7 @@ def datasets_table(data_dir: Path | None = None) -> Table:
     """Return the data sets, and where each was found; ``data_dir`` is looked in first."""
     from kilonet.data.catalogue import catalogue
 
-    table = _plain_table("name", "what", "training>", "test>", "found in", "licence")
+    table = plain_table("name", "what", "training>", "test>", "found in", "licence")
     for entry in catalogue(data_dir):
         table.add_row(
             entry.name,
@@ -75,7 +75,7 @@ def datasets_table(data_dir: Path | None = None) -> Table:
 
 def metrics_table(metrics: Metrics, title: str) -> Table:
     """Return precision, recall and F1 by class, with the overall figures as the caption."""
-    table = _plain_table("class", "precision>", "recall>", "F1>", "images>")
+    table = plain_table("class", "precision>", "recall>", "F1>", "images>")
     table.title = Text(title, style="bold")
     for entry in metrics.per_class:
         figures = (f"{value:.2%}" for value in (entry.precision, entry.recall, entry.f1))
@@ -153,7 +153,7 @@ def read_change_log(folder: Path | None = None) -> ChangeLog:
     return ChangeLog(entries, [f"Left out: {message}" for message in unreadable])
 
 
-def _plain_table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
     """Return a table without lines; a heading that ends in ">" is over figures."""
     table = Table(
         box=None, pad_edge=False, title_justify="left", caption_justify="left", caption_style="none"

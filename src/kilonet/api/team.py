@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypeAlias
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from kilonet.errors import UsageError
@@ -35,7 +35,14 @@ def gather(recipe: Recipe, device: torch.device, *, resumed: bool = False) -> Te
     """
     wanted, place = recipe.training.workers, launched()
     if place is None:
-        return Crew(_size(recipe, device))
+        size = _size(recipe, device)
+        if size > 1 and dist.is_initialized():
+            raise UsageError(
+                "This process is at work with others already (torch.distributed is initialised). "
+                "Train with workers from another process, one training at a time, or with one: "
+                "training.workers=1"
+            )
+        return Crew(size)
     if not place.leads:
         raise UsageError(
             "kilonet.train works in one process. Under torchrun start the command: "
@@ -91,7 +98,6 @@ def fit_with(
     material: Material,
     recipe: Recipe,
     device: torch.device,
-    data_dir: Path | None,
 ) -> Fit:
     """Return the fit of ``model`` by ``team``; its recipe says how many workers it really has.
 
@@ -107,7 +113,8 @@ def fit_with(
     each = recipe.training.threads or team.threads_each(threads)
     torch.set_num_threads(each)
     with team.watched():
-        workers = team.join(job_of(recipe, device, data_dir, each, trial=automatic))
+        workers = team.join(job_of(recipe, device, each, trial=automatic))
+        workers.told(material.to(torch.device("cpu")))
         together = Fit(model, material, recipe, device, workers)
         if not automatic or go_on_after_trial(together, seconds_alone):
             return together

@@ -17,6 +17,7 @@ from kilonet.api.guard import kept, not_begun
 from kilonet.api.load import network_for, network_of
 from kilonet.api.material import load_or_stand_in, load_shown
 from kilonet.api.overrides import as_overrides
+from kilonet.api.profile import Watch
 from kilonet.api.run import Run, find_run
 from kilonet.api.team import Team, fit_with, gather
 from kilonet.data.augment import Augmentation
@@ -47,13 +48,15 @@ def train(
     data_dir: str | Path | None = None,
     out: str | Path | None = None,
     console: Console | None = None,
+    profile: bool = False,
     **keywords: Any,
 ) -> Run:
     """Train ``recipe``, a shipped name or a ``.toml`` path, and return the finished run.
 
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
     same. ``out`` is the run's directory (default: the next free ``runs/RECIPE-N``). A ``console``
-    shows progress; without one nothing is printed.
+    shows progress; without one nothing is printed. With ``profile`` it also shows where the time
+    went.
 
     Raises:
         UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
@@ -76,13 +79,13 @@ def train(
         resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
         configure(device, training.threads, training.deterministic)
         with not_begun():
-            fit = _fit(model, resolved.recipe, dataset, device, team, _path(data_dir))
+            fit = _fit(model, resolved.recipe, dataset, device, team)
         facts = {"data_note": note, "parameters": parameters, "environment": _environment(fit)}
         run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
         if console is not None:
             _announce(console, run, dataset)
         with kept(run), run.locked():
-            return _run_and_finish(fit, run, dataset, console, team)
+            return _run_and_finish(fit, run, dataset, team, console, profile)
 
 
 def resume(
@@ -90,6 +93,7 @@ def resume(
     *,
     data_dir: str | Path | None = None,
     console: Console | None = None,
+    profile: bool = False,
     model: str | None = None,
 ) -> Run:
     """Go on with a run where its last whole epoch ended, and return it finished.
@@ -118,11 +122,11 @@ def resume(
         with same_threads_after(), gather(recipe, device, resumed=True) as team:
             configure(device, threads, recipe.training.deterministic)
             dataset = load_shown(recipe.data.name, _path(data_dir), console)
-            fit = _fit(network, recipe, dataset, device, team, _path(data_dir))
+            fit = _fit(network, recipe, dataset, device, team)
             _restore(fit, run.file(layout.STATE))
             if console is not None:
                 _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
-            return _run_and_finish(fit, run, dataset, console, team)
+            return _run_and_finish(fit, run, dataset, team, console, profile)
 
 
 def _restore(fit: Fit, path: Path) -> None:
@@ -168,12 +172,11 @@ def _fit(
     dataset: Dataset,
     device: torch.device,
     team: Team,
-    data_dir: Path | None,
 ) -> Fit:
     material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
     # An augmentation that these images are too small for is refused here, not in mid-run.
     Augmentation(**recipe.augmentation.model_dump())(material.train.images[:1], torch.Generator())
-    return fit_with(team, model, material, recipe, device, data_dir)
+    return fit_with(team, model, material, recipe, device)
 
 
 def _environment(fit: Fit) -> dict[str, str]:
@@ -206,10 +209,19 @@ def _say(console: Console, line: str | Text) -> None:
 
 
 def _run_and_finish(
-    fit: Fit, run: RunDirectory, dataset: Dataset, console: Console | None, team: Team
+    fit: Fit,
+    run: RunDirectory,
+    dataset: Dataset,
+    team: Team,
+    console: Console | None,
+    profile: bool,
 ) -> Run:
+    watch = Watch(fit) if profile else None
     with team.watched():
         outcome = _run(fit, run, console)
+    team.close()  # the rest takes one, and measuring takes an idle machine
+    if watch is not None and console is not None and (measured := watch.read()):
+        console.print(measured.rendered(), soft_wrap=True)
     return Run(finish(run, fit.model, outcome, dataset, fit.device))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kilonet.cli.console import output
-from kilonet.cli.options import DataDir, OwnModel
+from kilonet.cli.options import DataDir, Flag, OwnModel
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -50,6 +50,9 @@ def train(
             help="Processes that share each batch: the key training.workers (default: 1).",
         ),
     ] = None,
+    profile: Annotated[
+        bool, Flag("--profile", help="Also show where the time goes, and what would be possible.")
+    ] = False,
 ) -> None:
     """Train a recipe; writes a run's directory with weights, plots and a report."""
     if workers is not None:
@@ -68,9 +71,11 @@ def train(
         return
     console = output()
     if resume is not None:
-        run = api.resume(resume, data_dir=data_dir, console=console, model=model)
+        run = api.resume(resume, data_dir=data_dir, console=console, profile=profile, model=model)
     else:
-        run = api.train(name, overrides=changes, data_dir=data_dir, out=out, console=console)
+        run = api.train(
+            name, overrides=changes, data_dir=data_dir, out=out, console=console, profile=profile
+        )
     print_outcome(run, console)
 
 

@@ -17,6 +17,7 @@ from kilonet.errors import TrainingError
 from kilonet.training.process import GAVE_UP, OTHERS_LOST, HelperProcess, Job, loopback
 from kilonet.training.workers import WorkerLostError, Workers, leave, meet
 
+SECONDS_TO_BEGIN = 300  # for a helper to load PyTorch, on a machine that is busy
 SECONDS_TO_ANSWER = 300  # for the slowest worker's step or evaluation
 SECONDS_TO_END = 10
 
@@ -60,9 +61,10 @@ class Crew:
 
         Raises:
             WorkerLostError: one has ended.
+            TrainingError: one took too long.
         """
         for helper in self._helpers:
-            helper.wait_until_ready(SECONDS_TO_ANSWER)
+            helper.wait_until_ready(SECONDS_TO_BEGIN)
 
     def join(self, job: Job) -> Workers:
         """Send everyone to work on ``job`` and return this process's place, the leading one.
@@ -79,7 +81,7 @@ class Crew:
             self._ends.enter_context(folder)
         for rank, helper in enumerate(self._helpers, 1):
             here = {"folder": folder.name, "rank": rank, "size": self.size}
-            helper.begin({**job, **here}, SECONDS_TO_ANSWER)
+            helper.begin({**job, **here}, SECONDS_TO_BEGIN)
         self._ends.callback(leave)
         with _inside_this_machine():
             return meet(place, timedelta(seconds=SECONDS_TO_ANSWER), Path(folder.name))

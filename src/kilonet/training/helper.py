@@ -17,14 +17,13 @@ from typing import TextIO
 
 import torch
 
-from kilonet.data.dataset import load_dataset
+from kilonet.data.registry import spec
 from kilonet.errors import KilonetError
 from kilonet.models.build import build
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import configure, one_of_several
 from kilonet.training.fit import Fit
-from kilonet.training.material import prepare
-from kilonet.training.process import GAVE_UP, OTHERS_LOST, READY, Job
+from kilonet.training.process import GAVE_UP, HERE, OTHERS_LOST, READY, Job
 from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial
 from kilonet.training.workers import WorkerLostError, Workers, meet
@@ -36,33 +35,31 @@ NO_HURRY = timedelta(days=365)
 
 def main() -> None:
     """Get ready, wait to be told, help until the training is over."""
-    leader = _take_standard_output()
-    leader.write(f"{READY}\n")
-    leader.flush()
-    line = sys.stdin.readline()
+    ear, mouth = _take_standard_streams()
+    _load_what_comes_late()
+    _say(mouth, READY)
+    line = ear.readline()
     if not line:
         return
     job = json.loads(line)
-    threading.Thread(target=_end_with_the_leader, args=(job["folder"],), daemon=True).start()
+    watch = threading.Thread(target=_end_with_the_leader, args=(ear, job["folder"]), daemon=True)
+    watch.start()
+    _say(mouth, HERE)
     try:
         _help(job)
     except WorkerLostError:
         sys.exit(OTHERS_LOST)
     except KilonetError as error:
-        leader.write(f"{json.dumps(str(error))}\n")
-        leader.flush()
+        _say(mouth, json.dumps(str(error)))
         sys.exit(GAVE_UP)
 
 
-def job_of(
-    recipe: Recipe, device: torch.device, data_dir: Path | None, threads: int, *, trial: bool
-) -> Job:
+def job_of(recipe: Recipe, device: torch.device, threads: int, *, trial: bool) -> Job:
     """Return what a helper has to know, as JSON can hold it; ``trial`` asks for a trial first."""
     return {
-        "device": device.type,
         "trial": trial,
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
-        "data_dir": str(data_dir) if data_dir is not None else None,
+        "device": device.type,
         "threads": threads,
     }
 
@@ -70,17 +67,17 @@ def job_of(
 def assist(job: Job, workers: Workers, device: torch.device) -> None:
     """Train as ``job`` says, as one of ``workers`` that does not lead; nothing is kept of it.
 
+    The one that leads gives the images, so that all have the same, whatever is on their machines.
+
     Raises:
         WorkerLostError: another worker no longer answers.
         KilonetError: what else ends a training.
     """
     recipe = Recipe.model_validate(job["recipe"])
     configure(device, job["threads"], recipe.training.deterministic)
-    data_dir = Path(job["data_dir"]) if job["data_dir"] is not None else None
-    dataset = load_dataset(recipe.data.name, data_dir)
-    shape = (dataset.channels, *dataset.image_size)
-    network = build(recipe.model, shape, dataset.num_classes)
-    material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
+    data = spec(recipe.data.name)
+    network = build(recipe.model, data.shape, len(data.classes))
+    material = workers.told(None).to(device)
     fit = Fit(network, material, recipe, device, workers)
     if not job["trial"] or go_on_after_trial(fit):
         fit.run(lambda _: None, Silent())
@@ -92,20 +89,32 @@ def _help(job: Job) -> None:
     assist(job, meet(place, NO_HURRY, Path(job["folder"])), device)
 
 
-def _take_standard_output() -> TextIO:
-    """Return standard output for what the leader reads; from here on "print" goes nowhere.
+def _take_standard_streams() -> tuple[TextIO, TextIO]:
+    """Return standard input and output, which belong to the leader; from here on they are empty.
 
     The user's own network may print a lot, and the one in the leading process prints the same.
     """
-    kept = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    kept = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
     return kept
 
 
-def _end_with_the_leader(folder: str) -> None:
-    """Wait for standard input to close, which it does when the leading process is gone."""
-    while os.read(0, 1024):  # not sys.stdin: a thread that waits in it spoils Python's own end
+def _say(mouth: TextIO, line: str) -> None:
+    mouth.write(f"{line}\n")
+    mouth.flush()
+
+
+def _load_what_comes_late() -> None:
+    """Make an optimizer: the first loads as much again as PyTorch itself, and now there is time."""
+    torch.optim.SGD([torch.zeros(1)])
+
+
+def _end_with_the_leader(ear: TextIO, folder: str) -> None:
+    """Wait for ``ear`` to close, which it does when the leading process is gone."""
+    while os.read(ear.fileno(), 1024):  # below Python's locks, which would trouble its own end
         pass
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,11 @@ class Material:
     test: Part
     mean: Sequence[float]
     std: Sequence[float]
+
+    def to(self, device: torch.device) -> Material:
+        """Return the same material on ``device``."""
+        parts = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        return replace(self, **parts)
 
 
 def prepare(dataset: Dataset, validation: float, seed: int, device: torch.device) -> Material:

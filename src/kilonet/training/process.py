@@ -24,7 +24,7 @@ from typing import Any
 from kilonet.errors import TrainingError
 from kilonet.training.workers import WorkerLostError
 
-READY = "kilonet: ready"
+READY, HERE = "kilonet: ready", "kilonet: here"  # to be told a job, to meet the others
 # Exit statuses of a helper, other than Python's own: it has only to say that another worker is
 # gone; it could not go on, and has said why.
 OTHERS_LOST, GAVE_UP = 3, 4
@@ -59,33 +59,31 @@ class HelperProcess:
         self._ear, self._mouth = self._process.stdin, self._process.stdout
         self._ready = False
 
-    def begin(self, job: Job, patience: float) -> None:
-        """Wait until it is ready, ``patience`` seconds at most, and tell it its ``job``.
+    def wait_until_ready(self, patience: float) -> None:
+        """Wait until it has loaded PyTorch.
 
         Raises:
             WorkerLostError: it has ended.
-            TrainingError: it was not ready in time, and has been ended.
+            TrainingError: it took over ``patience`` seconds, and has been ended.
+        """
+        if not self._ready:
+            self._hear(READY, patience)
+            self._ready = True
+
+    def begin(self, job: Job, patience: float) -> None:
+        """Wait until it is ready, tell it its ``job``, and wait until it is there to do it.
+
+        Raises:
+            WorkerLostError: it has ended.
+            TrainingError: it took over ``patience`` seconds, and has been ended.
         """
         self.wait_until_ready(patience)
         try:
             self._ear.write(f"{json.dumps(job)}\n")
             self._ear.flush()
         except OSError as error:
-            raise WorkerLostError("A worker ended before it was told what to do.") from error
-
-    def wait_until_ready(self, patience: float) -> None:
-        """Wait until it has loaded PyTorch; see ``begin``."""
-        if self._ready:
-            return
-        too_late = threading.Timer(patience, self._process.kill)
-        too_late.start()
-        self._ready = any(line.strip() == READY for line in self._mouth)
-        in_time = too_late.is_alive()
-        too_late.cancel()
-        if not in_time:
-            raise TrainingError(f"A worker was not ready to start after {patience:g} seconds.")
-        if not self._ready:
-            raise WorkerLostError("A worker could not start.")
+            raise WorkerLostError("A worker has ended before it was told what to do.") from error
+        self._hear(HERE, patience)
 
     def failure(self, until: float) -> tuple[int, str] | None:
         """Return its exit status and why it ended, in its own words; None if it has not ended.
@@ -109,6 +107,20 @@ class HelperProcess:
         for stream in (self._ear, self._mouth, self._errors):
             with suppress(OSError):  # of a job that it did not live to read
                 stream.close()
+
+    def _hear(self, expected: str, patience: float) -> None:
+        too_late = threading.Timer(patience, self._process.kill)
+        too_late.start()
+        heard = any(line.strip() == expected for line in self._mouth)
+        in_time = too_late.is_alive()
+        too_late.cancel()
+        if not in_time:
+            raise TrainingError(
+                f"A worker was not ready to start after {patience:g} seconds. Try again, or train "
+                "with one: training.workers=1"
+            )
+        if not heard:
+            raise WorkerLostError("A worker could not start.")
 
 
 def loopback() -> dict[str, str]:

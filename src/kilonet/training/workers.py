@@ -80,8 +80,8 @@ class Workers:
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Replace each floating-point tensor by its mean over the workers."""
-        if self.size > 1:
-            floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+        floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+        if self.size > 1 and floating:
             self.add_up(floating)
             torch._foreach_div_(floating, self.size)
 
@@ -115,6 +115,8 @@ def meet(place: Workers, patience: timedelta, folder: Path | None = None) -> Wor
             timeout=patience,
         )
     except (RuntimeError, ValueError) as error:
+        # PyTorch numbers groups, counts this one too, and would look for the next in vain.
+        dist.distributed_c10d._world.group_count = 0
         reason = str(error).splitlines()[0].rstrip(". ")
         raise TrainingError(
             f"The {place.size} workers could not come together: {reason}. "
