@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
+from statistics import median
 
 import torch
 
@@ -12,27 +14,37 @@ from kilonet.training.fit import Fit
 from kilonet.training.phases import Phases
 from kilonet.training.seeding import generator
 
-WARM_UP, STEPS = 2, 6
+WARM_UP, STEPS = 5, 15
 
 
 def seconds_a_step(fit: Fit) -> float:
-    """Time a few steps of ``fit``, which is then as it was."""
+    """Return the median time of a few steps of ``fit``, which is then as it was.
+
+    The first of them, which allocate and choose kernels, are not counted.
+    """
     before, phases = copy.deepcopy(fit.state()), fit.phases
     fit.phases = Phases(fit.device)
-    batch = torch.arange(min(fit.recipe.training.batch_size, len(fit.material.train)))
     fit.model.train()
-    began = 0.0
-    for step in range(WARM_UP + STEPS):
-        if step == WARM_UP:
-            began = time.perf_counter()
-        with explained(1):
-            fit.train_batch(batch.to(fit.device), generator(0, "trial"))
-        if fit.device.type == "cuda":
-            torch.cuda.synchronize(fit.device)
-    seconds = (time.perf_counter() - began) / STEPS
+    seconds = [_timed_step(fit) for _ in range(min(WARM_UP + STEPS, _steps_of_all(fit)))]
     fit.restore(before)
     fit.phases = phases
-    return seconds
+    return median(seconds[WARM_UP:] or seconds)
+
+
+def _timed_step(fit: Fit) -> float:
+    batch = torch.arange(min(fit.recipe.training.batch_size, len(fit.material.train)))
+    began = time.perf_counter()
+    with explained(1):
+        fit.train_batch(batch.to(fit.device), generator(0, "trial"))
+    if fit.device.type == "cuda":
+        torch.cuda.synchronize(fit.device)
+    return time.perf_counter() - began
+
+
+def _steps_of_all(fit: Fit) -> int:
+    """Return the steps of the whole training: the schedule takes no more."""
+    training = fit.recipe.training
+    return training.epochs * math.ceil(len(fit.material.train) / training.batch_size)
 
 
 def go_on_after_trial(fit: Fit, seconds_alone: float = 0.0) -> bool:
