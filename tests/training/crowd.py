@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ FORKED = multiprocessing.get_context("forkserver")
 # What the workers of a test would load one by one; "torch._dynamo" is what an optimizer loads.
 PRELOADED = ["kilonet.training.helper", "sklearn.datasets", "torch._dynamo", "pytest", "hypothesis"]
 FORKED.set_forkserver_preload(PRELOADED)
+# Settled now: a test that points "tempfile" at its own folder would make the sockets' paths longer
+# than the system allows.
+get_temp_dir()
 
 
 def together(work: Callable[..., T], *arguments: Any, size: int = 2) -> list[T]:
