@@ -68,6 +68,22 @@ def test_the_fingerprint_stays_what_it_was() -> None:
     assert fingerprint(recipe()) == "d4032f95855c"
 
 
+def test_keys_that_came_later_name_a_recipe_once_they_are_used() -> None:
+    """At what they were before they were keys they do not, which the test above holds."""
+    names = [
+        fingerprint(recipe(training=training))
+        for training in (
+            {},
+            {"workers": 2},
+            {"workers": "auto"},
+            {"precision": "bfloat16"},
+            {"precision": "auto"},
+        )
+    ]
+    assert len(set(names)) == len(names)
+    assert fingerprint(recipe(training={"workers": 1, "precision": "float32"})) == names[0]
+
+
 @pytest.mark.parametrize(
     "tables",
     [

@@ -234,9 +234,7 @@ def test_divergence_keeps_the_last_good_state() -> None:
         if len(saved) == 2:
             running.optimizer.param_groups[0]["lr"] = 1e30
 
-    with pytest.raises(
-        TrainingError, match=r"no longer finite in epoch 3: .*optimizer\.lr"
-    ):
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 3: .*optimizer\.lr"):
         running.run(save, Silent())
     assert len(saved) == len(running.history) == 2
 

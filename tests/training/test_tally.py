@@ -7,8 +7,8 @@ import torch
 
 from kilonet.errors import TrainingError
 from kilonet.training import tally
-from kilonet.training.workers import Workers
 from kilonet.training.tally import Tally
+from kilonet.training.workers import Workers
 
 CPU = torch.device("cpu")
 

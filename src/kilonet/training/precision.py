@@ -42,10 +42,19 @@ def _computes_in_bfloat16(device: torch.device) -> bool:
         return _knows_bfloat16(device)
     if device.type != "cpu":
         return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return _processor_has("avx512_bf16") or _processor_has("amx_tile")
+
+
+def _processor_has(instructions: str) -> bool:
+    """Return PyTorch's own answer; not every version of it has one."""
+    answer = getattr(torch.cpu, f"_is_{instructions}_supported", lambda: False)
+    return bool(answer())
 
 
 def _knows_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if device.type != "cpu" or not mkldnn:
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -18,6 +18,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+# Its functions keep the group there is when it is loaded, and that group's threads, for ever; one
+# of those may then want Python while Python ends, which aborts the process. PyTorch loads it with
+# the first optimizer: it has to be before there is a group.
+import torch.distributed.nn.functional
 from torch import Tensor
 
 from kilonet.errors import TrainingError
@@ -118,9 +123,9 @@ def meet(place: Workers, patience: timedelta, folder: Path | None = None) -> Wor
         # PyTorch numbers groups, counts this one too, and would look for the next in vain.
         dist.distributed_c10d._world.group_count = 0
         reason = str(error).splitlines()[0].rstrip(". ")
+        remedy = "Train with one: training.workers=1" if folder else "See to MASTER_ADDR and _PORT."
         raise TrainingError(
-            f"The {place.size} workers could not come together: {reason}. "
-            "Train with one to do without: training.workers=1"
+            f"The {place.size} workers could not come together: {reason}. {remedy}"
         ) from error
     return place
 
