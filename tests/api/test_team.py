@@ -282,7 +282,7 @@ def test_a_worker_lost_before_there_is_a_run(
 
 
 def test_other_errors_pass_before_there_is_a_run() -> None:
-    with pytest.raises(TrainingError, match="^as it is$"), not_begun():
+    with pytest.raises(TrainingError, match=r"^as it is$"), not_begun():
         raise TrainingError("as it is")
 
 
