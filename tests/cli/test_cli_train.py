@@ -13,9 +13,11 @@ import pytest
 from commands import Command
 
 from kilonet.api import train as api
+from kilonet.api.run import Run, find_run
 from kilonet.cli.train import split_words
 from kilonet.data.dataset import load_dataset
 from kilonet.errors import UsageError
+from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
 from kilonet.runs import layout
 from kilonet.runs.find import open_run
@@ -127,6 +129,11 @@ def test_one_recipe_at_a_time() -> None:
         (["--resume", "nothing"], 2, 'There is no run "nothing" here or in'),
         (["--resume", "used", "optimizer.lr=1"], 2, '"optimizer.lr=1" would change it'),
         (["--resume", "used", "--out", "x"], 2, '"--out x" would change it'),
+        (["--resume", "used", "--workers", "2"], 2, '"--workers 2" would change it'),
+        (["quick", "--workers", "0"], 2, 'whole number from 1, or "auto", not 0'),
+        (["quick", "--workers", "many"], 2, 'whole number from 1, or "auto", not "many"'),
+        (["quick", "--workers", "4096"], 2, "cores for them is "),
+        (["quick", "training.precision=fp16"], 2, "training] precision: "),
     ],
 )
 def test_refused(
@@ -144,6 +151,24 @@ def test_refused(
     before = sorted(tmp_path.rglob("*"))
     assert text in refused("train", *arguments, status=status)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_workers_and_profile_reach_the_training(
+    kilonet: Command, finished: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def train(name: str, **keywords: Any) -> Run:
+        asked.append({"name": name, **keywords})
+        return find_run(finished.path)
+
+    monkeypatch.setattr(api, "train", train)
+    kilonet("train", "quick", "optimizer.lr=0.1", "--workers", "auto", "--profile")
+    kilonet("train", "--workers", "2")
+    assert [(call["name"], call["overrides"], call["profile"]) for call in asked] == [
+        ("quick", ["optimizer.lr=0.1", "training.workers=auto"], True),
+        (DEFAULT_RECIPE, ["training.workers=2"], False),
+    ]
 
 
 def test_ctrl_c_names_the_run(

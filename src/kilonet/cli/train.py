@@ -55,11 +55,11 @@ def train(
     ] = False,
 ) -> None:
     """Train a recipe; writes a run's directory with weights, plots and a report."""
-    if workers is not None:
-        overrides = [*(overrides or []), f"training.workers={workers}"]
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
-    _check_together(words, out, resume, model)
+    _check_together(words, {"--out": out, "--workers": workers}, resume, model)
+    if workers is not None:
+        changes.append(f"training.workers={workers}")
     require("train")
     share_the_machine()
     from kilonet.api import train as api
@@ -91,7 +91,7 @@ def split_words(words: list[str]) -> tuple[str, list[str]]:
 
 
 def _check_together(
-    words: list[str], out: Path | None, resume: str | None, model: str | None
+    words: list[str], options: dict[str, object], resume: str | None, model: str | None
 ) -> None:
     if resume is None:
         if model is not None:
@@ -100,8 +100,8 @@ def _check_together(
                 f"model.name={model}"
             )
         return
-    extra = words[:1] or ([f"--out {out}"] if out is not None else [])
-    if extra:
+    given = [f"{name} {value}" for name, value in options.items() if value is not None]
+    for extra in [*words, *given][:1]:
         raise UsageError(
-            f'--resume goes on with a run as it is; "{extra[0]}" would change it. Leave it out.'
+            f'--resume goes on with a run as it is; "{extra}" would change it. Leave it out.'
         )
