@@ -90,9 +90,9 @@ def test_what_is_said_meanwhile(finished: Trained) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], ("quick", [])),
+        ([], (DEFAULT_RECIPE, [])),
         (["gap-14k"], ("gap-14k", [])),
-        (["a.b=1"], ("quick", ["a.b=1"])),
+        (["a.b=1"], (DEFAULT_RECIPE, ["a.b=1"])),
         (["a.b=1", "mine.toml", "c.d=2"], ("mine.toml", ["a.b=1", "c.d=2"])),
     ],
 )
@@ -179,7 +179,7 @@ def test_ctrl_c_names_the_run(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(api, "save_state", save)
-    said = kilonet("train", "data.name=digits", "training.threads=1")
+    said = kilonet("train", "quick", "data.name=digits", "training.threads=1")
     path = tmp_path / "runs" / "quick-1"
     assert said.status == 130
     assert said.err == (
