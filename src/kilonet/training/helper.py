@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -45,13 +44,20 @@ def main() -> None:
     watch = threading.Thread(target=_end_with_the_leader, args=(ear, job["folder"]), daemon=True)
     watch.start()
     _say(mouth, HERE)
+    # Without Python's own end: with others' threads still at work it may end in a signal instead.
+    os._exit(_status_of(job, mouth))
+
+
+def _status_of(job: Job, mouth: TextIO) -> int:
+    """Help with ``job``; return the exit status, after telling the leader why it failed if so."""
     try:
         _help(job)
     except WorkerLostError:
-        sys.exit(OTHERS_LOST)
+        return OTHERS_LOST
     except KilonetError as error:
         _say(mouth, json.dumps(str(error)))
-        sys.exit(GAVE_UP)
+        return GAVE_UP
+    return 0
 
 
 def job_of(recipe: Recipe, device: torch.device, threads: int, *, trial: bool) -> Job:
