@@ -36,10 +36,10 @@ def test_drops_at_its_rate(p: float) -> None:
 @pytest.mark.parametrize("levels", [1, 2, 32768, 65535])
 def test_threshold_is_exact_for_every_level(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     every_draw = torch.arange(-32768, 32768, dtype=torch.int16).view(torch.int64)
-    monkeypatch.setattr(Tensor, "random_", lambda words, *_: words.copy_(every_draw))
-    mask = dropout._flat_mask(65536, levels)
-    assert mask.count_nonzero() == 65536 - levels
-    assert mask.unique().tolist() == [-1, 0]
+    monkeypatch.setattr(dropout, "_words", lambda count: every_draw[:count].clone())
+    kept = dropout._flat_kept(65536, levels)
+    assert kept.sum() == 65536 - levels
+    assert kept.unique().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5])

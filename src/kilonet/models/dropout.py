@@ -3,7 +3,9 @@
 ``torch.nn.functional.dropout`` fills its mask with ``bernoulli_``, which spends one random number
 of PyTorch's serial generator, and a scalar comparison, on every element. In networks of a few
 kilo-parameters that is a good part of the training time. Sixteen bits decide an element just as
-well, so here one 64-bit draw decides four, and the rest is vectorised arithmetic.
+well, so here one 64-bit draw decides four; the draws are of a faster generator, seeded anew from
+PyTorch's for every mask; and the rest is vectorised integer arithmetic, done in place where it
+can be, because these tensors are large enough for memory to be what is waited for.
 
 The method is that of Srivastava et al., "Dropout: a simple way to prevent neural networks from
 overfitting" (JMLR 15, 2014), in its inverted form: kept elements are scaled up in training, so
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -80,52 +83,51 @@ class Dropout(nn.Dropout):
 
 
 class _Masked(torch.autograd.Function):
-    """Zero some elements and scale the rest; the gradient goes the same way.
-
-    The mask is kept as bits to AND with, all ones or none: as narrow as the numbers themselves,
-    and applied without converting anything.
-    """
+    """Zero some elements and scale the rest; the gradient goes the same way."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
         ctx.scale = _LEVELS / (_LEVELS - dropped_levels)
-        mask = _mask_in_memory_order(x, dropped_levels)
-        ctx.save_for_backward(mask)
-        return _apply(mask, x, ctx.scale)
+        kept = _kept_in_memory_order(x, dropped_levels)
+        ctx.save_for_backward(kept)
+        return _apply(kept, x, ctx.scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (mask,) = ctx.saved_tensors
-        return _apply(mask, gradient, ctx.scale), None
+        (kept,) = ctx.saved_tensors
+        return _apply(kept, gradient, ctx.scale), None
 
 
 class _MaskedReLU(torch.autograd.Function):
-    """Zero the negative elements and some of the others; the gradient goes the same way.
+    """Zero the elements that are not positive and some of the others.
 
-    A number's first bit is its sign. (A NaN's means nothing: it may become 0 here. Where one has
-    come from, the weights are no longer finite, and those are looked at after each epoch.)
+    Read as an integer, a number that is not negative keeps its sign and a negative one has one,
+    so ReLU is a maximum of integers. The gradient goes where the output is positive: no mask has
+    to be kept beside it. (A NaN may become 0 here. Where one has come from, the weights are no
+    longer finite, and those are looked at after each epoch.)
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
-        mask = _mask_in_memory_order(x, dropped_levels)
-        bits = x.view(mask.dtype)
-        mask.bitwise_and_(bits.clamp(-1, 0).bitwise_not_())
-        ctx.save_for_backward(mask)
-        return bits.bitwise_and(mask).view(x.dtype)
+        kept = _kept_in_memory_order(x, dropped_levels)
+        output = kept.mul_(x.view(kept.dtype)).clamp_min_(0).view(x.dtype)
+        ctx.save_for_backward(output)
+        return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (mask,) = ctx.saved_tensors
-        return gradient.view(mask.dtype).bitwise_and(mask).view(gradient.dtype), None
+        (output,) = ctx.saved_tensors
+        bits = gradient.view(_INTEGERS[gradient.dtype])
+        passed = torch.ops.aten.threshold_backward(bits, output.view(bits.dtype), 0)
+        return passed.view(gradient.dtype), None
 
 
-def _apply(mask: Tensor, x: Tensor, scale: float) -> Tensor:
-    """Return x · scale where ``mask`` has ones; the product is rounded once, to ``x``'s dtype."""
+def _apply(kept: Tensor, x: Tensor, scale: float) -> Tensor:
+    """Return x · scale where ``kept`` is 1; the product is rounded once, to ``x``'s dtype."""
     scaled = x * scale
-    scaled.view(mask.dtype).bitwise_and_(mask)
+    scaled.view(kept.dtype).mul_(kept)
     return scaled
 
 
@@ -133,23 +135,34 @@ def _is_channels_last(x: Tensor) -> bool:
     return x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _mask_in_memory_order(x: Tensor, dropped_levels: int) -> Tensor:
-    """Return a mask of ``x``'s shape and strides, so that applying it has unit stride."""
-    flat = _flat_mask(x.numel(), dropped_levels).to(_INTEGERS[x.dtype])
+def _kept_in_memory_order(x: Tensor, dropped_levels: int) -> Tensor:
+    """Return integers of ``x``'s shape and strides, so that multiplying by them has unit stride.
+
+    They are as wide as ``x``'s numbers and multiply their bits, by 1 or by 0: nothing has to be
+    converted.
+    """
+    flat = _flat_kept(x.numel(), dropped_levels).to(_INTEGERS[x.dtype])
     if x.is_contiguous():
         return flat.view(x.shape)
     batch, channels, height, width = x.shape
     return flat.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _flat_mask(count: int, dropped_levels: int) -> Tensor:
-    """Return ``count`` int16 values: 0 with probability dropped/65,536, else -1 (all bits set).
+def _flat_kept(count: int, dropped_levels: int) -> Tensor:
+    """Return ``count`` int16 values: 0 with probability dropped/65,536, else 1.
 
     A signed 16-bit draw is kept if it exceeds the ``dropped_levels`` lowest of its values. The
-    comparison is written as a clamped difference: unlike ``>=``, it needs no boolean tensor that
-    would have to be converted, element by element.
+    comparison is made in place: it then answers in integers, not in booleans that would have to
+    be converted.
     """
-    words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    highest_dropped = dropped_levels - 1 - _LEVELS // 2
-    draws = words.view(torch.int16)[:count].clamp_(highest_dropped, highest_dropped + 1)
-    return draws.sub_(highest_dropped).neg_()
+    draws = _words(count // 4 + 1).view(torch.int16)[:count]
+    return draws.ge_(dropped_levels - _LEVELS // 2)
+
+
+def _words(count: int) -> Tensor:
+    """Return ``count`` random 64-bit words as int64: SFC64 (Doty-Humphrey's PractRand, 2010).
+
+    Its seed is a draw of PyTorch's default generator.
+    """
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    return torch.from_numpy(np.random.SFC64(seed).random_raw(count).view(np.int64))
