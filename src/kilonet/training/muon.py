@@ -111,7 +111,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     x: Tensor = wide / (wide.norm() + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.T if matrix.size(0) > matrix.size(1) else x
 
 
