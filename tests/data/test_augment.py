@@ -154,7 +154,7 @@ def test_crop_larger_than_the_image_is_refused() -> None:
 
 
 EVERYTHING = Augmentation(
-    rotation=15, translation=0.1, scale=0.2, shear=10, crop=22, crop_probability=0.3
+    rotation=15, translation=0.1, scale=0.2, shear=10, crop=22, crop_probability=0.3, elastic=1.0
 )
 
 
@@ -189,6 +189,7 @@ def test_identity() -> None:
     assert not Augmentation(scale=0.1).is_identity
     assert not Augmentation(shear=0.1).is_identity
     assert not Augmentation(crop=22).is_identity
+    assert not Augmentation(elastic=0.1).is_identity
 
 
 @pytest.fixture
@@ -227,6 +228,26 @@ def test_one_switch_leaves_what_the_others_draw(drawn: dict[str, torch.Tensor]) 
     assert torch.equal(drawn["angle"], alone)
 
 
+def test_pixels_look_where_elastic_says(drawn: dict[str, torch.Tensor]) -> None:
+    images = torch.zeros(2000, 1, 28, 20, dtype=torch.uint8)
+    apply(Augmentation(elastic=1.5), images)
+    assert drawn["moved"].shape == (2000, 2, 28, 20)
+    assert drawn["moved"].square().mean().sqrt() == pytest.approx(1.5, abs=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_pixel_displacements_are_exact(mode: Interpolation) -> None:
+    images = strokes(3)
+    moved = torch.zeros(3, 2, 28, 28)
+    moved[:, 0, :14] = 2.0  # the upper half looks two pixels to the right,
+    moved[:, 1, 14:] = -1.0  # the lower half one pixel up
+    got = affine(images, **still(3), interpolation=mode, moved=moved)
+    expected = torch.zeros_like(images)
+    expected[..., :14, :-2] = images[..., :14, 2:]
+    expected[..., 14:, :] = images[..., 13:-1, :]
+    assert torch.equal(got, expected)
+
+
 def test_the_crop_takes_its_share_of_the_images() -> None:
     images = torch.randint(0, 256, (4000, 1, 8, 8), dtype=torch.uint8)
     result = apply(Augmentation(crop=6, crop_probability=0.1), images)
@@ -256,6 +277,7 @@ def test_who_is_cropped_is_independent_of_the_rest(drawn: dict[str, torch.Tensor
         crop=st.none() | st.integers(1, 28),
         crop_probability=st.floats(0, 1),
         interpolation=st.sampled_from(MODES),
+        elastic=st.floats(0, 10),
     )
 )
 def test_any_augmentation_keeps_shape_type_and_the_grey_levels(given: Augmentation) -> None:
@@ -274,6 +296,7 @@ def test_any_augmentation_keeps_shape_type_and_the_grey_levels(given: Augmentati
         {"scale": 1.0},
         {"shear": 90.0},
         {"crop": 0},
+        {"elastic": -0.1},
         {"crop_probability": 1.5},
         {"interpolation": "bicubic"},
         {"rotation": float("nan")},

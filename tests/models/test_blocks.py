@@ -39,7 +39,7 @@ def test_separable_is_two_convolutions() -> None:
     block = Separable((4, 6)).eval()
     assert sum(p.numel() for p in block.parameters()) == 4 * 9 + 2 * 4 + 4 * 6 + 2 * 6
     x = torch.randn(2, 4, 7, 7)
-    depth, point = block.depth.weight, block.point.weight
+    depth, point = block.depth.conv.weight, block.point.conv.weight
     scale = (1 + 1e-5) ** -0.5  # a fresh batch norm in evaluation
     y = F.relu(F.conv2d(x, depth, padding=1, groups=4) * scale)
     torch.testing.assert_close(block(x), F.relu(F.conv2d(y, point) * scale))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from kilonet.errors import RecipeError
+from kilonet.models.blocks import Residual
 from kilonet.models.build import build
 from kilonet.models.conv_stack import ConvStack
 from kilonet.models.kinds import layer_kinds
@@ -72,6 +73,7 @@ def test_iterations_end_in_the_published_linear_layer(recipe: str, inputs: int) 
         ("c20k5s2 c32 M c48 M3", "fc", (48, 2, 2)),
         ("p3 A7", "gap", (3, 4, 4)),
         ("c4s2 c5k1s3", "fc", (5, 5, 5)),
+        ("c4 d6 r M d8k5v rk5 R A", "gap", (8, 5, 5)),
     ],
 )
 def test_shapes(layers: str, head: str, shape: tuple[int, int, int]) -> None:
@@ -142,3 +144,48 @@ def test_an_unpadded_convolution_takes_the_margin_off() -> None:
     ]
     assert shapes[:2] == [(4, 12, 12), (6, 10, 10)]
     assert network.features.conv1.conv.padding == (0, 0)
+
+
+def test_separable_residual_chain_is_what_its_words_say() -> None:
+    model = ConvStack("c8 M d16 r M R")
+    parameters = {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in [*model.features.named_children(), ("head", model.head)]
+    }
+    assert parameters == {
+        "conv1": 72 + 16,
+        "pool1": 0,
+        "separable1": 72 + 16 + 128 + 32,
+        "residual1": 144 + 32 + 256 + 32,
+        "pool2": 0,
+        "residual2": 9 * 256 + 32,
+        "head": 170,
+    }
+    x = torch.randn(2, 16, 14, 14)
+    residual = model.features.residual1.eval()
+    assert isinstance(residual, Residual)
+    torch.testing.assert_close(residual(x), x + residual.block(x))
+
+
+def test_style_reaches_every_block() -> None:
+    model = ConvStack(
+        "c4 d6 r R", batch_norm=False, bias=True, activation="silu", dropout=0.1, pool_first=True
+    )
+    kinds = [type(module).__name__ for module in model.modules()]
+    assert "BatchNorm2d" not in kinds and "ReLU" not in kinds
+    assert kinds.count("SiLU") == 6  # two of each separable one
+    assert kinds.count("Dropout") == 4  # one a word
+    convolutions = [module for module in model.features.modules() if isinstance(module, nn.Conv2d)]
+    assert all(convolution.bias is not None for convolution in convolutions)
+
+
+def test_pooling_first_joins_convolutions_only() -> None:
+    names = [
+        name for name, _ in ConvStack("M d4 M c4 r M M", pool_first=True).features.named_children()
+    ]
+    assert names == ["pool1", "separable1", "conv1", "residual1", "pool2", "pool3"]
+    late = ConvStack("d4 M").features.eval()
+    early = ConvStack("d4 M", pool_first=True).features.eval()
+    early.load_state_dict(late.state_dict())
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(early(x), late(x))  # ReLU and a rising batch norm leave the maximum

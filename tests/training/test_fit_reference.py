@@ -210,10 +210,10 @@ def test_reference_is_sensitive() -> None:
     ]
 
 
-# Made by the code that the stored results were made by (those with dropout whose commit is older
-# than its draws' last change are repeated to the bit by their commit alone). Another processor's rounding moves them
-# by far less than the tolerance in so few steps; any other order, split, stream or augmentation
-# moves them by more.
+# Made by the code that the stored results were made by (those with dropout, whose commit is older
+# than its draws' last change, are repeated to the bit by that commit alone). Another processor's
+# rounding moves them by far less than the tolerance in so few steps; any other order, split,
+# stream or augmentation moves them by more.
 STORED = {
     "sgd one-cycle, moved, averaged": [2.5492213, 2.4526580],
     "adam step, smoothed, cropped": [2.4632156, 2.3252195],

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kilonet.data.elastic import CONTROLS, displacements
 from kilonet.errors import UsageError
 
 Interpolation = Literal["nearest", "bilinear"]
@@ -30,9 +31,10 @@ class Augmentation:
 
     ``rotation``: uniform in ± degrees. ``translation``: uniform in ± a fraction of the side, in x
     and y independently. ``scale``: a factor uniform in 1 ± scale. ``shear``: uniform in ± degrees,
-    along x. These are one affine resampling, filled with 0. Before it, each image is with
-    ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged again
-    (bilinear); None never crops. ``interpolation`` is that of the affine resampling.
+    along x. ``elastic``: the root mean square, in pixels and per axis, of a smooth random
+    displacement of every pixel. All of these are one resampling, filled with 0. Before it, each
+    image is with ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged
+    again (bilinear); None never crops. ``interpolation`` is that of the one resampling.
     """
 
     rotation: float = 0.0
@@ -42,6 +44,7 @@ class Augmentation:
     crop: int | None = None
     crop_probability: float = 1.0
     interpolation: Interpolation = "bilinear"
+    elastic: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` for a parameter outside its range."""
@@ -51,6 +54,7 @@ class Augmentation:
         self._require("shear", 0 <= self.shear < 90, "0 to below 90 degrees")
         self._require("crop", self.crop is None or self.crop >= 1, "1 pixel or more")
         self._require("crop_probability", 0 <= self.crop_probability <= 1, "0 to 1")
+        self._require("elastic", self.elastic >= 0, "0 pixels or more")
         self._require("interpolation", self.interpolation in _INTERPOLATIONS, "nearest or bilinear")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
@@ -61,11 +65,11 @@ class Augmentation:
     @property
     def is_identity(self) -> bool:
         """Whether images always come back as they were."""
-        return not (self._is_affine or self._crops)
+        return not (self._resamples or self._crops)
 
     @property
-    def _is_affine(self) -> bool:
-        return any((self.rotation, self.translation, self.scale, self.shear))
+    def _resamples(self) -> bool:
+        return any((self.rotation, self.translation, self.scale, self.shear, self.elastic))
 
     @property
     def _crops(self) -> bool:
@@ -83,11 +87,18 @@ class Augmentation:
         if self.crop is not None and self._crops:
             chosen = torch.nonzero(draws[0] < self.crop_probability).squeeze(1)
             images = _crop_some(images, chosen.to(images.device), self.crop)
-        if self._is_affine:
-            images = self._resample(images, (draws[1:] * 2 - 1).to(images.device))
+        if self._resamples:
+            moved = self._displacements(images, generator) if self.elastic else None
+            images = self._resample(images, (draws[1:] * 2 - 1).to(images.device), moved)
         return images
 
-    def _resample(self, images: Tensor, uniform: Tensor) -> Tensor:
+    def _displacements(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the elastic displacements of every pixel, in pixels: (N, 2, H, W)."""
+        shape = (len(images), 2, CONTROLS, CONTROLS)
+        controls = torch.randn(shape, generator=generator, device=generator.device)
+        return displacements(controls.to(images.device), *images.shape[-2:]) * self.elastic
+
+    def _resample(self, images: Tensor, uniform: Tensor, moved: Tensor | None) -> Tensor:
         """``uniform``: (5, N), in [−1, 1)."""
         height, width = images.shape[-2:]
         offsets = [uniform[0] * self.translation * width, uniform[1] * self.translation * height]
@@ -98,6 +109,7 @@ class Augmentation:
             scale=1 + uniform[3] * self.scale,
             shear=uniform[4] * self.shear,
             interpolation=self.interpolation,
+            moved=moved,
         )
 
 
@@ -107,17 +119,24 @@ def affine(
     translate: Tensor,
     scale: Tensor,
     shear: Tensor,
+    *,
     interpolation: Interpolation = "bilinear",
+    moved: Tensor | None = None,
 ) -> Tensor:
     """Scale, then shear, then rotate each image about its centre, then move it; in one resampling.
 
     ``images``: uint8, (N, C, H, W). ``angle``: float, (N,), degrees counter-clockwise.
     ``translate``: float, (N, 2), pixels to the right and down. ``scale``: float, (N,), > 0; above
     1 enlarges. ``shear``: float, (N,), degrees; positive moves the lower half to the right.
-    Returns uint8 of the same shape; bilinear values are rounded to the nearest grey level.
+    ``moved``: float, (N, 2, H, W), pixels to the right and down by which each pixel of the result
+    looks elsewhere than these say. Returns uint8 of the same shape; bilinear values are rounded to
+    the nearest grey level.
     """
     maps = _inverse_maps(angle, translate, scale, shear)
-    grid = _sampling_grid(maps, *images.shape[-2:])
+    height, width = images.shape[-2:]
+    grid = _sampling_grid(maps, height, width)
+    if moved is not None:
+        grid += moved.permute(0, 2, 3, 1) * moved.new_tensor([2 / width, 2 / height])
     sampled = F.grid_sample(
         images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False
     )

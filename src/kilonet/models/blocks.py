@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -28,6 +30,7 @@ class ConvBlock(nn.Sequential):
         stride: int = 1,
         *,
         padded: bool = True,
+        groups: int = 1,
         bias: bool = False,
         batch_norm: bool = True,
         nonlinearity: str = "relu",
@@ -35,7 +38,7 @@ class ConvBlock(nn.Sequential):
         pool: nn.Module | None = None,
     ) -> None:
         padding = kernel // 2 if padded else 0
-        conv = nn.Conv2d(*channels, kernel, stride, padding=padding, bias=bias)
+        conv = nn.Conv2d(*channels, kernel, stride, padding=padding, groups=groups, bias=bias)
         super().__init__()
         self.add_module("conv", conv)
         if pool is not None:
@@ -86,20 +89,35 @@ def normed_relu_dropped(x: torch.Tensor, norm: nn.BatchNorm2d, drop: Dropout) ->
 
 
 class Separable(nn.Sequential):
-    """Depthwise 3×3, then pointwise 1×1, batch norm and nonlinearity after each (Howard 2017).
+    """Depthwise K×K, then pointwise 1×1, each a ``ConvBlock`` (Howard et al. 2017).
 
-    9·i + i·o weights where a full convolution has 9·i·o.
+    K²·i + i·o weights where a full convolution has K²·i·o. ``kernel``, ``stride`` and ``padded``
+    are those of the depthwise one; dropout and pooling come with the pointwise one.
     """
 
-    def __init__(self, channels: tuple[int, int], nonlinearity: str = "relu") -> None:
-        into, out = channels
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        padded: bool = True,
+        bias: bool = False,
+        batch_norm: bool = True,
+        nonlinearity: str = "relu",
+        dropout: float = 0.0,
+        pool: nn.Module | None = None,
+    ) -> None:
+        into, _ = channels
+        style: dict[str, Any] = {
+            "bias": bias,
+            "batch_norm": batch_norm,
+            "nonlinearity": nonlinearity,
+        }
         super().__init__()
-        self.add_module("depth", nn.Conv2d(into, into, 3, padding=1, groups=into, bias=False))
-        self.add_module("depth_norm", nn.BatchNorm2d(into))
-        self.add_module("depth_act", activation(nonlinearity))
-        self.add_module("point", nn.Conv2d(into, out, 1, bias=False))
-        self.add_module("norm", nn.BatchNorm2d(out))
-        self.add_module("act", activation(nonlinearity))
+        depth = ConvBlock((into, into), kernel, stride, padded=padded, groups=into, **style)
+        self.add_module("depth", depth)
+        self.add_module("point", ConvBlock(channels, 1, dropout=dropout, pool=pool, **style))
 
 
 class Residual(nn.Module):

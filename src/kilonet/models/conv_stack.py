@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
 from kilonet.errors import RecipeError
 from kilonet.models.base import Network
-from kilonet.models.blocks import ConvBlock
+from kilonet.models.blocks import ConvBlock, Residual, Separable
+from kilonet.recipe.words import Word, parse_words
 
-CONVOLUTION = re.compile(r"([cp])(\d+)(?:k(\d+))?(?:s(\d+))?(v?)")
+_NAMES = {
+    "conv": "conv",
+    "point": "point",
+    "separable": "separable",
+    "residual": "residual",
+    "residual-separable": "residual",
+    "max": "pool",
+    "average": "pool",
+}
 
 
 class ConvStack(Network):
-    """``layers`` says the chain, e.g. ``"c16 c16 M p12 c28 c28 M p32"``, then comes a head.
+    """``layers`` says the chain, e.g. ``"c8 M d20 r M d24 r r r"``, then comes a head.
 
-    cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at the end: unpadded,
-    which takes a margin off an image that has nothing there), pN a 1×1 convolution, M and A max
-    and average pooling by 2 (M3: by 3). The head "gap" averages each channel over the image
-    before a linear map (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a pooling
-    that follows a convolution into its block, ahead of batch norm and nonlinearity.
+    The words are those of ``kilonet.recipe.words``: full convolutions (c, p; unpadded with a v,
+    which takes a margin off an image that has nothing there), depthwise-separable ones (d), which
+    see as far with a fraction of the weights, residual blocks (r, R), which let a chain be deep,
+    and poolings (M, A). The head "gap" averages each channel over the image before a linear map
+    (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a pooling that follows a
+    convolution into its block, ahead of batch norm and nonlinearity.
 
     Raises:
         RecipeError: pooling and strides leave nothing of the image.
@@ -43,10 +54,14 @@ class ConvStack(Network):
         num_classes: int = 10,
     ) -> None:
         super().__init__(input_shape, num_classes)
+        style: dict[str, Any] = {
+            "bias": bias,
+            "batch_norm": batch_norm,
+            "nonlinearity": activation,
+            "dropout": dropout,
+        }
         self.features = nn.Sequential()
-        words = _paired(layers.split()) if pool_first else [(word, "") for word in layers.split()]
-        style = {"bias": bias, "batch_norm": batch_norm, "dropout": dropout}
-        for name, module in _chain(words, input_shape[0], activation, style):
+        for name, module in _chain(parse_words(layers), input_shape[0], pool_first, style):
             self.features.add_module(name, module)
         channels, height, width = _shape_after(self.features, input_shape, layers)
         self.head = nn.Sequential()
@@ -65,50 +80,47 @@ class ConvStack(Network):
         return logits
 
 
-def _paired(words: list[str]) -> list[tuple[str, str]]:
-    """Return the words, each convolution with the pooling that follows it, or with ""."""
-    pairs: list[tuple[str, str]] = []
-    for word in words:
-        if word[0] in "MA" and pairs and pairs[-1][0][0] in "cp" and not pairs[-1][1]:
-            pairs[-1] = (pairs[-1][0], word)
-        else:
-            pairs.append((word, ""))
-    return pairs
-
-
 def _chain(
-    words: list[tuple[str, str]], channels: int, activation: str, style: dict[str, float]
+    words: list[Word], channels: int, pool_first: bool, style: dict[str, Any]
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield the named modules of the chain; names count each kind, as papers do: conv1, pool1."""
-    counts = {"conv": 0, "pool": 0, "point": 0}
-    for word, pooling in words:
-        match = CONVOLUTION.fullmatch(word)
-        kind = "pool" if match is None else "point" if match[1] == "p" else "conv"
-        counts[kind] += 1
-        name = f"{kind}{counts[kind]}"
-        if match is None:
-            yield name, _pool(word)
-            continue
-        out = int(match[2])
-        kernel = int(match[3] or (1 if kind == "point" else 3))
-        block = ConvBlock(
-            (channels, out),
-            kernel,
-            int(match[4] or 1),
-            bias=bool(style["bias"]),
-            batch_norm=bool(style["batch_norm"]),
-            nonlinearity=activation,
-            dropout=style["dropout"],
-            padded=not match[5],
-            pool=_pool(pooling) if pooling else None,
-        )
-        yield name, block
+    counts: Counter[str] = Counter()
+    for word, pooling in _paired(words) if pool_first else [(word, None) for word in words]:
+        name = _NAMES[word.kind]
+        counts[name] += 1
+        out = word.channels or channels
+        pool = _pool(pooling) if pooling is not None else None
+        yield f"{name}{counts[name]}", _module(word, (channels, out), pool, style)
         channels = out
 
 
-def _pool(word: str) -> nn.Module:
-    side = int(word[1:] or 2)
-    return nn.MaxPool2d(side) if word[0] == "M" else nn.AvgPool2d(side)
+def _paired(words: list[Word]) -> list[tuple[Word, Word | None]]:
+    """Return the words, each convolution with the pooling that follows it, or with None."""
+    pairs: list[tuple[Word, Word | None]] = []
+    for word in words:
+        before, pooling = pairs[-1] if pairs else (None, None)
+        if word.pools and before and before.is_convolution and pooling is None:
+            pairs[-1] = (before, word)
+        else:
+            pairs.append((word, None))
+    return pairs
+
+
+def _module(
+    word: Word, channels: tuple[int, int], pool: nn.Module | None, style: dict[str, Any]
+) -> nn.Module:
+    if word.pools:
+        return _pool(word)
+    if word.is_residual:
+        kind = ConvBlock if word.kind == "residual" else Separable
+        branch = {**style, "dropout": 0.0}
+        return Residual(kind(channels, word.kernel, **branch), style["dropout"])
+    block = Separable if word.kind == "separable" else ConvBlock
+    return block(channels, word.kernel, word.stride, padded=word.padded, pool=pool, **style)
+
+
+def _pool(word: Word) -> nn.Module:
+    return nn.MaxPool2d(word.kernel) if word.kind == "max" else nn.AvgPool2d(word.kernel)
 
 
 def _shape_after(

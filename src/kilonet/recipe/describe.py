@@ -17,6 +17,7 @@ from kilonet.recipe.schema import Recipe
 _LATER: dict[str, dict[str, Any]] = {
     "training": {"precision": "float32", "workers": 1},
     "model": {"pool_first": False},
+    "augmentation": {"elastic": 0.0},
 }
 
 

@@ -6,17 +6,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from kilonet.recipe.section import Probability, Section
-
-# Up to five digits of channels: more would only fail later, for want of memory.
-STACK_TOKEN = re.compile(
-    r"(?:c[1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?|p[1-9]\d{0,4}|[MA][2-9]?)\Z", re.ASCII
-)
+from kilonet.recipe.words import parse_words
 
 
 class TwoConv(Section):
@@ -36,8 +31,9 @@ class ConvStack(Section):
     layers: str = Field(
         description=(
             "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
-            "the end: unpadded), pN a 1×1 convolution, M and A max and average pooling by 2 (M3: "
-            "by 3)."
+            "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
+            "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5); M and A max "
+            "and average pooling by 2 (M3: by 3)."
         )
     )
     head: Literal["gap", "fc"] = Field(
@@ -58,12 +54,7 @@ class ConvStack(Section):
     @field_validator("layers")
     @classmethod
     def _known_words(cls, layers: str) -> str:
-        wrong = [word for word in layers.split() if not STACK_TOKEN.match(word)]
-        if wrong or not layers.split():
-            raise ValueError(
-                f'"{wrong[0] if wrong else layers}" is not a layer; write words such as '
-                "c16 (3×3 convolution), c20k5s2, p12 (1×1), M (max pool), A3 (average pool)"
-            )
+        parse_words(layers)
         return layers
 
 

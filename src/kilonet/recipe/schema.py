@@ -47,6 +47,10 @@ class Augmentation(Section):
     interpolation: Literal["nearest", "bilinear"] = Field(
         "bilinear", description="How pixels are read between the grid's points."
     )
+    elastic: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0,
+        description="Root mean square of a smooth random displacement of every pixel, in pixels.",
+    )
 
 
 class Adam(Section):

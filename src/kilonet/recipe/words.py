@@ -1,0 +1,99 @@
+"""The words that a chain of layers is written in, such as ``"c16 M d24 r r"``.
+
+============  ==================================================================
+cN, cNkKsSv   3×3 convolution to N channels; K×K, stride S, v: unpadded
+dN, dNkKsSv   the same, depthwise-separable
+pN            1×1 convolution to N channels
+r, rkK        residual depthwise-separable 3×3 (K×K, K odd), as many channels
+R, RkK        residual 3×3 convolution (K×K, K odd), as many channels
+M, M3         max pooling by 2, by 3
+A, A3         average pooling by 2, by 3
+============  ==================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["conv", "separable", "point", "residual-separable", "residual", "max", "average"]
+
+_KINDS: dict[str, Kind] = {
+    "c": "conv",
+    "d": "separable",
+    "p": "point",
+    "r": "residual-separable",
+    "R": "residual",
+    "M": "max",
+    "A": "average",
+}
+# Up to five digits of channels: more would only fail later, for want of memory.
+_WORD = re.compile(
+    r"(?:[cd][1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?"
+    r"|p[1-9]\d{0,4}|[rR](?:k(?:[13579]|[1-9][13579]))?|[MA][2-9]?)\Z",
+    re.ASCII,
+)
+_NUMBER = re.compile(r"([cdpks])(\d+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One layer or pooling. ``channels`` is 0 where as many come out as go in.
+
+    ``kernel`` is a pooling's side too; ``stride`` is that of convolutions.
+    """
+
+    kind: Kind
+    channels: int = 0
+    kernel: int = 3
+    stride: int = 1
+    padded: bool = True
+
+    @property
+    def pools(self) -> bool:
+        """Whether it is a pooling."""
+        return self.kind in ("max", "average")
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether it is a residual block, whose output is of its input's shape."""
+        return self.kind in ("residual", "residual-separable")
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution that stands by itself."""
+        return self.kind in ("conv", "separable", "point")
+
+
+def parse_word(text: str) -> Word:
+    """Return what ``text`` says.
+
+    Raises:
+        ValueError: it is no such word; the message says what would be.
+    """
+    if not _WORD.match(text):
+        raise ValueError(
+            f'"{text}" is not a layer; write words such as c16 (3×3 convolution), c20k5s2, '
+            "p12 (1×1), d24 (depthwise-separable), r (residual), M (max pool), A3 (average pool)"
+        )
+    kind = _KINDS[text[0]]
+    if kind in ("max", "average"):
+        return Word(kind, kernel=int(text[1:] or 2))
+    numbers = {letter: int(digits) for letter, digits in _NUMBER.findall(text)}
+    return Word(
+        kind,
+        channels=numbers.get(text[0], 0),
+        kernel=1 if kind == "point" else numbers.get("k", 3),
+        stride=numbers.get("s", 1),
+        padded=not text.endswith("v"),
+    )
+
+
+def parse_words(text: str) -> list[Word]:
+    """Return the words of a chain, which are separated by blanks.
+
+    Raises:
+        ValueError: there are none, or one is no such word.
+    """
+    return [parse_word(word) for word in text.split() or [""]]

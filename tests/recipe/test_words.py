@@ -1,0 +1,71 @@
+"""The words of a chain: what each says, and what is no word."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilonet.recipe.words import Word, parse_word, parse_words
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("c16", Word("conv", 16)),
+        ("c20k5s2", Word("conv", 20, kernel=5, stride=2)),
+        ("c16k5s2v", Word("conv", 16, kernel=5, stride=2, padded=False)),
+        ("d24", Word("separable", 24)),
+        ("d24k5v", Word("separable", 24, kernel=5, padded=False)),
+        ("p12", Word("point", 12, kernel=1)),
+        ("r", Word("residual-separable")),
+        ("rk5", Word("residual-separable", kernel=5)),
+        ("R", Word("residual")),
+        ("M", Word("max", kernel=2)),
+        ("A3", Word("average", kernel=3)),
+    ],
+)
+def test_what_a_word_says(text: str, word: Word) -> None:
+    assert parse_word(text) == word
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "c",
+        "c0",
+        "c016",
+        "c123456",
+        "p12k3",
+        "r16",
+        "rk4",
+        "Rk2",
+        "M1",
+        "M10",
+        "x3",
+        "c8vv",
+        "c८",
+    ],
+)
+def test_what_is_no_word(text: str) -> None:
+    with pytest.raises(ValueError, match=f'"{text}" is not a layer; write words such as c16'):
+        parse_word(text)
+
+
+def test_words_are_separated_by_blanks() -> None:
+    chain = parse_words(" c8  M\tr ")
+    assert [word.kind for word in chain] == ["conv", "max", "residual-separable"]
+    with pytest.raises(ValueError, match='"" is not a layer'):
+        parse_words("  ")
+
+
+@given(st.text(alphabet="cdprRMAksv0123456789", max_size=8))
+def test_a_word_is_of_one_kind_or_refused(text: str) -> None:
+    try:
+        word = parse_word(text)
+    except ValueError:
+        return
+    assert word.is_convolution + word.is_residual + word.pools == 1
+    assert word.kernel >= 1 and word.stride >= 1
+    assert (word.channels > 0) == word.is_convolution
