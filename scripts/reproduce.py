@@ -5,8 +5,8 @@
         --set training.stop_at_accuracy=off two-conv-fc64
 
 Writes ``results/RECIPE[-VARIANT].json``: one entry a seed, added as soon as it is done; a seed that
-is there already, of the same recipe, is not run again. The tables in ``docs/`` are made from these
-files by ``scripts/make_docs.py``.
+is there already, of the same recipe, is not run again. ``--keep DIR`` leaves the runs themselves in
+``DIR``. The tables in ``docs/`` are made from these files by ``scripts/make_docs.py``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 COMMIT = commit()  # of the code as it was imported; the checkout may move on meanwhile
 
 
-def train_once(name: str, overrides: list[str]) -> dict[str, Any]:
-    """Train a recipe as ``kilonet train`` does and return the figures of its run."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = kilonet.train(name, overrides=overrides, out=Path(folder) / "run")
-        figures, test = run.directory.metrics(), run.test
-        history, seed = run.history, run.recipe.training.seed
+def train_once(name: str, overrides: list[str], out: Path) -> dict[str, Any]:
+    """Train a recipe as ``kilonet train`` does, to ``out``, and return the figures of its run."""
+    run = kilonet.train(name, overrides=overrides, out=out)
+    figures, test = run.directory.metrics(), run.test
+    history, seed = run.history, run.recipe.training.seed
     return {
         "seed": seed,
         "parameters": figures["parameters"],
@@ -92,6 +91,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--variant", default="")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the runs' folders there")
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     for seed in map(int, given.seeds.split(",")):
@@ -102,7 +102,9 @@ def main() -> None:
             recipe = resolve(name, overrides).recipe
             if is_done(label, recipe):
                 continue
-            run = train_once(name, overrides)
+            with tempfile.TemporaryDirectory() as folder:
+                out = (given.keep or Path(folder)) / f"{label}-seed-{seed}"
+                run = train_once(name, overrides, out)
             store(label, name, given.overrides, recipe, run)
             print(
                 f"{label} seed {seed}: {run['test_accuracy']:.4f} in {run['seconds']} s", flush=True

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kilonet.api.check import check
     from kilonet.api.evaluate import evaluate
     from kilonet.api.load import load
+    from kilonet.api.models import list_models
     from kilonet.api.run import Run, list_runs
     from kilonet.api.summary import summary
     from kilonet.api.train import resume, train
@@ -36,6 +37,7 @@ _HOMES = {
     "SimpleMNISTNet": "kilonet.models.simple",
     "check": "kilonet.api.check",
     "evaluate": "kilonet.api.evaluate",
+    "list_models": "kilonet.api.models",
     "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
     "resume": "kilonet.api.train",
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "list_models",
     "list_runs",
     "load",
     "resume",

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from kilonet import __version__
-from kilonet.cli import check, console, data, evaluate, recipes, runs, summary, train
+from kilonet.cli import check, console, data, evaluate, models, recipes, runs, summary, train
 from kilonet.cli.options import Flag
 from kilonet.errors import KilonetError
 
@@ -29,6 +29,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("runs")(runs.runs)
+app.command("models")(models.models)
 app.add_typer(data.app, name="data")
 
 

@@ -30,6 +30,6 @@ OwnModel = Annotated[
     ),
 ]
 FinishedRun = Annotated[
-    str, typer.Argument(metavar="RUN", help="A finished run: its name or its directory.")
+    str, typer.Argument(metavar="RUN", help="A finished run, its name or its directory, or a model that ships.")
 ]
 AsJson = Annotated[bool, Flag("--json", help="Print JSON.")]

@@ -1,4 +1,4 @@
-"""Finding runs on disk: by path, by name, all of a folder."""
+"""Finding runs on disk: by path, by name, all of a folder. Models that ship are runs too."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from kilonet.errors import RunError, UsageError, nearest
 from kilonet.paths import runs_dir
-from kilonet.runs import layout
+from kilonet.runs import layout, shipped
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.records import Facts, checked, read_json
 
 
 def is_run(source: str | Path) -> bool:
-    """Say whether ``source`` is the path of a run, or the name of one in the runs directory."""
+    """Say whether ``open_run`` would find ``source``."""
     return _folder(source) is not None
 
 
 def open_run(source: str | Path) -> RunDirectory:
-    """Return the run at the path ``source``, or called ``source`` in the runs directory.
+    """Return the run at the path ``source``, or called so in the runs directory, or that ships.
 
     Raises:
         UsageError: there is no such run.
@@ -75,6 +75,8 @@ def _folder(source: str | Path) -> Path | None:
 def _places(source: str | Path) -> Iterator[Path]:
     yield Path(source)
     yield runs_dir() / source
+    if Path(source).name == str(source):
+        yield shipped.FOLDER / source
 
 
 def _is_file(path: Path) -> bool:
@@ -87,9 +89,10 @@ def _is_file(path: Path) -> bool:
 def _no_run(source: str | Path) -> str:
     where = runs_dir()
     names = [run.name for run in list_runs(where).runs]
+    names += [model.name for model in shipped.shipped_models()]
     return (
-        f'There is no run "{source}" here or in {where}.{nearest(str(source), names)} '
-        '"kilonet runs" lists them.'
+        f'There is no run "{source}" here or in {where}, and no model of that name ships.'
+        f'{nearest(str(source), names)} "kilonet runs" and "kilonet models" list them.'
     )
 
 

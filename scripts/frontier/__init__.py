@@ -1,0 +1,1 @@
+"""Models that ship: from finished runs to the package."""
