@@ -30,6 +30,9 @@ OwnModel = Annotated[
     ),
 ]
 FinishedRun = Annotated[
-    str, typer.Argument(metavar="RUN", help="A finished run, its name or its directory, or a model that ships.")
+    str,
+    typer.Argument(
+        metavar="RUN", help="A finished run (its name or directory) or a shipped model."
+    ),
 ]
 AsJson = Annotated[bool, Flag("--json", help="Print JSON.")]
