@@ -54,7 +54,8 @@ def test_every_trial_is_a_recipe_of_its_group() -> None:
 def test_patterns_choose() -> None:
     (base,) = search.read_trials(["2k/base"])
     assert base.overrides == []
-    assert len(search.read_trials(["2k/*"])) == len(search.read_trials([]))
+    group = search.read_trials(["2k/*"])
+    assert len(group) > 5 and all(trial.name.startswith("2k/") for trial in group)
     assert search.read_trials(["nothing"]) == []
 
 
