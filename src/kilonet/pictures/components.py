@@ -1,0 +1,126 @@
+"""Connected pieces of a mask, found row by row: runs of pixels, joined where they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.intp]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A connected piece: its pixels, runs of pixels and rows; the box from x0, y0 up to x1, y1.
+
+    ``weight`` is the sum of its squared values: what it contributes to what is seen.
+    """
+
+    number: int
+    area: int
+    runs: int
+    weight: float
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Columns that the box spans."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Rows that the box spans."""
+        return self.y1 - self.y0
+
+    @property
+    def side(self) -> int:
+        """The longer side of its box."""
+        return max(self.width, self.height)
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """All pieces of a mask, and which run of pixels belongs to which."""
+
+    pieces: list[Piece]
+    shape: tuple[int, int]
+    rows: Integers
+    starts: Integers
+    stops: Integers
+    owner: Integers
+
+    def mask(self, chosen: Iterable[Piece]) -> Mask:
+        """Return the mask, (H, W), of the pixels of some pieces."""
+        wanted = np.isin(self.owner, [piece.number for piece in chosen])
+        height, width = self.shape
+        edges = np.zeros((height, width + 1), dtype=np.int8)
+        edges[self.rows[wanted], self.starts[wanted]] = 1
+        edges[self.rows[wanted], self.stops[wanted]] = -1
+        return np.cumsum(edges, axis=1, dtype=np.int8)[:, :width].astype(np.bool_)
+
+
+def pieces_of(mask: Mask, values: Floats) -> Pieces:
+    """Return the 8-connected pieces of ``mask``, (H, W), weighed by ``values``, (H, W)."""
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), dtype=np.int8)
+    padded[:, 1:-1] = mask
+    steps = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    stops = np.nonzero(steps == -1)[1]
+    owner = _joined(rows.tolist(), starts.tolist(), stops.tolist())
+    pieces = _measured(rows, starts, stops, owner, np.square(values))
+    return Pieces(pieces, (height, width), rows, starts, stops, owner)
+
+
+def _joined(rows: list[int], starts: list[int], stops: list[int]) -> Integers:
+    """Return the number of the piece, from 0, that each run belongs to."""
+    parent = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    above = 0
+    for run, row in enumerate(rows):
+        while above < run and (
+            rows[above] < row - 1 or (rows[above] == row - 1 and stops[above] < starts[run])
+        ):
+            above += 1
+        other = above
+        while other < run and rows[other] == row - 1 and starts[other] <= stops[run]:
+            first, second = sorted((root(other), root(run)))
+            parent[second] = first
+            other += 1
+    roots = [root(run) for run in range(len(rows))]
+    return np.unique(np.array(roots, dtype=np.intp), return_inverse=True)[1]
+
+
+def _measured(
+    rows: Integers, starts: Integers, stops: Integers, owner: Integers, squares: Floats
+) -> list[Piece]:
+    count = int(owner.max()) + 1 if owner.size else 0
+    sums = np.zeros((squares.shape[0], squares.shape[1] + 1))
+    np.cumsum(squares, axis=1, out=sums[:, 1:])
+    weight = np.bincount(owner, sums[rows, stops] - sums[rows, starts], count)
+    area = np.bincount(owner, stops - starts, count)
+    runs = np.bincount(owner, minlength=count)
+    x0, y0 = (np.full(count, max(squares.shape)) for _ in range(2))
+    x1, y1 = (np.zeros(count, dtype=np.intp) for _ in range(2))
+    np.minimum.at(x0, owner, starts)
+    np.minimum.at(y0, owner, rows)
+    np.maximum.at(x1, owner, stops)
+    np.maximum.at(y1, owner, rows + 1)
+    return [
+        Piece(i, int(area[i]), int(runs[i]), float(weight[i]), *(int(e[i]) for e in (x0, y0, x1, y1)))
+        for i in range(count)
+    ]

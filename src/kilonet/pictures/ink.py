@@ -1,0 +1,154 @@
+"""Finding the ink of each digit in grey pixels, whichever is darker, paper or ink."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.pictures.background import without_background
+from kilonet.pictures.components import Pieces, pieces_of
+from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
+from kilonet.pictures.glyphs import Glyph, glyphs_of
+from kilonet.pictures.opening import Grey, Picture
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+WORKING_SIDE = 112  # pixels: the side of the square with as many as are looked at
+FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked at again
+MARGIN = 0.5  # of its longer side, around a digit that is looked at again
+LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
+FAINTEST = 5.0  # grey levels
+DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
+INK_SHARE = 0.3  # of the ink's own contrast, that counts as ink
+ALL_NOISE = 40.0  # grey levels of standard deviation
+RUNS_A_ROW = 6  # no digit crosses a row of pixels more often than this
+HELD_TOGETHER = 0.3  # of what stands out must belong to digits
+SHEET_FILL, SHEET_SIDE = 0.7, 0.5  # what fills its box and half of the picture is paper
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """One digit's ink, (H, W) with a margin of nothing around it, and the level of full ink."""
+
+    values: Floats
+    full: float
+
+
+def find_digits(picture: Picture) -> list[Ink]:
+    """Return the digits of ``picture``, left to right; at least one.
+
+    Raises:
+        BlankError, NoiseError, TooSmallError: there is none.
+    """
+    height, width = picture.grey.shape
+    if max(height, width) < LEAST_SIDE:
+        raise TooSmallError(picture.name, max(height, width), LEAST_SIDE)
+    return _find(picture, nested=False)
+
+
+def _find(picture: Picture, nested: bool) -> list[Ink]:
+    height, width = picture.grey.shape
+    step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
+    stands_out, pieces = _stands_out(reduce(picture.grey, step), picture.name)
+    glyphs = glyphs_of(pieces.pieces, pieces.shape)
+    side = max(glyph.side for glyph in glyphs) * step
+    if side < LEAST_SIDE:
+        raise TooSmallError(picture.name, side, LEAST_SIDE)
+    if not nested and len(glyphs) == 1 and _is_sheet(glyphs[0], pieces.shape):
+        sheet = _cropped(picture, glyphs[0], step, margin=-0.03)
+        try:
+            return _find(sheet, nested=True)
+        except PictureError:
+            pass  # then it was no sheet of paper but a fat digit
+    _check_holds_together(glyphs, pieces, picture.name)
+    return [_ink(picture, glyph, step, stands_out, pieces) for glyph in glyphs]
+
+
+def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces]:
+    """Return by how much each pixel stands out towards the ink's side, and the pieces of ink."""
+    ground = without_background(grey)
+    if ground.noise > ALL_NOISE:
+        raise NoiseError(name)
+    least = max(DEVIATIONS * ground.noise, FAINTEST)
+    brighter = np.maximum(ground.difference - least, 0).sum()
+    darker = np.maximum(-ground.difference - least, 0).sum()
+    values = np.maximum(ground.difference if brighter > darker else -ground.difference, 0)
+    above = values[values > least]
+    if not above.size:
+        raise BlankError(name)
+    contrast = np.square(above).sum() / above.sum()
+    return values, pieces_of(values > max(least, INK_SHARE * contrast), values)
+
+
+def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> None:
+    weight = sum(glyph.weight for glyph in glyphs)
+    runs = max(sum(piece.runs for piece in glyph.pieces) / glyph.height for glyph in glyphs)
+    if weight < HELD_TOGETHER * sum(p.weight for p in pieces.pieces) or runs > RUNS_A_ROW:
+        raise NoiseError(name)
+
+
+def _is_sheet(glyph: Glyph, shape: tuple[int, int]) -> bool:
+    area = sum(piece.area for piece in glyph.pieces)
+    broad = min(glyph.width / shape[1], glyph.height / shape[0])
+    return broad >= SHEET_SIDE and area >= SHEET_FILL * glyph.width * glyph.height
+
+
+def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Pieces) -> Ink:
+    if step > 1 and glyph.side < FINE_SIDE:
+        closer = _cropped(picture, glyph, step, MARGIN)
+        if closer.grey.size < picture.grey.size / 2:
+            return _look_again(closer)
+    mask = _dilated(pieces.mask(glyph.pieces))
+    top, left = max(glyph.y0 - 1, 0), max(glyph.x0 - 1, 0)
+    box = np.s_[top : glyph.y1 + 1, left : glyph.x1 + 1]
+    found = np.where(mask[box], values[box], 0)
+    return Ink(found, _full(found))
+
+
+def _look_again(closer: Picture) -> Ink:
+    """Return the ink of the digit in the middle of a picture that was cropped around it."""
+    found = _find(closer, nested=True)
+    return found[len(found) // 2]
+
+
+def _full(values: Floats) -> float:
+    """Return the level of full ink: the mean, each pixel weighed by its own value."""
+    return float(np.square(values).sum() / values.sum())
+
+
+def _cropped(picture: Picture, glyph: Glyph, step: int, margin: float) -> Picture:
+    around = math.floor(margin * glyph.side)
+    y0, x0 = (max(edge - around, 0) * step for edge in (glyph.y0, glyph.x0))
+    y1, x1 = ((edge + around) * step for edge in (glyph.y1, glyph.x1))
+    return Picture(picture.name, picture.grey[y0:y1, x0:x1])
+
+
+def _dilated(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return ``mask`` with the eight neighbours of its pixels."""
+    wider = mask.copy()
+    wider[1:] |= mask[:-1]
+    wider[:-1] |= mask[1:]
+    across = wider.copy()
+    across[:, 1:] |= wider[:, :-1]
+    across[:, :-1] |= wider[:, 1:]
+    return across
+
+
+def reduce(grey: Grey, step: int) -> Floats:
+    """Return the means of blocks of ``step`` by ``step`` pixels, the last ones filled up from the
+    picture's edge."""
+    height, width = grey.shape
+    extra = (-height % step, -width % step)
+    if any(extra):
+        grey = np.pad(grey, ((0, extra[0]), (0, extra[1])), mode="edge")
+    rows = grey[::step].astype(np.uint32)
+    for row in range(1, step):
+        rows += grey[row::step]
+    blocks = rows[:, ::step].astype(np.float64)
+    for column in range(1, step):
+        blocks += rows[:, column::step]
+    return blocks / float(step * step)
