@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
     from kilonet.models.simple import SimpleMNISTNet
+    from kilonet.reading import reader
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _HOMES = {
     "evaluate": "kilonet.api.evaluate",
     "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
+    "reader": "kilonet.reading",
     "resume": "kilonet.api.train",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
@@ -52,6 +54,7 @@ __all__ = [
     "evaluate",
     "list_runs",
     "load",
+    "reader",
     "resume",
     "summary",
     "train",

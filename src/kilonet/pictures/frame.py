@@ -83,7 +83,7 @@ def _with_usual_strokes(drawn: Floats) -> Floats:
     radius = abs(wanted - width) * unit / 2
     if radius < 0.5:
         return drawn
-    return _grown(drawn, radius) if wanted > width else 1 - _grown(1 - drawn, radius)
+    return _grown(drawn, radius) if wanted > width else 1 - _grown(1 - drawn, radius, outside=1)
 
 
 def stroke_width(drawn: Floats) -> float:
@@ -96,10 +96,10 @@ def stroke_width(drawn: Floats) -> float:
     return float(2 * drawn.sum() / (steps * math.pi / 4))
 
 
-def _grown(drawn: Floats, radius: float) -> Floats:
+def _grown(drawn: Floats, radius: float, outside: float = 0) -> Floats:
     """Return the greatest value within ``radius`` of each pixel, on a canvas larger by it."""
     reach = math.floor(radius)
-    padded = np.pad(drawn, 2 * reach)
+    padded = np.pad(drawn, 2 * reach, constant_values=outside)
     height, width = (length + 2 * reach for length in drawn.shape)
     grown = np.zeros((height, width))
     for down in range(-reach, reach + 1):

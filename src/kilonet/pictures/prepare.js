@@ -1,0 +1,575 @@
+/* How a picture becomes what a classifier of MNIST expects: the twin of the Python modules beside
+ * this file, function by function. tests/pictures/vectors.json holds the two together.
+ *
+ * preparePicture(rgba, width, height) takes the bytes of an ImageData and returns
+ * { image: Uint8Array(784) } or { error: "blank" | "noise" | "too-small" | "several", count }.
+ * splitPicture(rgba, width, height) returns { images: [Uint8Array(784), …] } or { error }.
+ */
+"use strict";
+
+const KilonetPictures = (() => {
+  class PictureError extends Error {
+    constructor(kind, count) {
+      super(kind);
+      this.kind = kind;
+      this.count = count;
+    }
+  }
+
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+  const median = (values) => (values.length ? values.sort()[values.length >> 1] : 0);
+
+  // A plane is { height, width, data }, row by row.
+  const plane = (height, width, data) => ({ height, width, data: data || new Float64Array(height * width) });
+
+  // ---- grey.py ----
+
+  const UNIFORM = 64;
+
+  function flatten(rgba, width, height) {
+    const grey = plane(height, width, new Uint8Array(width * height));
+    const visible = [];
+    let opaque = true;
+    for (let i = 0; i < grey.data.length; i++) {
+      const [r, g, b, a] = [rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2], rgba[4 * i + 3]];
+      grey.data[i] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >>> 16;
+      if (a >= 128) visible.push(grey.data[i]);
+      if (a < 255) opaque = false;
+    }
+    if (opaque) return grey;
+    const fill = background(Uint8Array.from(visible).sort());
+    for (let i = 0; i < grey.data.length; i++) {
+      const a = rgba[4 * i + 3];
+      grey.data[i] = Math.floor((grey.data[i] * a + fill * (255 - a) + 127) / 255);
+    }
+    return grey;
+  }
+
+  function background(visible) {
+    if (!visible.length) return 255;
+    const [low, middle, high] = [1, 10, 19].map((part) => visible[Math.floor((visible.length * part) / 20)]);
+    if (high - low > UNIFORM) return middle;
+    return middle < 128 ? 255 : 0;
+  }
+
+  // ---- background.py ----
+
+  const FLAT = 6.0;
+  const ROUNDS = 8;
+  const RIDGE = 1e-4;
+  const TO_DEVIATION = 1.4826;
+
+  function withoutBackground(grey) {
+    const edge = edgeOf(grey).sort();
+    const count = edge.length;
+    const level = edge[count >> 1];
+    const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
+    if (edge[Math.floor((count * 9) / 10)] - edge[Math.floor(count / 10)] > FLAT) {
+      return flattened(grey, difference, edge.map((value) => Math.abs(value - level)));
+    }
+    return { difference, noise: noiseOf(difference, FLAT) };
+  }
+
+  function edgeOf({ height, width, data }) {
+    const rows = [data.slice(0, width), data.slice((height - 1) * width)];
+    const columns = [0, width - 1].map((x) => Float64Array.from({ length: height }, (_, y) => data[y * width + x]));
+    return Float64Array.from([...rows, ...columns].flatMap((part) => [...part]));
+  }
+
+  function flattened(grey, difference, edge) {
+    let limit = limitOf(median(edge));
+    for (let round = 0; round < ROUNDS; round++) {
+      const surface = fit(grey, difference, limit);
+      const away = [];
+      for (let i = 0; i < grey.data.length; i++) {
+        const inside = Math.abs(difference.data[i]) < limit;
+        difference.data[i] = grey.data[i] - surface(i);
+        if (inside) away.push(Math.abs(difference.data[i]));
+      }
+      limit = limitOf(median(Float64Array.from(away)));
+    }
+    return { difference, noise: noiseOf(difference, limit) };
+  }
+
+  const limitOf = (value) => Math.max(3 * TO_DEVIATION * value, FLAT);
+
+  function noiseOf(difference, limit) {
+    return TO_DEVIATION * median(difference.data.map(Math.abs).filter((away) => away <= limit));
+  }
+
+  function fit(grey, difference, limit) {
+    const terms = (i) => {
+      const x = (2 * (i % grey.width) + 1) / grey.width - 1;
+      const y = (2 * Math.floor(i / grey.width) + 1) / grey.height - 1;
+      return [1, x, y, x * x, x * y, y * y];
+    };
+    const paper = [];
+    let middle = 0;
+    grey.data.forEach((value, i) => {
+      if (Math.abs(difference.data[i]) < limit) {
+        paper.push(i);
+        middle += value;
+      }
+    });
+    middle = paper.length ? middle / paper.length : 0;
+    const matrix = Array.from({ length: 6 }, (_, row) => {
+      const line = new Float64Array(7);
+      line[row] = 1e-9 + (row ? RIDGE * paper.length : 0);
+      return line;
+    });
+    for (const i of paper) {
+      const t = terms(i);
+      for (let row = 0; row < 6; row++) {
+        for (let column = 0; column < 6; column++) matrix[row][column] += t[row] * t[column];
+        matrix[row][6] += t[row] * (grey.data[i] - middle);
+      }
+    }
+    const found = solve(matrix);
+    return (i) => terms(i).reduce((sum, term, k) => sum + term * found[k], middle);
+  }
+
+  // Gaussian elimination; the matrix is positive definite, so that no pivot is zero.
+  function solve(matrix) {
+    const size = matrix.length;
+    for (let pivot = 0; pivot < size; pivot++) {
+      for (let row = pivot + 1; row < size; row++) {
+        const factor = matrix[row][pivot] / matrix[pivot][pivot];
+        for (let column = pivot; column <= size; column++) matrix[row][column] -= factor * matrix[pivot][column];
+      }
+    }
+    const found = new Float64Array(size);
+    for (let row = size - 1; row >= 0; row--) {
+      let rest = matrix[row][size];
+      for (let column = row + 1; column < size; column++) rest -= matrix[row][column] * found[column];
+      found[row] = rest / matrix[row][row];
+    }
+    return found;
+  }
+
+  // ---- components.py ----
+
+  function piecesOf(values, least) {
+    const { height, width, data } = values;
+    const owner = new Int32Array(height * width).fill(-1);
+    const pieces = [];
+    for (let start = 0; start < data.length; start++) {
+      if (data[start] > least && owner[start] < 0) pieces.push(flood(start, pieces.length));
+    }
+    return { pieces, owner, height, width };
+
+    function flood(start, number) {
+      const piece = { number, area: 0, runs: 0, weight: 0, x0: width, y0: height, x1: 0, y1: 0 };
+      const waiting = [start];
+      owner[start] = number;
+      while (waiting.length) {
+        const i = waiting.pop();
+        const x = i % width;
+        const y = (i - x) / width;
+        piece.area += 1;
+        piece.weight += data[i] * data[i];
+        if (x === 0 || !(data[i - 1] > least)) piece.runs += 1;
+        Object.assign(piece, around(piece, { x0: x, y0: y, x1: x + 1, y1: y + 1 }));
+        for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
+          for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
+            if (data[v * width + u] > least && owner[v * width + u] < 0) {
+              owner[v * width + u] = number;
+              waiting.push(v * width + u);
+            }
+          }
+        }
+      }
+      return piece;
+    }
+  }
+
+  function around(a, b) {
+    return {
+      x0: Math.min(a.x0, b.x0),
+      y0: Math.min(a.y0, b.y0),
+      x1: Math.max(a.x1, b.x1),
+      y1: Math.max(a.y1, b.y1),
+    };
+  }
+
+  const widthOf = (box) => box.x1 - box.x0;
+  const heightOf = (box) => box.y1 - box.y0;
+  const sideOf = (box) => Math.max(widthOf(box), heightOf(box));
+
+  // ---- glyphs.py ----
+
+  const SPECK_AREA = 0.02;
+  const SPECK_SIDE = 0.08;
+  const MOST_PIECES = 64;
+  const ON_THE_EDGE = 0.25;
+  const OVERLAP = 0.3;
+  const TALL = 0.5;
+  const CLOSE = 0.1;
+  const NEAR = 0.35;
+  const HEAVY = 0.12;
+
+  function glyphsOf({ pieces, height, width }) {
+    const touches = (piece) => piece.x0 === 0 || piece.y0 === 0 || piece.x1 === width || piece.y1 === height;
+    const standing = (piece) => piece.weight * (touches(piece) ? ON_THE_EDGE : 1);
+    const main = pieces.reduce((best, piece) => (standing(piece) > standing(best) ? piece : best));
+    const isSpeck = (piece) =>
+      piece.area < SPECK_AREA * main.area ||
+      sideOf(piece) < SPECK_SIDE * sideOf(main) ||
+      (touches(piece) && !touches(main));
+    const kept = pieces.filter((piece) => piece === main || !isSpeck(piece));
+    kept.sort((a, b) => b.weight - a.weight || a.number - b.number);
+    const glyphs = merged(kept.slice(0, MOST_PIECES).map((piece) => ({ ...piece, pieces: [piece] })));
+    const centre = glyphs.find((glyph) => glyph.pieces.includes(main));
+    const isDigit = (glyph) =>
+      heightOf(glyph) >= TALL * heightOf(centre) && glyph.weight >= HEAVY * centre.weight;
+    const found = glyphs.filter((glyph) => glyph === centre || isDigit(glyph));
+    return found.sort((a, b) => a.x0 + a.x1 - b.x0 - b.x1);
+  }
+
+  function merged(glyphs) {
+    for (let i = 0; i < glyphs.length; i++) {
+      for (let j = 0; j < i; j++) {
+        if (!belong(glyphs[i], glyphs[j])) continue;
+        const [a, b] = [glyphs[i], glyphs[j]];
+        const rest = glyphs.filter((glyph) => glyph !== a && glyph !== b);
+        const joined = { pieces: [...a.pieces, ...b.pieces], weight: a.weight + b.weight, ...around(a, b) };
+        return merged([...rest, joined]);
+      }
+    }
+    return glyphs;
+  }
+
+  function belong(a, b) {
+    const across = Math.max(a.x0, b.x0) - Math.min(a.x1, b.x1);
+    const down = Math.max(a.y0, b.y0) - Math.min(a.y1, b.y1);
+    const side = Math.max(sideOf(a), sideOf(b));
+    if (-across >= OVERLAP * Math.min(widthOf(a), widthOf(b))) return down <= NEAR * side;
+    const [low, high] = [Math.min(heightOf(a), heightOf(b)), Math.max(heightOf(a), heightOf(b))];
+    return across <= (low >= TALL * high ? CLOSE : NEAR) * side && down <= NEAR * side;
+  }
+
+  // ---- ink.py ----
+
+  const WORKING_SIDE = 112;
+  const FINE_SIDE = 40;
+  const MARGIN = 0.5;
+  const LEAST_SIDE = 6;
+  const FAINTEST = 5.0;
+  const DEVIATIONS = 4.5;
+  const INK_SHARE = 0.3;
+  const ALL_NOISE = 40.0;
+  const RUNS_A_ROW = 6;
+  const HELD_TOGETHER = 0.3;
+  const SHEET_FILL = 0.7;
+  const SHEET_SIDE = 0.5;
+
+  function findDigits(grey) {
+    if (Math.max(grey.height, grey.width) < LEAST_SIDE) throw new PictureError("too-small");
+    return find(grey, false);
+  }
+
+  function find(grey, nested) {
+    const step = Math.max(1, Math.ceil(Math.sqrt(grey.height * grey.width) / WORKING_SIDE));
+    const { values, found } = standsOut(reduce(grey, step));
+    const glyphs = glyphsOf(found);
+    if (Math.max(...glyphs.map(sideOf)) * step < LEAST_SIDE) throw new PictureError("too-small");
+    if (!nested && glyphs.length === 1 && isSheet(glyphs[0], found)) {
+      try {
+        return find(cropped(grey, glyphs[0], step, -0.03), true);
+      } catch (error) {
+        if (!(error instanceof PictureError)) throw error;
+      }
+    }
+    checkHoldsTogether(glyphs, found.pieces);
+    return glyphs.map((glyph) => inkOf(grey, glyph, step, values, found));
+  }
+
+  function standsOut(grey) {
+    const { difference, noise } = withoutBackground(grey);
+    if (noise > ALL_NOISE) throw new PictureError("noise");
+    const least = Math.max(DEVIATIONS * noise, FAINTEST);
+    let [brighter, darker] = [0, 0];
+    for (const value of difference.data) {
+      brighter += Math.max(value - least, 0);
+      darker += Math.max(-value - least, 0);
+    }
+    const sign = brighter > darker ? 1 : -1;
+    const values = plane(grey.height, grey.width, difference.data.map((value) => Math.max(sign * value, 0)));
+    const above = values.data.filter((value) => value > least);
+    if (!above.length) throw new PictureError("blank");
+    return { values, found: piecesOf(values, Math.max(least, INK_SHARE * weighedMean(above))) };
+  }
+
+  function weighedMean(values) {
+    let [squares, sum] = [0, 0];
+    for (const value of values) {
+      squares += value * value;
+      sum += value;
+    }
+    return squares / sum;
+  }
+
+  function checkHoldsTogether(glyphs, pieces) {
+    const total = (list) => list.reduce((sum, piece) => sum + piece.weight, 0);
+    const runs = (glyph) => glyph.pieces.reduce((sum, piece) => sum + piece.runs, 0) / heightOf(glyph);
+    if (total(glyphs) < HELD_TOGETHER * total(pieces) || Math.max(...glyphs.map(runs)) > RUNS_A_ROW) {
+      throw new PictureError("noise");
+    }
+  }
+
+  function isSheet(glyph, { height, width }) {
+    const area = glyph.pieces.reduce((sum, piece) => sum + piece.area, 0);
+    const broad = Math.min(widthOf(glyph) / width, heightOf(glyph) / height);
+    return broad >= SHEET_SIDE && area >= SHEET_FILL * widthOf(glyph) * heightOf(glyph);
+  }
+
+  function inkOf(grey, glyph, step, values, { owner, height, width }) {
+    if (step > 1 && sideOf(glyph) < FINE_SIDE) {
+      const closer = cropped(grey, glyph, step, MARGIN);
+      if (closer.data.length < grey.data.length / 2) {
+        const found = find(closer, true);
+        return found[found.length >> 1];
+      }
+    }
+    const own = new Set(glyph.pieces.map((piece) => piece.number));
+    const [top, left] = [Math.max(glyph.y0 - 1, 0), Math.max(glyph.x0 - 1, 0)];
+    const [bottom, right] = [Math.min(glyph.y1 + 1, height), Math.min(glyph.x1 + 1, width)];
+    const ink = plane(bottom - top, right - left);
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) {
+        if (nextTo(x, y)) ink.data[(y - top) * ink.width + x - left] = values.data[y * width + x];
+      }
+    }
+    return { values: ink, full: weighedMean(ink.data) };
+
+    function nextTo(x, y) {
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
+        for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
+          if (own.has(owner[v * width + u])) return true;
+        }
+      }
+      return false;
+    }
+  }
+
+  function cropped(grey, glyph, step, margin) {
+    const more = Math.floor(margin * sideOf(glyph));
+    const [top, left] = [glyph.y0, glyph.x0].map((edge) => Math.max(edge - more, 0) * step);
+    const bottom = Math.min((glyph.y1 + more) * step, grey.height);
+    const right = Math.min((glyph.x1 + more) * step, grey.width);
+    const crop = plane(bottom - top, right - left, new Uint8Array((bottom - top) * (right - left)));
+    for (let y = top; y < bottom; y++) {
+      crop.data.set(grey.data.subarray(y * grey.width + left, y * grey.width + right), (y - top) * crop.width);
+    }
+    return crop;
+  }
+
+  function reduce(grey, step) {
+    const small = plane(Math.ceil(grey.height / step), Math.ceil(grey.width / step));
+    for (let y = 0; y < small.height * step; y++) {
+      const row = Math.min(y, grey.height - 1) * grey.width;
+      for (let x = 0; x < small.width * step; x++) {
+        const value = grey.data[row + Math.min(x, grey.width - 1)];
+        small.data[Math.floor(y / step) * small.width + Math.floor(x / step)] += value;
+      }
+    }
+    small.data.forEach((sum, i) => (small.data[i] = sum / (step * step)));
+    return small;
+  }
+
+  // ---- frame.py ----
+
+  const SIDE = 28;
+  const BOX = 20;
+  const CANVAS = 80;
+  const PALE = 0.25;
+  const DARK = 0.75;
+  const THIN = 1.5;
+  const THICK = 5.0;
+  const READY_RING = 8;
+  const READY_PEAK = 192;
+  const READY_BOX = 16;
+  const READY_OFFSET = 1.0;
+
+  function frame(ink) {
+    const digit = withUsualStrokes(drawn(ink));
+    const [ys, xs] = [extent(rowSums(digit)), extent(columnSums(digit))];
+    const side = Math.max(ys[1] - ys[0], xs[1] - xs[0]);
+    const small = scaled(digit, stretch(ys, side), stretch(xs, side));
+    return centred(small.data.map((value) => Math.floor(Math.min(value, 1) * 255 + 0.5)));
+  }
+
+  function ready(grey) {
+    if (grey.height !== SIDE || grey.width !== SIDE) return null;
+    const edge = edgeOf(grey);
+    const [low, high] = [Math.min(...edge), Math.max(...edge)];
+    if (high - low > READY_RING || (high > READY_RING && low < 255 - READY_RING)) return null;
+    const bright = low >= 255 - READY_RING ? grey.data.map((value) => 255 - value) : grey.data;
+    if (Math.max(...bright) < READY_PEAK) return null;
+    const ink = plane(SIDE, SIDE, Float64Array.from(bright, (value) => (value > READY_RING ? value : 0)));
+    const sums = [rowSums(ink), columnSums(ink)];
+    const peaks = [0, 1].map((axis) => Float64Array.from({ length: SIDE }, (_, i) => peak(ink, axis, i) / 255));
+    const lengths = peaks.map(extent).map(([from, to]) => to - from);
+    const offset = Math.max(...sums.map((sum) => Math.abs(middleOf(sum) - (SIDE + 1) / 2)));
+    const longest = Math.max(...lengths);
+    return longest >= READY_BOX && longest <= BOX && offset <= READY_OFFSET ? Uint8Array.from(bright) : null;
+  }
+
+  function peak(image, axis, i) {
+    let best = 0;
+    for (let k = 0; k < SIDE; k++) best = Math.max(best, image.data[axis ? k * SIDE + i : i * SIDE + k]);
+    return best;
+  }
+
+  function drawn({ values, full }) {
+    const scale = Math.max(values.height, values.width) / CANVAS;
+    const [rows, columns] = [Math.ceil(values.height / scale), Math.ceil(values.width / scale)];
+    const large = scaled(values, [0, rows * scale, rows], [0, columns * scale, columns]);
+    large.data.forEach((value, i) => (large.data[i] = clamp((value / full - PALE) / (DARK - PALE), 0, 1)));
+    return large;
+  }
+
+  function withUsualStrokes(digit) {
+    const side = Math.max(...[rowSums(digit), columnSums(digit)].map(extent).map(([low, high]) => high - low));
+    const unit = side / BOX;
+    const width = strokeWidth(digit) / unit;
+    const wanted = clamp(width, THIN, THICK);
+    const radius = (Math.abs(wanted - width) * unit) / 2;
+    if (radius < 0.5) return digit;
+    const opposite = ({ height, width, data }) => plane(height, width, data.map((value) => 1 - value));
+    return wanted > width ? grown(digit, radius) : opposite(grown(opposite(digit), radius, 1));
+  }
+
+  function strokeWidth({ height, width, data }) {
+    const at = (y, x) => (y < 0 || x < 0 || y >= height || x >= width ? 0 : data[y * width + x]);
+    let [steps, area] = [0, 0];
+    for (let y = 0; y <= height; y++) {
+      for (let x = 0; x <= width; x++) {
+        const value = at(y, x);
+        steps += Math.abs(value - at(y - 1, x)) + Math.abs(value - at(y, x - 1));
+        area += value;
+      }
+    }
+    return (2 * area) / ((steps * Math.PI) / 4);
+  }
+
+  function grown({ height, width, data }, radius, outside = 0) {
+    const reach = Math.floor(radius);
+    const at = (y, x) => (y < 0 || x < 0 || y >= height || x >= width ? outside : data[y * width + x]);
+    const larger = plane(height + 2 * reach, width + 2 * reach);
+    for (let down = -reach; down <= reach; down++) {
+      for (let right = -reach; right <= reach; right++) {
+        if (down * down + right * right > radius * radius) continue;
+        for (let y = 0; y < larger.height; y++) {
+          for (let x = 0; x < larger.width; x++) {
+            const value = at(y + down - reach, x + right - reach);
+            const i = y * larger.width + x;
+            if (value > larger.data[i]) larger.data[i] = value;
+          }
+        }
+      }
+    }
+    return larger;
+  }
+
+  const rowSums = ({ height, width, data }) =>
+    Float64Array.from({ length: height }, (_, y) => data.subarray(y * width, (y + 1) * width).reduce((a, b) => a + b, 0));
+
+  function columnSums({ height, width, data }) {
+    const sums = new Float64Array(width);
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) sums[x] += data[y * width + x];
+    return sums;
+  }
+
+  function extent(profile) {
+    const inked = [...profile.keys()].filter((i) => profile[i] >= 0.5);
+    return inked.length ? [inked[0], inked[inked.length - 1] + 1] : [0, profile.length];
+  }
+
+  function stretch([low, high], side) {
+    const middle = (low + high) / 2;
+    return [middle - side / 2, middle + side / 2, BOX];
+  }
+
+  function scaled(values, down, across) {
+    const rows = shares(values.height, ...down);
+    const columns = shares(values.width, ...across);
+    const half = plane(rows.length, values.width);
+    rows.forEach((row, y) =>
+      row.forEach(([from, share]) => {
+        for (let x = 0; x < values.width; x++) half.data[y * half.width + x] += share * values.data[from * values.width + x];
+      }),
+    );
+    const whole = plane(rows.length, columns.length);
+    columns.forEach((column, x) =>
+      column.forEach(([from, share]) => {
+        for (let y = 0; y < whole.height; y++) whole.data[y * whole.width + x] += share * half.data[y * half.width + from];
+      }),
+    );
+    return whole;
+  }
+
+  // For each of `count` pixels, which of `length` it takes in and with what share.
+  function shares(length, low, high, count) {
+    const step = (high - low) / count;
+    const width = Math.max(1, step);
+    return Array.from({ length: count }, (_, i) => {
+      const middle = low + (i + 0.5) * step;
+      const found = [];
+      for (let pixel = Math.max(Math.floor(middle - width / 2), 0); pixel < Math.min(middle + width / 2, length); pixel++) {
+        const overlap = Math.min(pixel + 1, middle + width / 2) - Math.max(pixel, middle - width / 2);
+        if (overlap > 0) found.push([pixel, overlap / width]);
+      }
+      return found;
+    });
+  }
+
+  function centred(pixels) {
+    const small = plane(BOX, BOX, pixels);
+    const [top, left] = [rowSums(small), columnSums(small)].map(middleOf).map(offsetOf);
+    const image = new Uint8Array(SIDE * SIDE);
+    for (let y = 0; y < BOX; y++) image.set(pixels.subarray(y * BOX, (y + 1) * BOX), (top + y) * SIDE + left);
+    return image;
+  }
+
+  function middleOf(profile) {
+    let [moment, sum] = [0, 0];
+    profile.forEach((value, i) => {
+      moment += value * (i + 0.5);
+      sum += value;
+    });
+    return moment / sum;
+  }
+
+  const offsetOf = (middle) => clamp(Math.ceil(SIDE / 2 - middle), 0, SIDE - BOX);
+
+  // ---- prepare.py ----
+
+  function images(rgba, width, height) {
+    const grey = flatten(rgba, width, height);
+    const asItIs = ready(grey);
+    return asItIs ? [asItIs] : findDigits(grey).map(frame);
+  }
+
+  function caught(work) {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof PictureError)) throw error;
+      return { error: error.kind, count: error.count };
+    }
+  }
+
+  function split(rgba, width, height) {
+    return caught(() => ({ images: images(rgba, width, height) }));
+  }
+
+  function prepare(rgba, width, height) {
+    return caught(() => {
+      const found = images(rgba, width, height);
+      if (found.length > 1) throw new PictureError("several", found.length);
+      return { image: found[0] };
+    });
+  }
+
+  return { prepare, split };
+})();
