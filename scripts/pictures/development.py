@@ -1,28 +1,21 @@
-"""Measure the preparation on made pictures: what share of each kind a network reads right.
+"""The pictures that the preparation is developed on: many kinds of digits, and what is no digit.
 
-    python scripts/pictures/development.py RUN [--each 400] [--out results/pictures-development.json]
-
-RUN is a run, or an ONNX file, of MNIST's digits. The shapes are digits of MNIST's training images
-that the run's recipe holds back for validation, scikit-learn's scans, and templates; test images
-are never touched.
+The shapes are MNIST images that the caller gives (training images, held back from the network),
+templates drawn with shaken points, and scikit-learn's scans.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+from sklearn import datasets
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from pictures.kinds import KINDS, Floats, placed, to_bytes
+from pictures.kinds import KINDS, Floats, on_paper, photographed, placed, to_bytes
 from pictures.strokes import enlarged, shape_of_image, shape_of_template
 
 SMALLEST, LARGEST = 28, 1050  # pixels: the sides of made pictures
@@ -30,8 +23,10 @@ Bytes = npt.NDArray[np.uint8]
 Example = tuple[str, int, npt.NDArray[Any]]
 
 
-def examples(images: Bytes, labels: npt.NDArray[np.int64], each: int, seed: int = 0) -> Iterator[Example]:
-    """Yield kind, digit and picture: ``each`` of every kind from each source of shapes."""
+def digits(
+    images: Bytes, labels: npt.NDArray[np.int64], each: int, seed: int = 0
+) -> Iterator[Example]:
+    """Yield kind, digit and picture: ``each`` of every kind, a third from each source of shapes."""
     for name, kind in KINDS.items():
         for source in ("enlarged", "drawn anew", "templates"):
             rng = np.random.default_rng([seed, len(name), len(source)])
@@ -64,8 +59,6 @@ def _ink(source: str, image: Bytes, digit: int, side: int, rng: np.random.Genera
 
 def fitted(image: Bytes, side: int) -> Bytes:
     """Return the digit alone, scaled to fill a square of ``side`` pixels."""
-    from PIL import Image
-
     rows, columns = (np.nonzero(image.max(axis=axis) > 64)[0] for axis in (1, 0))
     digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = side / max(digit.shape)
@@ -79,8 +72,6 @@ def fitted(image: Bytes, side: int) -> Bytes:
 
 def small(image: Bytes, side: int, rng: np.random.Generator) -> Bytes:
     """Return the grey image scaled to ``side``, moved, in either polarity, a little noise on it."""
-    from PIL import Image
-
     scaled = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
     moved = np.roll(scaled, rng.integers(-side // 12, side // 12 + 1, 2), (0, 1)).astype(np.float64)
     moved += rng.normal(0, rng.uniform(0, 12), moved.shape)
@@ -89,9 +80,6 @@ def small(image: Bytes, side: int, rng: np.random.Generator) -> Bytes:
 
 def scans(each: int, rng: np.random.Generator) -> Iterator[Example]:
     """Yield scikit-learn's digits, 8×8 as they are and enlarged."""
-    from PIL import Image
-    from sklearn import datasets
-
     bunch = datasets.load_digits()
     for index in rng.permutation(len(bunch.images))[:each]:
         pixels, label = to_bytes(bunch.images[index] * (255 / 16)), int(bunch.target[index])
@@ -99,3 +87,25 @@ def scans(each: int, rng: np.random.Generator) -> Iterator[Example]:
         side = int(rng.integers(16, 300))
         large = Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
         yield "8×8 scans, enlarged", label, np.asarray(large)
+
+
+def no_digits(images: Bytes, each: int, seed: int = 0) -> Iterator[tuple[str, Bytes]]:
+    """Yield what must be refused, and how: "blank", "noise", "too-small" or "several"."""
+    rng = np.random.default_rng([seed, 2])
+    for _ in range(each):
+        side = round(math.exp(rng.uniform(math.log(SMALLEST), math.log(400))))
+        yield "blank", np.full((side, side), rng.integers(256), dtype=np.uint8)
+        yield "noise", rng.integers(0, 256, (side, side), dtype=np.uint8)
+        dot = on_paper(np.ones((int(rng.integers(1, 6)), int(rng.integers(1, 6)))))
+        yield "too-small", np.pad(dot.astype(np.uint8), side // 2, constant_values=255)
+        height, count = max(24, side // 2), int(rng.integers(2, 5))
+        inks = [enlarged(images[rng.integers(len(images))], height) for _ in range(count)]
+        gap = round(height * rng.uniform(0.2, 0.6))
+        row = np.hstack([placed(np.pad(ink, gap // 2), 0, rng) for ink in _level(inks)])
+        yield "several", to_bytes(on_paper(row)) if rng.random() < 0.5 else photographed(row, rng)
+
+
+def _level(inks: list[Floats]) -> list[Floats]:
+    """Return the inks on one height."""
+    height = max(ink.shape[0] for ink in inks)
+    return [np.pad(ink, ((0, height - ink.shape[0]), (0, 0))) for ink in inks]

@@ -42,7 +42,7 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     yield "a hair line", to_bytes(on_paper(thin))
     yield "a fat marker", to_bytes(255 * fat)
     yield "cut tightly", to_bytes(255 * shape_of_template(5, rng).ink(16, 2.5)[8:24, 8:24])
-    tiny = ink(3, 80, 12.0, rng, share=1.0).reshape(8, 10, 8, 10)
+    tiny = ink(3, 80, 12.0, rng, share=0.95).reshape(8, 10, 8, 10)
     yield "8 by 8", to_bytes(255 * tiny.mean(axis=(1, 3)))
     yield "prepared already", prepare(to_bytes(255 * ink(3, 80, 7.0, rng)))
     yield "and inverted", 255 - prepare(to_bytes(255 * ink(4, 80, 7.0, rng)))

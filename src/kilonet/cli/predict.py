@@ -45,16 +45,14 @@ def predict(
 
 def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     """Show a bar on a terminal; lines that are printed meanwhile stand above it."""
+    if total == 1 or not sys.stderr.isatty():
+        yield from outcomes
+        return
     from rich.console import Console
     from rich.progress import Progress
 
-    screen = Console(stderr=True)
-    if total == 1 or not screen.is_terminal:
-        yield from outcomes
-        return
-    with Progress(
-        console=screen, transient=True, redirect_stdout=sys.stdout.isatty()
-    ) as progress:
+    screen, above = Console(stderr=True), sys.stdout.isatty()
+    with Progress(console=screen, transient=True, redirect_stdout=above) as progress:
         yield from progress.track(outcomes, total=total, description="reading")
 
 
