@@ -101,26 +101,25 @@ def _joined(rows: list[int], starts: list[int], stops: list[int]) -> Integers:
             first, second = sorted((root(other), root(run)))
             parent[second] = first
             other += 1
-    roots = [root(run) for run in range(len(rows))]
-    return np.unique(np.array(roots, dtype=np.intp), return_inverse=True)[1]
+    roots = np.array([root(run) for run in range(len(rows))], dtype=np.intp)
+    return (np.cumsum(roots == np.arange(len(rows))) - 1)[roots]
 
 
 def _measured(
     rows: Integers, starts: Integers, stops: Integers, owner: Integers, squares: Floats
 ) -> list[Piece]:
-    count = int(owner.max()) + 1 if owner.size else 0
+    if not owner.size:
+        return []
     sums = np.zeros((squares.shape[0], squares.shape[1] + 1))
     np.cumsum(squares, axis=1, out=sums[:, 1:])
-    weight = np.bincount(owner, sums[rows, stops] - sums[rows, starts], count)
-    area = np.bincount(owner, stops - starts, count)
-    runs = np.bincount(owner, minlength=count)
-    x0, y0 = (np.full(count, max(squares.shape)) for _ in range(2))
-    x1, y1 = (np.zeros(count, dtype=np.intp) for _ in range(2))
-    np.minimum.at(x0, owner, starts)
-    np.minimum.at(y0, owner, rows)
-    np.maximum.at(x1, owner, stops)
-    np.maximum.at(y1, owner, rows + 1)
-    return [
-        Piece(i, int(area[i]), int(runs[i]), float(weight[i]), *(int(e[i]) for e in (x0, y0, x1, y1)))
-        for i in range(count)
-    ]
+    weights = sums[rows, stops] - sums[rows, starts]
+    order = np.argsort(owner, kind="stable")
+    begins = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    ends = np.append(begins[1:], len(owner))
+    ordered = [part[order] for part in (stops - starts, weights, starts, rows, stops)]
+    area, weight = (np.add.reduceat(part, begins).tolist() for part in ordered[:2])
+    x0, x1 = (f.reduceat(ordered[i], begins) for f, i in ((np.minimum, 2), (np.maximum, 4)))
+    y0, y1 = ordered[3][begins], ordered[3][ends - 1] + 1
+    boxes = zip(x0.tolist(), y0.tolist(), x1.tolist(), y1.tolist(), strict=True)
+    runs = (ends - begins).tolist()
+    return [Piece(i, area[i], runs[i], weight[i], *box) for i, box in enumerate(boxes)]
