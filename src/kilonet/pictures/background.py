@@ -1,7 +1,8 @@
-"""What the paper looks like where there is no ink: a smooth surface, and the noise around it."""
+"""How far each pixel stands out from the paper around it, and the paper's own noise."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,72 +11,88 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-FLAT = 6.0  # grey levels: an edge that varies by less has nothing to fit
-ROUNDS = 8
-RIDGE = 1e-4  # holds the surface flat where too little paper is seen to bend it
+FLAT = 2.0  # grey levels: if half of the picture's edge varies by less, the paper is one grey
+REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
+DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
+FAINTEST = 5.0  # grey levels, likewise
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """Differences from the paper, (H, W) in grey levels, brighter > 0, and the paper's noise."""
+class Relief:
+    """By how many grey levels pixels, (H, W), stand out towards the ink; the paper's noise."""
 
-    difference: Floats
+    values: Floats
     noise: float
 
+    @property
+    def least(self) -> float:
+        """What noise does not reach."""
+        return max(DEVIATIONS * self.noise, FAINTEST)
 
-def without_background(grey: Floats) -> Ground:
-    """Return ``grey``, (H, W), less its background.
 
-    The picture's edge is taken for paper. Where it is uneven, a quadratic surface is fitted to
-    what is near it, again and again, each time without what the surface before does not explain: a
-    trimmed least-squares fit, which ink does not pull.
+def without_background(grey: Floats) -> Relief:
+    """Return ``grey``, (H, W), less its paper, ink > 0, whichever of the two is darker.
+
+    The picture's edge is taken for paper. Where that is uneven, as in photographs, the paper under
+    a stroke is what a morphological closing makes of it (opening, for bright ink): it fills what is
+    narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
+    Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
     """
     edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    level, count = edge[edge.size // 2], edge.size
+    level = edge[edge.size // 2]
+    if _median(np.abs(edge - level)) > FLAT:
+        return _top_hat(grey)
     difference = grey - level
-    if edge[count * 9 // 10] - edge[count // 10] > FLAT:
-        return _flattened(grey, difference, np.abs(edge - level))
-    return Ground(difference, _noise(difference, FLAT))
-
-
-def _flattened(grey: Floats, difference: Floats, edge: Floats) -> Ground:
-    terms = _terms(*grey.shape)
-    values = grey.ravel()
-    limit = _limit(_median(edge))
-    for _ in range(ROUNDS):
-        paper = np.abs(difference.ravel()) < limit
-        difference = (values - terms @ _fit(terms[paper], values[paper])).reshape(grey.shape)
-        limit = _limit(_median(np.abs(difference.ravel()[paper])))
-    return Ground(difference, _noise(difference, limit))
-
-
-def _limit(median: float) -> float:
-    return max(3 * TO_DEVIATION * median, FLAT)
-
-
-def _noise(difference: Floats, limit: float) -> float:
     away = np.abs(difference).ravel()
-    return TO_DEVIATION * _median(away[away <= limit])
+    noise = TO_DEVIATION * _median(away[away <= 10 * FLAT])
+    relief = Relief(difference, noise)
+    brighter = np.maximum(difference - relief.least, 0).sum()
+    darker = np.maximum(-difference - relief.least, 0).sum()
+    return Relief(np.maximum(difference if brighter > darker else -difference, 0), noise)
 
 
-def _terms(height: int, width: int) -> Floats:
-    """Return 1, x, y, x², xy, y² of every pixel, (H·W, 6); x and y run from −1 to 1."""
-    y, x = np.meshgrid(_axis(height), _axis(width), indexing="ij")
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+def _top_hat(grey: Floats) -> Relief:
+    reach = math.ceil(REACH * max(grey.shape))
+    # Ink is the rarer of the two, so that it is farther from the mean around than paper is.
+    dark = np.power(grey - _mean_around(grey, reach), 3).sum() < 0
+    ink = -grey if dark else grey
+    paper = np.pad(smoothed(ink), 2 * reach, mode="edge")
+    for axis in (0, 1):
+        paper = -_greatest(-paper, reach, axis)
+    for axis in (0, 1):
+        paper = _greatest(paper, reach, axis)
+    difference = ink - paper
+    difference -= _median(difference.ravel())  # noise: the paper's lowest is below its middle
+    away = np.abs(difference).ravel()
+    spread = TO_DEVIATION * _median(away)
+    return Relief(np.maximum(difference, 0), TO_DEVIATION * _median(away[away <= 3 * spread]))
 
 
-def _axis(length: int) -> Floats:
-    return (2 * np.arange(length) + 1.0) / length - 1
+def smoothed(grey: Floats) -> Floats:
+    """Return the means of 3×3 pixels; the edge is repeated beyond itself."""
+    padded = np.pad(grey, 1, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
 
 
-def _fit(terms: Floats, values: Floats) -> Floats:
-    """Return the least-squares coefficients, all but the constant held back by a ridge."""
-    middle = values.mean() if values.size else 0.0
-    ridge = np.diag([0.0] + [RIDGE * len(values)] * 5) + 1e-9 * np.eye(6)
-    found = np.linalg.solve(terms.T @ terms + ridge, terms.T @ (values - middle))
-    found[0] += middle
-    return np.asarray(found)
+def _mean_around(grey: Floats, reach: int) -> Floats:
+    """Return the means of the squares from ``reach`` before to ``reach`` behind each pixel."""
+    span = 2 * reach + 1
+    sums = np.pad(np.pad(grey, reach, mode="edge"), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    rows = sums[span:] - sums[:-span]
+    return (rows[:, span:] - rows[:, :-span]) / span**2
+
+
+def _greatest(values: Floats, reach: int, axis: int) -> Floats:
+    """Return the greatest of each 2·reach + 1 in a row; the result is 2·reach shorter."""
+    values = np.swapaxes(values, 0, axis)
+    length, span = 2 * reach + 1, 1
+    count = len(values) - 2 * reach
+    while 2 * span <= length:
+        values = np.maximum(values[:-span], values[span:])
+        span *= 2
+    return np.swapaxes(np.maximum(values[:count], values[length - span :][:count]), 0, axis)
 
 
 def _median(values: Floats) -> float:

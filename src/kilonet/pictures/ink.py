@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.pictures.background import without_background
+from kilonet.pictures.background import Relief, smoothed, without_background
 from kilonet.pictures.components import Pieces, pieces_of
 from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
 from kilonet.pictures.glyphs import Glyph, glyphs_of
@@ -21,8 +21,8 @@ WORKING_SIDE = 112  # pixels: the side of the square with as many as are looked 
 FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked at again
 MARGIN = 0.5  # of its longer side, around a digit that is looked at again
 LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
-FAINTEST = 5.0  # grey levels
-DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
+CLEAR = 10.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
+GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
 INK_SHARE = 0.3  # of the ink's own contrast, that counts as ink
 ALL_NOISE = 40.0  # grey levels of standard deviation
 RUNS_A_ROW = 6  # no digit crosses a row of pixels more often than this
@@ -70,18 +70,24 @@ def _find(picture: Picture, nested: bool) -> list[Ink]:
 
 def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces]:
     """Return by how much each pixel stands out towards the ink's side, and the pieces of ink."""
-    ground = without_background(grey)
-    if ground.noise > ALL_NOISE:
+    relief = without_background(grey)
+    noise = relief.noise
+    if noise > ALL_NOISE:
         raise NoiseError(name)
-    least = max(DEVIATIONS * ground.noise, FAINTEST)
-    brighter = np.maximum(ground.difference - least, 0).sum()
-    darker = np.maximum(-ground.difference - least, 0).sum()
-    values = np.maximum(ground.difference if brighter > darker else -ground.difference, 0)
-    above = values[values > least]
-    if not above.size:
-        raise BlankError(name)
-    contrast = np.square(above).sum() / above.sum()
-    return values, pieces_of(values > max(least, INK_SHARE * contrast), values)
+    if _contrast(relief) < CLEAR * noise:
+        relief = without_background(smoothed(grey))
+    contrast = _contrast(relief)
+    if not contrast:
+        raise NoiseError(name) if noise > GRAINY else BlankError(name)
+    return relief.values, pieces_of(
+        relief.values > max(relief.least, INK_SHARE * contrast), relief.values
+    )
+
+
+def _contrast(relief: Relief) -> float:
+    """Return the mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
+    above = relief.values[relief.values > relief.least]
+    return float(np.square(above).sum() / above.sum()) if above.size else 0.0
 
 
 def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> None:

@@ -54,96 +54,107 @@ const KilonetPictures = (() => {
 
   // ---- background.py ----
 
-  const FLAT = 6.0;
-  const ROUNDS = 8;
-  const RIDGE = 1e-4;
+  const FLAT = 2.0;
+  const REACH = 0.2;
   const TO_DEVIATION = 1.4826;
+  const DEVIATIONS = 4.5;
+  const FAINTEST = 5.0;
+
+  const relief = (values, noise) => ({ values, noise, least: Math.max(DEVIATIONS * noise, FAINTEST) });
+  const positive = (image) => plane(image.height, image.width, image.data.map((value) => Math.max(value, 0)));
+  const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
 
   function withoutBackground(grey) {
-    const edge = edgeOf(grey).sort();
-    const count = edge.length;
-    const level = edge[count >> 1];
+    const edge = edgeOf(grey);
+    const level = median(edge);
+    if (median(edge.map((value) => Math.abs(value - level))) > FLAT) return topHat(grey);
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
-    if (edge[Math.floor((count * 9) / 10)] - edge[Math.floor(count / 10)] > FLAT) {
-      return flattened(grey, difference, edge.map((value) => Math.abs(value - level)));
+    const away = difference.data.map(Math.abs).filter((value) => value <= 10 * FLAT);
+    const noise = TO_DEVIATION * median(away);
+    const { least } = relief(difference, noise);
+    let [brighter, darker] = [0, 0];
+    for (const value of difference.data) {
+      brighter += Math.max(value - least, 0);
+      darker += Math.max(-value - least, 0);
     }
-    return { difference, noise: noiseOf(difference, FLAT) };
+    return relief(positive(brighter > darker ? difference : negative(difference)), noise);
   }
 
   function edgeOf({ height, width, data }) {
-    const rows = [data.slice(0, width), data.slice((height - 1) * width)];
-    const columns = [0, width - 1].map((x) => Float64Array.from({ length: height }, (_, y) => data[y * width + x]));
-    return Float64Array.from([...rows, ...columns].flatMap((part) => [...part]));
+    const edge = [];
+    for (let x = 0; x < width; x++) edge.push(data[x], data[(height - 1) * width + x]);
+    for (let y = 0; y < height; y++) edge.push(data[y * width], data[(y + 1) * width - 1]);
+    return Float64Array.from(edge);
   }
 
-  function flattened(grey, difference, edge) {
-    let limit = limitOf(median(edge));
-    for (let round = 0; round < ROUNDS; round++) {
-      const surface = fit(grey, difference, limit);
-      const away = [];
-      for (let i = 0; i < grey.data.length; i++) {
-        const inside = Math.abs(difference.data[i]) < limit;
-        difference.data[i] = grey.data[i] - surface(i);
-        if (inside) away.push(Math.abs(difference.data[i]));
-      }
-      limit = limitOf(median(Float64Array.from(away)));
-    }
-    return { difference, noise: noiseOf(difference, limit) };
+  function topHat(grey) {
+    const reach = Math.ceil(REACH * Math.max(grey.height, grey.width));
+    const mean = meanAround(grey, reach);
+    const dark = grey.data.reduce((sum, value, i) => sum + (value - mean.data[i]) ** 3, 0) < 0;
+    const ink = dark ? negative(grey) : grey;
+    let paper = negative(padded(smoothed(ink), 2 * reach));
+    paper = negative(greatest(greatest(paper, reach, false), reach, true));
+    paper = greatest(greatest(paper, reach, false), reach, true);
+    const difference = plane(grey.height, grey.width, ink.data.map((value, i) => value - paper.data[i]));
+    const middle = median(difference.data.slice());
+    difference.data.forEach((value, i) => (difference.data[i] = value - middle));
+    const away = difference.data.map(Math.abs);
+    const spread = TO_DEVIATION * median(away.slice());
+    return relief(positive(difference), TO_DEVIATION * median(away.filter((value) => value <= 3 * spread)));
   }
 
-  const limitOf = (value) => Math.max(3 * TO_DEVIATION * value, FLAT);
-
-  function noiseOf(difference, limit) {
-    return TO_DEVIATION * median(difference.data.map(Math.abs).filter((away) => away <= limit));
+  function padded({ height, width, data }, by) {
+    const larger = plane(height + 2 * by, width + 2 * by);
+    for (let y = 0; y < larger.height; y++) {
+      for (let x = 0; x < larger.width; x++) {
+        const [v, u] = [clamp(y - by, 0, height - 1), clamp(x - by, 0, width - 1)];
+        larger.data[y * larger.width + x] = data[v * width + u];
+      }
+    }
+    return larger;
   }
 
-  function fit(grey, difference, limit) {
-    const terms = (i) => {
-      const x = (2 * (i % grey.width) + 1) / grey.width - 1;
-      const y = (2 * Math.floor(i / grey.width) + 1) / grey.height - 1;
-      return [1, x, y, x * x, x * y, y * y];
-    };
-    const paper = [];
-    let middle = 0;
-    grey.data.forEach((value, i) => {
-      if (Math.abs(difference.data[i]) < limit) {
-        paper.push(i);
-        middle += value;
-      }
-    });
-    middle = paper.length ? middle / paper.length : 0;
-    const matrix = Array.from({ length: 6 }, (_, row) => {
-      const line = new Float64Array(7);
-      line[row] = 1e-9 + (row ? RIDGE * paper.length : 0);
-      return line;
-    });
-    for (const i of paper) {
-      const t = terms(i);
-      for (let row = 0; row < 6; row++) {
-        for (let column = 0; column < 6; column++) matrix[row][column] += t[row] * t[column];
-        matrix[row][6] += t[row] * (grey.data[i] - middle);
-      }
-    }
-    const found = solve(matrix);
-    return (i) => terms(i).reduce((sum, term, k) => sum + term * found[k], middle);
+  const smoothed = (grey) => meanAround(grey, 1);
+
+  function meanAround(grey, reach) {
+    const across = sums(padded(grey, reach), reach, false);
+    const square = sums(across, reach, true);
+    square.data.forEach((sum, i) => (square.data[i] = sum / (2 * reach + 1) ** 2));
+    return square;
   }
 
-  // Gaussian elimination; the matrix is positive definite, so that no pivot is zero.
-  function solve(matrix) {
-    const size = matrix.length;
-    for (let pivot = 0; pivot < size; pivot++) {
-      for (let row = pivot + 1; row < size; row++) {
-        const factor = matrix[row][pivot] / matrix[pivot][pivot];
-        for (let column = pivot; column <= size; column++) matrix[row][column] -= factor * matrix[pivot][column];
+  // The sums of each 2·reach + 1 pixels in a row or, if `down`, a column; the result is shorter.
+  function sums({ height, width, data }, reach, down) {
+    const result = plane(height - (down ? 2 * reach : 0), width - (down ? 0 : 2 * reach));
+    const step = down ? width : 1;
+    for (let y = 0; y < result.height; y++) {
+      for (let x = 0; x < result.width; x++) {
+        let sum = 0;
+        for (let k = 0, i = y * width + x; k <= 2 * reach; k++, i += step) sum += data[i];
+        result.data[y * result.width + x] = sum;
       }
     }
-    const found = new Float64Array(size);
-    for (let row = size - 1; row >= 0; row--) {
-      let rest = matrix[row][size];
-      for (let column = row + 1; column < size; column++) rest -= matrix[row][column] * found[column];
-      found[row] = rest / matrix[row][row];
+    return result;
+  }
+
+  // Their greatest: of 1, 2, 4, … pixels, and then of two such stretches that overlap.
+  function greatest(image, reach, down) {
+    const length = 2 * reach + 1;
+    let span = 1;
+    for (; 2 * span <= length; span *= 2) image = greaterOf(image, span, down);
+    return greaterOf(image, length - span, down);
+  }
+
+  function greaterOf({ height, width, data }, by, down) {
+    const result = plane(height - (down ? by : 0), width - (down ? 0 : by));
+    const step = down ? by * width : by;
+    for (let y = 0; y < result.height; y++) {
+      for (let x = 0; x < result.width; x++) {
+        const i = y * width + x;
+        result.data[y * result.width + x] = data[i] > data[i + step] ? data[i] : data[i + step];
+      }
     }
-    return found;
+    return result;
   }
 
   // ---- components.py ----
@@ -253,8 +264,8 @@ const KilonetPictures = (() => {
   const FINE_SIDE = 40;
   const MARGIN = 0.5;
   const LEAST_SIDE = 6;
-  const FAINTEST = 5.0;
-  const DEVIATIONS = 4.5;
+  const CLEAR = 10.0;
+  const GRAINY = 8.0;
   const INK_SHARE = 0.3;
   const ALL_NOISE = 40.0;
   const RUNS_A_ROW = 6;
@@ -284,19 +295,19 @@ const KilonetPictures = (() => {
   }
 
   function standsOut(grey) {
-    const { difference, noise } = withoutBackground(grey);
+    let found = withoutBackground(grey);
+    const { noise } = found;
     if (noise > ALL_NOISE) throw new PictureError("noise");
-    const least = Math.max(DEVIATIONS * noise, FAINTEST);
-    let [brighter, darker] = [0, 0];
-    for (const value of difference.data) {
-      brighter += Math.max(value - least, 0);
-      darker += Math.max(-value - least, 0);
-    }
-    const sign = brighter > darker ? 1 : -1;
-    const values = plane(grey.height, grey.width, difference.data.map((value) => Math.max(sign * value, 0)));
+    if (contrastOf(found) < CLEAR * noise) found = withoutBackground(smoothed(grey));
+    const contrast = contrastOf(found);
+    if (!contrast) throw new PictureError(noise > GRAINY ? "noise" : "blank");
+    const least = Math.max(found.least, INK_SHARE * contrast);
+    return { values: found.values, found: piecesOf(found.values, least) };
+  }
+
+  function contrastOf({ values, least }) {
     const above = values.data.filter((value) => value > least);
-    if (!above.length) throw new PictureError("blank");
-    return { values, found: piecesOf(values, Math.max(least, INK_SHARE * weighedMean(above))) };
+    return above.length ? weighedMean(above) : 0;
   }
 
   function weighedMean(values) {
