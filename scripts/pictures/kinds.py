@@ -90,7 +90,9 @@ def ruled(ink: Floats, rng: Random) -> Bytes:
     distance = max(6, int(rng.uniform(0.12, 0.3) * max(ink.shape)))
     line = np.zeros(ink.shape)
     for axis in (0, 1) if rng.random() < 0.5 else (0,):
-        at = (np.arange(ink.shape[axis]) + rng.integers(distance)) % distance < max(1, distance // 24)
+        at = (np.arange(ink.shape[axis]) + rng.integers(distance)) % distance < max(
+            1, distance // 24
+        )
         line += at[:, None] if axis == 0 else at[None, :]
     return to_bytes(_pencil(ink, light - rng.uniform(5, 22) * np.minimum(line, 1), rng))
 
@@ -120,7 +122,9 @@ def framed(ink: Floats, rng: Random) -> Bytes:
         border = max(2, int(rng.uniform(0.03, 0.12) * side))
         sheet = np.pad(on_paper(ink), border, constant_values=rng.integers(20, 90))
         return to_bytes(sheet + rng.normal(0, 3, sheet.shape))
-    return to_bytes(np.pad(on_paper(ink), max(1, side // 150), constant_values=rng.integers(0, 160)))
+    return to_bytes(
+        np.pad(on_paper(ink), max(1, side // 150), constant_values=rng.integers(0, 160))
+    )
 
 
 def on_paper(ink: Floats) -> Floats:

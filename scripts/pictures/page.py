@@ -1,7 +1,7 @@
 """Write the tables of docs/pictures.md from results/pictures-development.json.
 
-    python scripts/pictures/page.py            # after scripts/pictures/measure.py
-    python scripts/pictures/page.py --check    # exit 1 if the page would change
+python scripts/pictures/page.py            # after scripts/pictures/measure.py
+python scripts/pictures/page.py --check    # exit 1 if the page would change
 """
 
 from __future__ import annotations

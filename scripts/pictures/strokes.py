@@ -13,6 +13,8 @@ from scipy import ndimage
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+Curve: TypeAlias = list[tuple[float, float]]
+
 FINE = 4  # pixels of the skeleton's grid to one of MNIST's
 
 
@@ -27,7 +29,7 @@ class Shape:
     unit: float
 
     def ink(self, side: int, width: float) -> Floats:
-        """Return the ink, 0 to 1, ``side`` pixels long without the pen's, strokes ``width`` wide."""
+        """Return the ink, 0 to 1, ``width`` wide around strokes that span ``side`` pixels."""
         scale = side / (20 * self.unit)
         height, across = (max(1, round(length * scale)) for length in self.distance.shape)
         image = Image.fromarray(self.distance.astype(np.float32))
@@ -72,27 +74,43 @@ def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 _AROUND = ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
 
-# Points of each digit's strokes in a box of 1 by 1; "." joins points by a smooth curve.
-TEMPLATES: dict[int, list[list[list[tuple[float, float]]]]] = {
-    0: [[[(0.55, 0.0), (0.15, 0.2), (0.1, 0.65), (0.4, 1.0), (0.75, 0.85), (0.85, 0.4), (0.65, 0.08), (0.5, 0.02)]]],
-    1: [[[(0.5, 0.0), (0.5, 0.5), (0.5, 1.0)]], [[(0.3, 0.22), (0.45, 0.1), (0.55, 0.0)], [(0.55, 0.0), (0.55, 0.5), (0.55, 1.0)]],
-        [[(0.65, 0.0), (0.5, 0.5), (0.35, 1.0)]]],
-    2: [[[(0.15, 0.25), (0.35, 0.02), (0.7, 0.08), (0.75, 0.35), (0.45, 0.7), (0.12, 0.97)], [(0.12, 0.97), (0.5, 0.96), (0.88, 0.98)]]],
-    3: [[[(0.18, 0.12), (0.45, 0.0), (0.75, 0.15), (0.65, 0.38), (0.42, 0.47)], [(0.42, 0.47), (0.75, 0.55), (0.8, 0.82), (0.5, 1.0), (0.15, 0.9)]]],
-    4: [[[(0.4, 0.0), (0.28, 0.3), (0.12, 0.62)], [(0.12, 0.62), (0.5, 0.6), (0.9, 0.6)], [(0.7, 0.3), (0.68, 0.6), (0.66, 1.0)]],
-        [[(0.2, 0.02), (0.18, 0.3), (0.22, 0.5)], [(0.22, 0.5), (0.5, 0.52), (0.78, 0.48)], [(0.78, 0.0), (0.76, 0.5), (0.74, 1.0)]]],
-    5: [[[(0.25, 0.02), (0.22, 0.2), (0.2, 0.42)], [(0.2, 0.42), (0.55, 0.36), (0.82, 0.6), (0.65, 0.92), (0.2, 0.96)], [(0.25, 0.02), (0.5, 0.03), (0.8, 0.0)]]],
-    6: [[[(0.65, 0.0), (0.35, 0.25), (0.18, 0.6), (0.3, 0.93), (0.6, 0.98), (0.78, 0.78), (0.62, 0.55), (0.35, 0.6), (0.22, 0.75)]]],
-    7: [[[(0.12, 0.05), (0.5, 0.04), (0.85, 0.03)], [(0.85, 0.03), (0.6, 0.45), (0.4, 1.0)]],
-        [[(0.12, 0.05), (0.5, 0.04), (0.85, 0.03)], [(0.85, 0.03), (0.6, 0.45), (0.4, 1.0)], [(0.3, 0.5), (0.5, 0.49), (0.78, 0.48)]]],
-    8: [[[(0.72, 0.12), (0.5, 0.0), (0.25, 0.14), (0.35, 0.38), (0.62, 0.56), (0.78, 0.82), (0.5, 1.0), (0.22, 0.84), (0.35, 0.58), (0.65, 0.36), (0.73, 0.12)]]],
-    9: [[[(0.75, 0.2), (0.5, 0.0), (0.22, 0.18), (0.3, 0.42), (0.6, 0.44), (0.76, 0.18)], [(0.76, 0.18), (0.74, 0.6), (0.62, 1.0)]]],
-}  # fmt: skip
+# A digit a line, in a box of 100 by 100: x,y of the points of its curves, which "|" divides.
+TEMPLATES = """
+0: 55,0 15,20 10,65 40,100 75,85 85,40 65,8 50,2
+1: 50,0 50,50 50,100
+1: 30,22 45,10 55,0 | 55,0 55,50 55,100
+1: 65,0 50,50 35,100
+2: 15,25 35,2 70,8 75,35 45,70 12,97 | 12,97 50,96 88,98
+3: 18,12 45,0 75,15 65,38 42,47 | 42,47 75,55 80,82 50,100 15,90
+4: 40,0 28,30 12,62 | 12,62 50,60 90,60 | 70,30 68,60 66,100
+4: 20,2 18,30 22,50 | 22,50 50,52 78,48 | 78,0 76,50 74,100
+5: 25,2 22,20 20,42 | 20,42 55,36 82,60 65,92 20,96 | 25,2 50,3 80,0
+6: 65,0 35,25 18,60 30,93 60,98 78,78 62,55 35,60 22,75
+7: 12,5 50,4 85,3 | 85,3 60,45 40,100
+7: 12,5 50,4 85,3 | 85,3 60,45 40,100 | 30,50 50,49 78,48
+8: 72,12 50,0 25,14 35,38 62,56 78,82 50,100 22,84 35,58 65,36 73,12
+9: 75,20 50,0 22,18 30,42 60,44 76,18 | 76,18 74,60 62,100
+"""
+
+
+def _templates() -> dict[int, list[list[Curve]]]:
+    found: dict[int, list[list[Curve]]] = {}
+    for line in TEMPLATES.split("\n")[1:-1]:
+        digit, _, text = line.partition(": ")
+        curves = [[_point(word) for word in part.split()] for part in text.split("|")]
+        found.setdefault(int(digit), []).append(curves)
+    return found
+
+
+def _point(word: str) -> tuple[float, float]:
+    x, y = word.split(",")
+    return int(x) / 100, int(y) / 100
 
 
 def shape_of_template(digit: int, rng: np.random.Generator) -> Shape:
     """Return a drawn digit: a template whose points, slant, aspect and angle are shaken."""
-    strokes = TEMPLATES[digit][rng.integers(len(TEMPLATES[digit]))]
+    variants = _templates()[digit]
+    strokes = variants[rng.integers(len(variants))]
     angle, slant = math.radians(rng.normal(0, 5)), rng.normal(0.1, 0.12)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     matrix = turn @ np.array([[rng.uniform(0.6, 0.95), -slant], [0.0, 1.0]])
@@ -110,10 +128,10 @@ def _curve(points: Floats) -> Floats:
     """Return many points on the Catmull–Rom curve through ``points``."""
     ends = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
     t = np.linspace(0, 1, 120)[:, None]
-    parts = [
-        0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-        for a, b, c, d in zip(ends, ends[1:], ends[2:], ends[3:], strict=False)
-    ]  # fmt: skip
+    parts = []
+    for a, b, c, d in zip(ends, ends[1:], ends[2:], ends[3:], strict=False):
+        square, cube = 2 * a - 5 * b + 4 * c - d, 3 * b - a - 3 * c + d
+        parts.append(0.5 * (2 * b + (c - a) * t + square * t**2 + cube * t**3))
     return np.concatenate(parts)
 
 

@@ -104,7 +104,9 @@ def test_noise(side: int, kind: str) -> None:
 
 
 def test_far_too_small() -> None:
-    with pytest.raises(TooSmallError, match="its ink measures 4 pixels, and a digit needs at least"):
+    with pytest.raises(
+        TooSmallError, match="its ink measures 4 pixels, and a digit needs at least"
+    ):
         found(np.pad(np.full((4, 2), 255, dtype=np.uint8), 12))
     with pytest.raises(TooSmallError, match="it is far too small"):
         found(np.zeros((3, 5), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""Both languages against the shared vectors: the same error, or each pixel within one grey level."""
+"""Both languages against the shared vectors: the same error, or every pixel within one level."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def in_the_browser(page: Page, function: str, vector: Vector) -> Any:
         """([name, pixels, width, height]) => {
             const rgba = Uint8ClampedArray.from(atob(pixels), (c) => c.charCodeAt(0));
             const found = KilonetPictures[name](rgba, width, height);
-            return JSON.parse(JSON.stringify(found, (_, v) => v instanceof Uint8Array ? [...v] : v));
+            const plain = (_, value) => (value instanceof Uint8Array ? [...value] : value);
+            return JSON.parse(JSON.stringify(found, plain));
         }""",
         [function, base64.b64encode(rgba.tobytes()).decode("ascii"), width, height],
     )

@@ -30,7 +30,7 @@ def test_a_file(finished: Trained, tmp_path: Path) -> None:
 
 def test_what_is_nothing() -> None:
     finish_run(start_run())
-    with pytest.raises(UsageError, match='no run "quick-2".*Did you mean "quick-1"'):
+    with pytest.raises(UsageError, match=r'no run "quick-2".*Did you mean "quick-1"'):
         find_model("quick-2")
 
 

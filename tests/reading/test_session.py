@@ -56,7 +56,7 @@ def test_models_of_something_else(
     name: str, kind: int, shape: list[object], tmp_path: Path
 ) -> None:
     path = other_model(tmp_path / "other.onnx", name, kind, shape)
-    with pytest.raises(ModelError, match=r'other\.onnx does not read pictures: it must take one'):
+    with pytest.raises(ModelError, match=r"other\.onnx does not read pictures: it must take one"):
         Session(path)
 
 

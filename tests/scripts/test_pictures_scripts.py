@@ -53,9 +53,7 @@ def test_a_changed_result_changes_the_page(root: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("damage", ["marks", "result", "missing"])
-def test_what_it_cannot_write(
-    root: Path, damage: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_it_cannot_write(root: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
     result, text = root / "results" / "pictures-development.json", root / "docs" / "pictures.md"
     if damage == "marks":
         text.write_text("# No marks\n", encoding="utf-8")

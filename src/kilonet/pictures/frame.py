@@ -158,5 +158,5 @@ def _middle(profile: Floats) -> float:
 
 
 def _offset(middle: float) -> int:
-    """Return where the box begins, so that its centre of mass falls into pixel 14, as MNIST's do."""
+    """Return where the box begins: its centre of mass falls into pixel 14, as MNIST's do."""
     return min(max(math.ceil(SIDE / 2 - middle), 0), SIDE - BOX)

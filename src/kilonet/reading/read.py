@@ -97,9 +97,7 @@ class Reader:
         outcomes = self.stream(pictures, min_confidence=least)
         return (_raised(outcome)[0] for outcome in outcomes)
 
-    def _stream(
-        self, pictures: Iterator[Source], least: float, several: bool
-    ) -> Iterator[Outcome]:
+    def _stream(self, pictures: Iterator[Source], least: float, several: bool) -> Iterator[Outcome]:
         while batch := [_digits(picture, several) for picture in itertools.islice(pictures, BATCH)]:
             images = [image for digits in batch if isinstance(digits, list) for image in digits]
             readings = iter(self._readings(images, least))
