@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-FLAT = 2.0  # grey levels: if half of the picture's edge varies by less, the paper is one grey
+EVEN = ((1.0, 0.25), (3.0, 0.6))  # paper is one grey if, give or take so much, so much of the edge is
+NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not quite, that grey
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
@@ -39,17 +40,28 @@ def without_background(grey: Floats) -> Relief:
     narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
     Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
     """
-    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    level = edge[edge.size // 2]
-    if _median(np.abs(edge - level)) > FLAT:
+    level = _level(np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    if level is None:
         return _top_hat(grey)
     difference = grey - level
     away = np.abs(difference).ravel()
-    noise = TO_DEVIATION * _median(away[away <= 10 * FLAT])
+    noise = TO_DEVIATION * _median(away[away <= NEARLY_EVEN])
     relief = Relief(difference, noise)
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()
     return Relief(np.maximum(difference if brighter > darker else -difference, 0), noise)
+
+
+def _level(edge: Floats) -> float | None:
+    """Return the one grey of paper whose sorted ``edge`` this is; None if it is uneven."""
+    for width, share in EVEN:
+        counts = np.searchsorted(edge, edge + 2 * width, side="right") - np.arange(edge.size)
+        first, most = int(counts.argmax()), int(counts.max())
+        level = float(edge[first + most // 2])
+        near = int((np.abs(edge - level) <= NEARLY_EVEN).sum())
+        if most >= share * edge.size and most >= near / 2:
+            return level
+    return None
 
 
 def _top_hat(grey: Floats) -> Relief:

@@ -16,14 +16,16 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Piece:
-    """A connected piece: its pixels, runs of pixels and rows; the box from x0, y0 up to x1, y1.
+    """A connected piece: its pixels, and the box around them from x0, y0 up to x1, y1.
 
+    ``runs`` counts its unbroken rows of pixels, ``edge`` its pixels on the picture's edge.
     ``weight`` is the sum of its squared values: what it contributes to what is seen.
     """
 
     number: int
     area: int
     runs: int
+    edge: int
     weight: float
     x0: int
     y0: int
@@ -116,10 +118,17 @@ def _measured(
     order = np.argsort(owner, kind="stable")
     begins = np.flatnonzero(np.diff(owner[order], prepend=-1))
     ends = np.append(begins[1:], len(owner))
-    ordered = [part[order] for part in (stops - starts, weights, starts, rows, stops)]
-    area, weight = (np.add.reduceat(part, begins).tolist() for part in ordered[:2])
-    x0, x1 = (f.reduceat(ordered[i], begins) for f, i in ((np.minimum, 2), (np.maximum, 4)))
-    y0, y1 = ordered[3][begins], ordered[3][ends - 1] + 1
+    height, width = squares.shape
+    edges = np.where(
+        (rows == 0) | (rows == height - 1), stops - starts, (starts == 0) * 1 + (stops == width)
+    )
+    ordered = [part[order] for part in (stops - starts, edges, weights, starts, rows, stops)]
+    area, edge, weight = (np.add.reduceat(part, begins).tolist() for part in ordered[:3])
+    x0, x1 = (f.reduceat(ordered[i], begins) for f, i in ((np.minimum, 3), (np.maximum, 5)))
+    y0, y1 = ordered[4][begins], ordered[4][ends - 1] + 1
     boxes = zip(x0.tolist(), y0.tolist(), x1.tolist(), y1.tolist(), strict=True)
     runs = (ends - begins).tolist()
-    return [Piece(i, area[i], runs[i], weight[i], *box) for i, box in enumerate(boxes)]
+    counts = zip(area, runs, edge, weight, strict=True)
+    return [
+        Piece(i, *count, *box) for i, (count, box) in enumerate(zip(counts, boxes, strict=True))
+    ]

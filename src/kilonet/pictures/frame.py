@@ -24,9 +24,9 @@ Image28: TypeAlias = npt.NDArray[np.uint8]
 SIDE = 28
 BOX = 20
 CANVAS = 80  # the longer side of the bilevel image: four of its pixels to one
-PALE, DARK = 0.25, 0.75  # shares of full ink that are nothing and all of it
+PALE, DARK = 0.35, 0.9  # shares of full ink that are nothing and all of it
 SOFTNESS = 1.0  # of the last scaling, in pixels
-THIN, THICK = 1.5, 5.0  # pixels of 20: strokes outside are made wider or narrower
+THIN, THICK = 2.0, 4.0  # pixels of 20: strokes outside are made wider or narrower
 
 READY_RING, READY_PEAK, READY_BOX, READY_OFFSET = 8, 192, 16, 1.0
 
@@ -48,14 +48,18 @@ def frame(ink: Ink) -> Image28:
 def ready(grey: Image28) -> Image28 | None:
     """Return ``grey`` as bright ink on black if it is prepared already, else None.
 
-    It is if it is 28×28 with nothing on its edge, and full ink in a box of 16 to 20 pixels whose
+    It is if it is 28×28, with next to nothing on its edge and full ink in a box of 16 to 20 pixels whose
     centre of mass is in the middle.
     """
     if grey.shape != (SIDE, SIDE):
         return None
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    bright = 255 - grey if edge.min() >= 255 - READY_RING else grey
-    if np.minimum(edge, 255 - edge).max() > READY_RING or edge.max() - edge.min() > READY_RING:
+    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    quarter = edge.size // 4
+    if edge[3 * quarter] <= READY_RING:
+        bright = grey
+    elif edge[quarter] >= 255 - READY_RING:
+        bright = 255 - grey
+    else:
         return None
     ink = np.where(bright > READY_RING, bright, 0).astype(np.float64)
     if ink.max() < READY_PEAK:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from kilonet.pictures.components import Piece
 
-SPECK_AREA = 0.02  # of the main piece's pixels
+SPECK_AREA = 0.04  # of the main piece's pixels
 SPECK_SIDE = 0.08  # of its longer side
 MOST_PIECES = 64  # the heaviest ones count; the rest is dirt
-ON_THE_EDGE = 0.25  # what lies on the picture's edge weighs less: shadows, the table's corner
+ON_THE_EDGE = 0.1  # of the picture's edge: what covers that much may be a shadow or the table
+LESS = 0.25  # of its weight counts then
+CORNER_AREA = 0.25  # of the main piece's: what is smaller and touches the edge is not of the digit
 
 OVERLAP = 0.3  # of the narrower one's width: strokes above each other
 TALL = 0.5  # of the taller one: what may be a digit of its own
@@ -62,19 +64,19 @@ def glyphs_of(pieces: list[Piece], shape: tuple[int, int]) -> list[Glyph]:
 
 
 def _standing(piece: Piece, shape: tuple[int, int]) -> float:
-    return piece.weight * (ON_THE_EDGE if _touches_edge(piece, shape) else 1)
+    return piece.weight * (LESS if _lies_on_edge(piece, shape) else 1)
 
 
-def _touches_edge(piece: Piece, shape: tuple[int, int]) -> bool:
-    return piece.x0 == 0 or piece.y0 == 0 or piece.x1 == shape[1] or piece.y1 == shape[0]
+def _lies_on_edge(piece: Piece, shape: tuple[int, int]) -> bool:
+    return piece.edge >= ON_THE_EDGE * 2 * (shape[0] + shape[1])
 
 
 def _is_speck(piece: Piece, main: Piece, shape: tuple[int, int]) -> bool:
-    return (
-        piece.area < SPECK_AREA * main.area
-        or piece.side < SPECK_SIDE * main.side
-        or (_touches_edge(piece, shape) and not _touches_edge(main, shape))
-    )
+    if piece.area < SPECK_AREA * main.area or piece.side < SPECK_SIDE * main.side:
+        return True
+    if not piece.edge or main.edge:
+        return False
+    return piece.area < CORNER_AREA * main.area or _lies_on_edge(piece, shape)
 
 
 def _is_digit(glyph: Glyph, other: Glyph) -> bool:

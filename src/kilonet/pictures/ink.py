@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.pictures.background import Relief, smoothed, without_background
-from kilonet.pictures.components import Pieces, pieces_of
+from kilonet.pictures.components import Piece, Pieces, pieces_of
 from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
 from kilonet.pictures.glyphs import Glyph, glyphs_of
 from kilonet.pictures.opening import Grey, Picture
@@ -21,13 +21,17 @@ WORKING_SIDE = 112  # pixels: the side of the square with as many as are looked 
 FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked at again
 MARGIN = 0.5  # of its longer side, around a digit that is looked at again
 LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
-CLEAR = 10.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
+CLEAR = 14.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
 GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
-INK_SHARE = 0.3  # of the ink's own contrast, that counts as ink
-ALL_NOISE = 40.0  # grey levels of standard deviation
+INK_SHARE = 0.4  # of the ink's own contrast, that counts as ink
+ALL_NOISE = 70.0  # grey levels of standard deviation
 RUNS_A_ROW = 6  # no digit crosses a row of pixels more often than this
+MOST_STROKES = 12  # pieces that one digit falls into at most
 HELD_TOGETHER = 0.3  # of what stands out must belong to digits
-SHEET_FILL, SHEET_SIDE = 0.7, 0.5  # what fills its box and half of the picture is paper
+SHEET_SIDE = 0.5  # of the picture's sides: what is broader,
+SHEET_LEAST = 20  # pixels of the picture as it is looked at,
+SHEET_EDGE = 0.8  # and fills this much of its box's edge, is a sheet of paper
+INSIDE = 0.03  # of its longer side: how far inside its box it is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +58,16 @@ def _find(picture: Picture, nested: bool) -> list[Ink]:
     height, width = picture.grey.shape
     step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
     stands_out, pieces = _stands_out(reduce(picture.grey, step), picture.name)
+    heaviest = max(pieces.pieces, key=lambda piece: piece.weight)
+    if not nested and _is_sheet(heaviest, pieces):
+        try:
+            return _find(_cropped(picture, heaviest, step, -INSIDE), nested=True)
+        except PictureError:
+            pass  # then it was no sheet of paper but a fat digit
     glyphs = glyphs_of(pieces.pieces, pieces.shape)
     side = max(glyph.side for glyph in glyphs) * step
     if side < LEAST_SIDE:
         raise TooSmallError(picture.name, side, LEAST_SIDE)
-    if not nested and len(glyphs) == 1 and _is_sheet(glyphs[0], pieces.shape):
-        sheet = _cropped(picture, glyphs[0], step, margin=-0.03)
-        try:
-            return _find(sheet, nested=True)
-        except PictureError:
-            pass  # then it was no sheet of paper but a fat digit
     _check_holds_together(glyphs, pieces, picture.name)
     return [_ink(picture, glyph, step, stands_out, pieces) for glyph in glyphs]
 
@@ -93,14 +97,25 @@ def _contrast(relief: Relief) -> float:
 def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> None:
     weight = sum(glyph.weight for glyph in glyphs)
     runs = max(sum(piece.runs for piece in glyph.pieces) / glyph.height for glyph in glyphs)
-    if weight < HELD_TOGETHER * sum(p.weight for p in pieces.pieces) or runs > RUNS_A_ROW:
+    crowd = max(len(glyph.pieces) for glyph in glyphs)
+    share = weight / sum(piece.weight for piece in pieces.pieces)
+    if share < HELD_TOGETHER or runs > RUNS_A_ROW or crowd > MOST_STROKES:
         raise NoiseError(name)
 
 
-def _is_sheet(glyph: Glyph, shape: tuple[int, int]) -> bool:
-    area = sum(piece.area for piece in glyph.pieces)
-    broad = min(glyph.width / shape[1], glyph.height / shape[0])
-    return broad >= SHEET_SIDE and area >= SHEET_FILL * glyph.width * glyph.height
+def _is_sheet(piece: Piece, pieces: Pieces) -> bool:
+    """Say whether a piece is broad, and all there along the edge of its box: a sheet of paper."""
+    height, width = pieces.shape
+    if piece.width < max(SHEET_SIDE * width, SHEET_LEAST) or (
+        piece.height < max(SHEET_SIDE * height, SHEET_LEAST)
+    ):
+        return False
+    inside = math.ceil(INSIDE * piece.side)
+    sheet = pieces.mask([piece])[
+        piece.y0 + inside : piece.y1 - inside, piece.x0 + inside : piece.x1 - inside
+    ]
+    edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
+    return bool(edge.mean() >= SHEET_EDGE)
 
 
 def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Pieces) -> Ink:
@@ -126,10 +141,10 @@ def _full(values: Floats) -> float:
     return float(np.square(values).sum() / values.sum())
 
 
-def _cropped(picture: Picture, glyph: Glyph, step: int, margin: float) -> Picture:
-    around = math.floor(margin * glyph.side)
-    y0, x0 = (max(edge - around, 0) * step for edge in (glyph.y0, glyph.x0))
-    y1, x1 = ((edge + around) * step for edge in (glyph.y1, glyph.x1))
+def _cropped(picture: Picture, box: Piece | Glyph, step: int, margin: float) -> Picture:
+    around = math.floor(margin * box.side)
+    y0, x0 = (max(edge - around, 0) * step for edge in (box.y0, box.x0))
+    y1, x1 = ((edge + around) * step for edge in (box.y1, box.x1))
     return Picture(picture.name, picture.grey[y0:y1, x0:x1])
 
 
