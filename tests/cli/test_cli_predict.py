@@ -11,21 +11,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from commands import Command
 from PIL import Image
 
-from kilonet.runs import layout
+from classifier import ring, write_classifier
 from trained import Trained
 
 
-def ring(path: Path, count: int = 1) -> Path:
-    """Write a picture of some drawn zeros."""
-    y, x = np.mgrid[-1:1:90j, -1:1:70j]
-    one = np.abs(np.hypot(x / 0.55, y / 0.75) - 1) < 0.18
-    Image.fromarray(np.where(np.hstack([one] * count), 20, 240).astype(np.uint8)).save(path)
-    return path
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_classifier(tmp_path_factory.mktemp("predict") / "templates.onnx")
 
 
 @pytest.fixture
@@ -33,8 +29,8 @@ def zero(tmp_path: Path) -> Path:
     return ring(tmp_path / "zero.png")
 
 
-def test_a_table(kilonet: Command, finished_here: str, zero: Path) -> None:
-    said = kilonet("predict", zero, zero, "--model", finished_here)
+def test_a_table(kilonet: Command, model: Path, zero: Path) -> None:
+    said = kilonet("predict", zero, zero, "--model", model)
     assert (said.status, said.err) == (0, "")
     heading, *rows = said.out.splitlines()
     assert heading.split() == ["digit", "confidence", "runner-up", "confidence", "picture"]
@@ -51,10 +47,9 @@ def test_nothing_to_read_with(refused: Callable[..., str], zero: Path) -> None:
     assert "There is no run" in refused("predict", zero, "--model", "gap")
 
 
-def test_as_json(kilonet: Command, finished: Trained, zero: Path, tmp_path: Path) -> None:
+def test_as_json(kilonet: Command, model: Path, zero: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nonsense")
-    model = finished.path / layout.ONNX
     said = kilonet("predict", zero, bad, zero, "--model", model, "--json")
     assert (said.status, said.err) == (1, "")
     first, second, third = json.loads(said.out)
@@ -65,11 +60,11 @@ def test_as_json(kilonet: Command, finished: Trained, zero: Path, tmp_path: Path
 
 
 def test_an_unreadable_file_does_not_stop_the_others(
-    kilonet: Command, finished_here: str, zero: Path, tmp_path: Path
+    kilonet: Command, model: Path, zero: Path, tmp_path: Path
 ) -> None:
     blank = tmp_path / "blank.png"
     Image.new("L", (60, 60), 255).save(blank)
-    said = kilonet("predict", "missing.png", zero, blank, zero, "--model", finished_here)
+    said = kilonet("predict", "missing.png", zero, blank, zero, "--model", model)
     assert said.status == 1
     assert len(said.out.splitlines()) == 3
     missing, empty = said.err.splitlines()
@@ -77,24 +72,26 @@ def test_an_unreadable_file_does_not_stop_the_others(
     assert empty.startswith(f"Error: {blank} is blank")
 
 
-def test_split(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
+def test_split(kilonet: Command, model: Path, tmp_path: Path) -> None:
     row = ring(tmp_path / "row.png", count=3)
-    said = kilonet("predict", row, "--model", finished_here)
+    said = kilonet("predict", row, "--model", model)
     assert said.status == 1
     assert "shows 3 digits, and one was expected; --split reads them" in said.err
-    said = kilonet("predict", row, "--model", finished_here, "--split")
+    said = kilonet("predict", row, "--model", model, "--split")
     assert [line.split()[0] for line in said.out.splitlines()] == ["digit", "0", "0", "0"]
-    said = kilonet("predict", row, "--model", finished_here, "--split", "--json")
+    said = kilonet("predict", row, "--model", model, "--split", "--json")
     (entry,) = json.loads(said.out)
     assert [digit["digit"] for digit in entry["digits"]] == ["0", "0", "0"]
 
 
 def test_unsure(
-    kilonet: Command, refused: Callable[..., str], finished_here: str, zero: Path
+    kilonet: Command, refused: Callable[..., str], model: Path, zero: Path, tmp_path: Path
 ) -> None:
-    said = kilonet("predict", zero, "--model", finished_here, "--min-confidence", "0.999999")
-    assert said.out.splitlines()[1].startswith("unsure (0)")
-    wrong = ("predict", zero, "--model", finished_here, "--min-confidence", "2")
+    half = tmp_path / "half.png"
+    Image.open(zero).crop((0, 0, 70, 50)).save(half)  # neither a 0 nor a 1
+    said = kilonet("predict", half, "--model", model, "--min-confidence", "0.999999")
+    assert said.out.splitlines()[1].startswith("unsure (")
+    wrong = ("predict", zero, "--model", model, "--min-confidence", "2")
     assert "must be 0 to 1" in refused(*wrong)
 
 

@@ -31,9 +31,13 @@ def test_pieces_are_scipys(mask: npt.NDArray[np.bool_], seed: int) -> None:
         np.testing.assert_allclose(piece.weight, np.square(values[own]).sum())
         starts = own & ~np.pad(own, ((0, 0), (1, 0)))[:, :-1]
         assert piece.runs == starts.sum()
+        inside = np.pad(own, 1)[1:-1, 1:-1].copy()
+        inside[1:-1, 1:-1] = False
+        if min(mask.shape) > 1:
+            assert piece.edge == inside.sum()
     assert np.array_equal(found.mask(found.pieces), mask)
 
 
 def test_sides() -> None:
-    piece = Piece(0, 6, 2, 1.0, 3, 4, 6, 6)
+    piece = Piece(0, 6, 2, 0, 1.0, 3, 4, 6, 6)
     assert (piece.width, piece.height, piece.side) == (3, 2, 3)

@@ -16,7 +16,9 @@ def pieces(*boxes: tuple[int, int, int, int], share: float = 0.5) -> list[Piece]
     found = []
     for number, (x0, y0, x1, y1) in enumerate(boxes):
         area = max(1, int((x1 - x0) * (y1 - y0) * share))
-        found.append(Piece(number, area, y1 - y0, float(area), x0, y0, x1, y1))
+        across, down = x1 - x0, y1 - y0
+        edge = across * (y0 == 0) + across * (y1 == 100) + down * (x0 == 0) + down * (x1 == 100)
+        found.append(Piece(number, area, down, edge, float(area), x0, y0, x1, y1))
     return found
 
 

@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-EVEN = ((1.0, 0.25), (3.0, 0.6))  # paper is one grey if, give or take so much, so much of the edge is
+EVEN = (
+    (0.25, 0.25),
+    (3.0, 0.6),
+)  # paper is one grey if, give or take so much, so much of the edge is
 NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not quite, that grey
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise

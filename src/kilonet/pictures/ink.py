@@ -19,11 +19,12 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 WORKING_SIDE = 112  # pixels: the side of the square with as many as are looked at
 FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked at again
-MARGIN = 0.5  # of its longer side, around a digit that is looked at again
+MARGIN = 0.35  # of its longer side, around a digit that is looked at again
 LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
 CLEAR = 14.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
 GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
 INK_SHARE = 0.4  # of the ink's own contrast, that counts as ink
+LEAST_IN_NOISE = 9  # pixels of the picture as it is looked at, where noise is strong
 ALL_NOISE = 70.0  # grey levels of standard deviation
 RUNS_A_ROW = 6  # no digit crosses a row of pixels more often than this
 MOST_STROKES = 12  # pieces that one digit falls into at most
@@ -51,13 +52,14 @@ def find_digits(picture: Picture) -> list[Ink]:
     height, width = picture.grey.shape
     if max(height, width) < LEAST_SIDE:
         raise TooSmallError(picture.name, max(height, width), LEAST_SIDE)
-    return _find(picture, nested=False)
+    return _find(picture)
 
 
-def _find(picture: Picture, nested: bool) -> list[Ink]:
+def _find(picture: Picture, nested: bool = False, near: float | None = None) -> list[Ink]:
+    """Return all digits or, of a part of a picture, the one around its column ``near``."""
     height, width = picture.grey.shape
     step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
-    stands_out, pieces = _stands_out(reduce(picture.grey, step), picture.name)
+    values, pieces, grainy = _stands_out(reduce(picture.grey, step), picture.name)
     heaviest = max(pieces.pieces, key=lambda piece: piece.weight)
     if not nested and _is_sheet(heaviest, pieces):
         try:
@@ -65,15 +67,15 @@ def _find(picture: Picture, nested: bool) -> list[Ink]:
         except PictureError:
             pass  # then it was no sheet of paper but a fat digit
     glyphs = glyphs_of(pieces.pieces, pieces.shape)
-    side = max(glyph.side for glyph in glyphs) * step
-    if side < LEAST_SIDE:
-        raise TooSmallError(picture.name, side, LEAST_SIDE)
+    _check_size(max(glyph.side for glyph in glyphs), step, grainy, picture.name)
     _check_holds_together(glyphs, pieces, picture.name)
-    return [_ink(picture, glyph, step, stands_out, pieces) for glyph in glyphs]
+    if near is not None:
+        glyphs = [min(glyphs, key=lambda glyph: abs((glyph.x0 + glyph.x1) * step / 2 - near))]
+    return [_ink(picture, glyph, step, values, pieces) for glyph in glyphs]
 
 
-def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces]:
-    """Return by how much each pixel stands out towards the ink's side, and the pieces of ink."""
+def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces, bool]:
+    """Return by how much each pixel stands out, the pieces of ink, and whether noise is strong."""
     relief = without_background(grey)
     noise = relief.noise
     if noise > ALL_NOISE:
@@ -83,15 +85,21 @@ def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces]:
     contrast = _contrast(relief)
     if not contrast:
         raise NoiseError(name) if noise > GRAINY else BlankError(name)
-    return relief.values, pieces_of(
-        relief.values > max(relief.least, INK_SHARE * contrast), relief.values
-    )
+    mask = relief.values > max(relief.least, INK_SHARE * contrast)
+    return relief.values, pieces_of(mask, relief.values), noise > GRAINY
 
 
 def _contrast(relief: Relief) -> float:
     """Return the mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
     above = relief.values[relief.values > relief.least]
     return float(np.square(above).sum() / above.sum()) if above.size else 0.0
+
+
+def _check_size(side: int, step: int, grainy: bool, name: str) -> None:
+    if grainy and side < LEAST_IN_NOISE:
+        raise NoiseError(name)
+    if side * step < LEAST_SIDE:
+        raise TooSmallError(name, side * step, LEAST_SIDE)
 
 
 def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> None:
@@ -122,18 +130,13 @@ def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Piec
     if step > 1 and glyph.side < FINE_SIDE:
         closer = _cropped(picture, glyph, step, MARGIN)
         if closer.grey.size < picture.grey.size / 2:
-            return _look_again(closer)
+            left = max(glyph.x0 - math.floor(MARGIN * glyph.side), 0)
+            return _find(closer, True, ((glyph.x0 + glyph.x1) / 2 - left) * step)[0]
     mask = _dilated(pieces.mask(glyph.pieces))
     top, left = max(glyph.y0 - 1, 0), max(glyph.x0 - 1, 0)
     box = np.s_[top : glyph.y1 + 1, left : glyph.x1 + 1]
     found = np.where(mask[box], values[box], 0)
     return Ink(found, _full(found))
-
-
-def _look_again(closer: Picture) -> Ink:
-    """Return the ink of the digit in the middle of a picture that was cropped around it."""
-    found = _find(closer, nested=True)
-    return found[len(found) // 2]
 
 
 def _full(values: Floats) -> float:

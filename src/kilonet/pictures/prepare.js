@@ -54,7 +54,8 @@ const KilonetPictures = (() => {
 
   // ---- background.py ----
 
-  const FLAT = 2.0;
+  const EVEN = [[0.25, 0.25], [3.0, 0.6]];
+  const NEARLY_EVEN = 15.0;
   const REACH = 0.2;
   const TO_DEVIATION = 1.4826;
   const DEVIATIONS = 4.5;
@@ -65,11 +66,10 @@ const KilonetPictures = (() => {
   const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
 
   function withoutBackground(grey) {
-    const edge = edgeOf(grey);
-    const level = median(edge);
-    if (median(edge.map((value) => Math.abs(value - level))) > FLAT) return topHat(grey);
+    const level = levelOf(edgeOf(grey).sort());
+    if (level === null) return topHat(grey);
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
-    const away = difference.data.map(Math.abs).filter((value) => value <= 10 * FLAT);
+    const away = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN);
     const noise = TO_DEVIATION * median(away);
     const { least } = relief(difference, noise);
     let [brighter, darker] = [0, 0];
@@ -78,6 +78,20 @@ const KilonetPictures = (() => {
       darker += Math.max(-value - least, 0);
     }
     return relief(positive(brighter > darker ? difference : negative(difference)), noise);
+  }
+
+  function levelOf(edge) {
+    for (const [width, share] of EVEN) {
+      let [first, most] = [0, 0];
+      for (let i = 0, end = 0; i < edge.length; i++) {
+        while (end < edge.length && edge[end] <= edge[i] + 2 * width) end++;
+        if (end - i > most) [first, most] = [i, end - i];
+      }
+      const level = edge[first + (most >> 1)];
+      const near = edge.filter((value) => Math.abs(value - level) <= NEARLY_EVEN).length;
+      if (most >= share * edge.length && most >= near / 2) return level;
+    }
+    return null;
   }
 
   function edgeOf({ height, width, data }) {
@@ -169,7 +183,7 @@ const KilonetPictures = (() => {
     return { pieces, owner, height, width };
 
     function flood(start, number) {
-      const piece = { number, area: 0, runs: 0, weight: 0, x0: width, y0: height, x1: 0, y1: 0 };
+      const piece = { number, area: 0, runs: 0, edge: 0, weight: 0, x0: width, y0: height, x1: 0, y1: 0 };
       const waiting = [start];
       owner[start] = number;
       while (waiting.length) {
@@ -179,6 +193,7 @@ const KilonetPictures = (() => {
         piece.area += 1;
         piece.weight += data[i] * data[i];
         if (x === 0 || !(data[i - 1] > least)) piece.runs += 1;
+        piece.edge += y === 0 || y === height - 1 ? 1 : (x === 0) + (x === width - 1);
         Object.assign(piece, around(piece, { x0: x, y0: y, x1: x + 1, y1: y + 1 }));
         for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
           for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
@@ -208,10 +223,12 @@ const KilonetPictures = (() => {
 
   // ---- glyphs.py ----
 
-  const SPECK_AREA = 0.02;
+  const SPECK_AREA = 0.04;
   const SPECK_SIDE = 0.08;
   const MOST_PIECES = 64;
-  const ON_THE_EDGE = 0.25;
+  const ON_THE_EDGE = 0.1;
+  const LESS = 0.25;
+  const CORNER_AREA = 0.25;
   const OVERLAP = 0.3;
   const TALL = 0.5;
   const CLOSE = 0.1;
@@ -219,13 +236,14 @@ const KilonetPictures = (() => {
   const HEAVY = 0.12;
 
   function glyphsOf({ pieces, height, width }) {
-    const touches = (piece) => piece.x0 === 0 || piece.y0 === 0 || piece.x1 === width || piece.y1 === height;
-    const standing = (piece) => piece.weight * (touches(piece) ? ON_THE_EDGE : 1);
+    const liesOnEdge = (piece) => piece.edge >= ON_THE_EDGE * 2 * (height + width);
+    const standing = (piece) => piece.weight * (liesOnEdge(piece) ? LESS : 1);
     const main = pieces.reduce((best, piece) => (standing(piece) > standing(best) ? piece : best));
-    const isSpeck = (piece) =>
-      piece.area < SPECK_AREA * main.area ||
-      sideOf(piece) < SPECK_SIDE * sideOf(main) ||
-      (touches(piece) && !touches(main));
+    const isSpeck = (piece) => {
+      if (piece.area < SPECK_AREA * main.area || sideOf(piece) < SPECK_SIDE * sideOf(main)) return true;
+      if (!piece.edge || main.edge) return false;
+      return piece.area < CORNER_AREA * main.area || liesOnEdge(piece);
+    };
     const kept = pieces.filter((piece) => piece === main || !isSpeck(piece));
     kept.sort((a, b) => b.weight - a.weight || a.number - b.number);
     const glyphs = merged(kept.slice(0, MOST_PIECES).map((piece) => ({ ...piece, pieces: [piece] })));
@@ -262,35 +280,46 @@ const KilonetPictures = (() => {
 
   const WORKING_SIDE = 112;
   const FINE_SIDE = 40;
-  const MARGIN = 0.5;
+  const MARGIN = 0.35;
   const LEAST_SIDE = 6;
-  const CLEAR = 10.0;
+  const CLEAR = 14.0;
   const GRAINY = 8.0;
-  const INK_SHARE = 0.3;
-  const ALL_NOISE = 40.0;
+  const INK_SHARE = 0.4;
+  const LEAST_IN_NOISE = 9;
+  const ALL_NOISE = 70.0;
   const RUNS_A_ROW = 6;
+  const MOST_STROKES = 12;
   const HELD_TOGETHER = 0.3;
-  const SHEET_FILL = 0.7;
   const SHEET_SIDE = 0.5;
+  const SHEET_LEAST = 20;
+  const SHEET_EDGE = 0.8;
+  const INSIDE = 0.03;
 
   function findDigits(grey) {
     if (Math.max(grey.height, grey.width) < LEAST_SIDE) throw new PictureError("too-small");
-    return find(grey, false);
+    return find(grey, false, null);
   }
 
-  function find(grey, nested) {
+  function find(grey, nested, near) {
     const step = Math.max(1, Math.ceil(Math.sqrt(grey.height * grey.width) / WORKING_SIDE));
-    const { values, found } = standsOut(reduce(grey, step));
-    const glyphs = glyphsOf(found);
-    if (Math.max(...glyphs.map(sideOf)) * step < LEAST_SIDE) throw new PictureError("too-small");
-    if (!nested && glyphs.length === 1 && isSheet(glyphs[0], found)) {
+    const { values, found, grainy } = standsOut(reduce(grey, step));
+    const heaviest = found.pieces.reduce((best, piece) => (piece.weight > best.weight ? piece : best));
+    if (!nested && isSheet(heaviest, found)) {
       try {
-        return find(cropped(grey, glyphs[0], step, -0.03), true);
+        return find(cropped(grey, heaviest, step, -INSIDE), true, null);
       } catch (error) {
         if (!(error instanceof PictureError)) throw error;
       }
     }
+    let glyphs = glyphsOf(found);
+    const side = Math.max(...glyphs.map(sideOf));
+    if (grainy && side < LEAST_IN_NOISE) throw new PictureError("noise");
+    if (side * step < LEAST_SIDE) throw new PictureError("too-small");
     checkHoldsTogether(glyphs, found.pieces);
+    if (near !== null) {
+      const away = (glyph) => Math.abs(((glyph.x0 + glyph.x1) * step) / 2 - near);
+      glyphs = [glyphs.reduce((best, glyph) => (away(glyph) < away(best) ? glyph : best))];
+    }
     return glyphs.map((glyph) => inkOf(grey, glyph, step, values, found));
   }
 
@@ -302,7 +331,7 @@ const KilonetPictures = (() => {
     const contrast = contrastOf(found);
     if (!contrast) throw new PictureError(noise > GRAINY ? "noise" : "blank");
     const least = Math.max(found.least, INK_SHARE * contrast);
-    return { values: found.values, found: piecesOf(found.values, least) };
+    return { values: found.values, found: piecesOf(found.values, least), grainy: noise > GRAINY };
   }
 
   function contrastOf({ values, least }) {
@@ -322,23 +351,31 @@ const KilonetPictures = (() => {
   function checkHoldsTogether(glyphs, pieces) {
     const total = (list) => list.reduce((sum, piece) => sum + piece.weight, 0);
     const runs = (glyph) => glyph.pieces.reduce((sum, piece) => sum + piece.runs, 0) / heightOf(glyph);
-    if (total(glyphs) < HELD_TOGETHER * total(pieces) || Math.max(...glyphs.map(runs)) > RUNS_A_ROW) {
-      throw new PictureError("noise");
-    }
+    const apart = total(glyphs) < HELD_TOGETHER * total(pieces);
+    const torn = glyphs.some((glyph) => runs(glyph) > RUNS_A_ROW || glyph.pieces.length > MOST_STROKES);
+    if (apart || torn) throw new PictureError("noise");
   }
 
-  function isSheet(glyph, { height, width }) {
-    const area = glyph.pieces.reduce((sum, piece) => sum + piece.area, 0);
-    const broad = Math.min(widthOf(glyph) / width, heightOf(glyph) / height);
-    return broad >= SHEET_SIDE && area >= SHEET_FILL * widthOf(glyph) * heightOf(glyph);
+  function isSheet(piece, { owner, height, width }) {
+    if (widthOf(piece) < Math.max(SHEET_SIDE * width, SHEET_LEAST)) return false;
+    if (heightOf(piece) < Math.max(SHEET_SIDE * height, SHEET_LEAST)) return false;
+    const inside = Math.ceil(INSIDE * sideOf(piece));
+    const [top, left] = [piece.y0 + inside, piece.x0 + inside];
+    const sheet = plane(piece.y1 - inside - top, piece.x1 - inside - left);
+    sheet.data.forEach((_, i) => {
+      const x = i % sheet.width;
+      sheet.data[i] = owner[(top + (i - x) / sheet.width) * width + left + x] === piece.number;
+    });
+    const edge = edgeOf(sheet);
+    return edge.reduce((sum, value) => sum + value, 0) >= SHEET_EDGE * edge.length;
   }
 
   function inkOf(grey, glyph, step, values, { owner, height, width }) {
     if (step > 1 && sideOf(glyph) < FINE_SIDE) {
       const closer = cropped(grey, glyph, step, MARGIN);
       if (closer.data.length < grey.data.length / 2) {
-        const found = find(closer, true);
-        return found[found.length >> 1];
+        const left = Math.max(glyph.x0 - Math.floor(MARGIN * sideOf(glyph)), 0);
+        return find(closer, true, ((glyph.x0 + glyph.x1) / 2 - left) * step)[0];
       }
     }
     const own = new Set(glyph.pieces.map((piece) => piece.number));
@@ -392,10 +429,10 @@ const KilonetPictures = (() => {
   const SIDE = 28;
   const BOX = 20;
   const CANVAS = 80;
-  const PALE = 0.25;
-  const DARK = 0.75;
-  const THIN = 1.5;
-  const THICK = 5.0;
+  const PALE = 0.35;
+  const DARK = 0.9;
+  const THIN = 2.0;
+  const THICK = 4.0;
   const READY_RING = 8;
   const READY_PEAK = 192;
   const READY_BOX = 16;
@@ -411,10 +448,11 @@ const KilonetPictures = (() => {
 
   function ready(grey) {
     if (grey.height !== SIDE || grey.width !== SIDE) return null;
-    const edge = edgeOf(grey);
-    const [low, high] = [Math.min(...edge), Math.max(...edge)];
-    if (high - low > READY_RING || (high > READY_RING && low < 255 - READY_RING)) return null;
-    const bright = low >= 255 - READY_RING ? grey.data.map((value) => 255 - value) : grey.data;
+    const edge = edgeOf(grey).sort();
+    const quarter = edge.length >> 2;
+    const inverted = edge[3 * quarter] > READY_RING;
+    if (inverted && edge[quarter] < 255 - READY_RING) return null;
+    const bright = inverted ? grey.data.map((value) => 255 - value) : grey.data;
     if (Math.max(...bright) < READY_PEAK) return null;
     const ink = plane(SIDE, SIDE, Float64Array.from(bright, (value) => (value > READY_RING ? value : 0)));
     const sums = [rowSums(ink), columnSums(ink)];
