@@ -96,7 +96,7 @@ def _mean_around(grey: Floats, reach: int) -> Floats:
     span = 2 * reach + 1
     sums = np.pad(np.pad(grey, reach, mode="edge"), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     rows = sums[span:] - sums[:-span]
-    return (rows[:, span:] - rows[:, :-span]) / span**2
+    return np.asarray((rows[:, span:] - rows[:, :-span]) / span**2)
 
 
 def _greatest(values: Floats, reach: int, axis: int) -> Floats:

@@ -80,5 +80,5 @@ class SeveralDigitsError(PictureError):
     def __init__(self, name: str, count: int) -> None:
         super().__init__(
             f"{name} shows {count} digits, and one was expected; --split reads them left to right "
-            "(from Python: split=True)."
+            "(from Python: Reader.read_all)."
         )

@@ -25,7 +25,6 @@ SIDE = 28
 BOX = 20
 CANVAS = 80  # the longer side of the bilevel image: four of its pixels to one
 PALE, DARK = 0.35, 0.9  # shares of full ink that are nothing and all of it
-SOFTNESS = 1.0  # of the last scaling, in pixels
 THIN, THICK = 2.0, 4.0  # pixels of 20: strokes outside are made wider or narrower
 
 READY_RING, READY_PEAK, READY_BOX, READY_OFFSET = 8, 192, 16, 1.0
@@ -48,8 +47,8 @@ def frame(ink: Ink) -> Image28:
 def ready(grey: Image28) -> Image28 | None:
     """Return ``grey`` as bright ink on black if it is prepared already, else None.
 
-    It is if it is 28×28, with next to nothing on its edge and full ink in a box of 16 to 20 pixels whose
-    centre of mass is in the middle.
+    It is if it is 28×28, with next to nothing on its edge and full ink in a box of 16 to 20 pixels
+    whose centre of mass is in the middle.
     """
     if grey.shape != (SIDE, SIDE):
         return None
@@ -141,11 +140,11 @@ def _shares(length: int, low: float, high: float, count: int) -> Floats:
     wide: enlarged, that is linear interpolation. Outside there is nothing.
     """
     step = (high - low) / count
-    width = max(1.0, step * SOFTNESS)
+    width = max(1.0, step)
     middle = (low + (np.arange(count) + 0.5) * step)[:, None]
     pixel = np.arange(length)[None, :]
     overlap = np.minimum(pixel + 1, middle + width / 2) - np.maximum(pixel, middle - width / 2)
-    return np.maximum(overlap, 0) / width
+    return np.asarray(np.maximum(overlap, 0) / width)
 
 
 def _centred(pixels: Image28) -> Image28:

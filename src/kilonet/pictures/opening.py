@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kilonet.pictures.failures import TooLargeError, UnreadableError
 from kilonet.pictures.grey import flatten, luma
@@ -65,7 +65,7 @@ def _read(content: bytes, name: str, most_pixels: int) -> Grey:
         warnings.simplefilter("ignore")  # Pillow's own about large pictures: ours is an error
         try:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise UnreadableError(name, "its content is of no known format") from None
         except Exception as error:  # each of Pillow's readers fails in its own way
             raise UnreadableError(name, _reason(error)) from None

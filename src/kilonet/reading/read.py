@@ -40,10 +40,13 @@ class Reader:
         """The names of its classes."""
         return self._session.classes
 
+    # A str is an iterable of str too; the first that fits counts, for mypy as here.
     @overload
-    def predict(self, pictures: Source, *, min_confidence: float = 0.0) -> Reading: ...
+    def predict(  # type: ignore[overload-overlap]
+        self, pictures: Source, *, min_confidence: float = 0.0
+    ) -> Reading: ...
     @overload
-    def predict(
+    def predict(  # type: ignore[overload-overlap]
         self, pictures: Iterator[Source], *, min_confidence: float = 0.0
     ) -> Iterator[Reading]: ...
     @overload
