@@ -15,6 +15,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 Curve: TypeAlias = list[tuple[float, float]]
 
+SMOOTH = 0.7  # pixels of that grid: steps of the skeleton are not drawn
 FINE = 4  # pixels of the skeleton's grid to one of MNIST's
 
 
@@ -49,7 +50,9 @@ def _shape(skeleton: npt.NDArray[np.bool_]) -> Shape:
     margin = int(side * 0.3) + 2
     cropped = skeleton[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     distance = ndimage.distance_transform_edt(~np.pad(cropped, margin))
-    return Shape(ndimage.gaussian_filter(distance, 0.7), side / 20)
+    smooth = ndimage.gaussian_filter(distance, SMOOTH)
+    lifted = SMOOTH**2 * 2 / math.pi  # what smoothing makes of |x| at 0, squared
+    return Shape(np.sqrt(np.maximum(smooth**2 - lifted, 0)), side / 20)
 
 
 def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
