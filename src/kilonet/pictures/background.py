@@ -18,6 +18,7 @@ EVEN = (
 NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not quite, that grey
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
+NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
 FAINTEST = 5.0  # grey levels, likewise
 
@@ -48,11 +49,13 @@ def without_background(grey: Floats) -> Relief:
         return _top_hat(grey)
     difference = grey - level
     away = np.abs(difference).ravel()
-    noise = TO_DEVIATION * _median(away[away <= NEARLY_EVEN])
-    relief = Relief(difference, noise)
+    near = np.sort(away[away <= NEARLY_EVEN])
+    # Black or white paper hides half of its noise, and the median with it.
+    noise = max(TO_DEVIATION * near[near.size // 2], near[near.size * 9 // 10] / NINE_TENTHS)
+    relief = Relief(difference, float(noise))
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()
-    return Relief(np.maximum(difference if brighter > darker else -difference, 0), noise)
+    return Relief(np.maximum(difference if brighter > darker else -difference, 0), relief.noise)
 
 
 def _level(edge: Floats) -> float | None:

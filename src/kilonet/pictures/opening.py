@@ -95,7 +95,7 @@ def _grey_of_image(image: Image.Image) -> Grey:
         return _stretched(np.asarray(image, dtype=np.float64))
     if image.mode == "L":
         return np.asarray(image)
-    return luma(np.asarray(image.convert("RGB")))
+    return np.asarray(image.convert("RGB").convert("L"))  # which is luma, tested
 
 
 def _stretched(values: npt.NDArray[np.float64]) -> Grey:

@@ -58,6 +58,7 @@ const KilonetPictures = (() => {
   const NEARLY_EVEN = 15.0;
   const REACH = 0.2;
   const TO_DEVIATION = 1.4826;
+  const NINE_TENTHS = 1.645;
   const DEVIATIONS = 4.5;
   const FAINTEST = 5.0;
 
@@ -69,8 +70,9 @@ const KilonetPictures = (() => {
     const level = levelOf(edgeOf(grey).sort());
     if (level === null) return topHat(grey);
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
-    const away = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN);
-    const noise = TO_DEVIATION * median(away);
+    const near = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN).sort();
+    const ninth = near[Math.floor((near.length * 9) / 10)];
+    const noise = Math.max(TO_DEVIATION * near[near.length >> 1], ninth / NINE_TENTHS);
     const { least } = relief(difference, noise);
     let [brighter, darker] = [0, 0];
     for (const value of difference.data) {
