@@ -18,6 +18,7 @@ EVEN = (
 NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not quite, that grey
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
+ROUGH, TIMES_GRAIN = 20.0, 3.0  # grey levels, and of the grain: more is no noise but ink all over
 NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
 FAINTEST = 5.0  # grey levels, likewise
@@ -44,9 +45,16 @@ def without_background(grey: Floats) -> Relief:
     narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
     Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
     """
-    level = _level(np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
-    if level is None:
-        return _top_hat(grey)
+    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    level, even = _level(edge)
+    if not even:
+        relief = _top_hat(grey)
+        if relief.noise < max(ROUGH, TIMES_GRAIN * _grain(grey)):
+            return relief
+    return _even(grey, level)
+
+
+def _even(grey: Floats, level: float) -> Relief:
     difference = grey - level
     away = np.abs(difference).ravel()
     near = np.sort(away[away <= NEARLY_EVEN])
@@ -58,16 +66,22 @@ def without_background(grey: Floats) -> Relief:
     return Relief(np.maximum(difference if brighter > darker else -difference, 0), relief.noise)
 
 
-def _level(edge: Floats) -> float | None:
-    """Return the one grey of paper whose sorted ``edge`` this is; None if it is uneven."""
+def _level(edge: Floats) -> tuple[float, bool]:
+    """Return the commonest grey of a sorted edge, and whether it is that of even paper."""
+    level = 0.0
     for width, share in EVEN:
         counts = np.searchsorted(edge, edge + 2 * width, side="right") - np.arange(edge.size)
         first, most = int(counts.argmax()), int(counts.max())
         level = float(edge[first + most // 2])
         near = int((np.abs(edge - level) <= NEARLY_EVEN).sum())
         if most >= share * edge.size and most >= near / 2:
-            return level
-    return None
+            return level, True
+    return level, False
+
+
+def _grain(grey: Floats) -> float:
+    """Return the deviation of noise as neighbours show it, to which neither light nor ink adds."""
+    return TO_DEVIATION * _median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
 
 
 def _top_hat(grey: Floats) -> Relief:

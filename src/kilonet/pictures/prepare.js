@@ -58,6 +58,8 @@ const KilonetPictures = (() => {
   const NEARLY_EVEN = 15.0;
   const REACH = 0.2;
   const TO_DEVIATION = 1.4826;
+  const ROUGH = 20.0;
+  const TIMES_GRAIN = 3.0;
   const NINE_TENTHS = 1.645;
   const DEVIATIONS = 4.5;
   const FAINTEST = 5.0;
@@ -67,8 +69,13 @@ const KilonetPictures = (() => {
   const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
 
   function withoutBackground(grey) {
-    const level = levelOf(edgeOf(grey).sort());
-    if (level === null) return topHat(grey);
+    const { level, even } = levelOf(edgeOf(grey).sort());
+    if (even) return evenly(grey, level);
+    const found = topHat(grey);
+    return found.noise < Math.max(ROUGH, TIMES_GRAIN * grain(grey)) ? found : evenly(grey, level);
+  }
+
+  function evenly(grey, level) {
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
     const near = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN).sort();
     const ninth = near[Math.floor((near.length * 9) / 10)];
@@ -83,17 +90,27 @@ const KilonetPictures = (() => {
   }
 
   function levelOf(edge) {
+    let level = 0;
     for (const [width, share] of EVEN) {
       let [first, most] = [0, 0];
       for (let i = 0, end = 0; i < edge.length; i++) {
         while (end < edge.length && edge[end] <= edge[i] + 2 * width) end++;
         if (end - i > most) [first, most] = [i, end - i];
       }
-      const level = edge[first + (most >> 1)];
+      level = edge[first + (most >> 1)];
       const near = edge.filter((value) => Math.abs(value - level) <= NEARLY_EVEN).length;
-      if (most >= share * edge.length && most >= near / 2) return level;
+      if (most >= share * edge.length && most >= near / 2) return { level, even: true };
     }
-    return null;
+    return { level, even: false };
+  }
+
+  function grain({ height, width, data }) {
+    const steps = new Float64Array(height * (width - 1));
+    steps.forEach((_, i) => {
+      const at = i + Math.floor(i / (width - 1));
+      steps[i] = Math.abs(data[at + 1] - data[at]);
+    });
+    return (TO_DEVIATION * median(steps)) / Math.SQRT2;
   }
 
   function edgeOf({ height, width, data }) {
