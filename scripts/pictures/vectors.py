@@ -46,6 +46,9 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     yield "8 by 8", to_bytes(255 * tiny.mean(axis=(1, 3)))
     yield "prepared already", prepare(to_bytes(255 * ink(3, 80, 7.0, rng)))
     yield "and inverted", 255 - prepare(to_bytes(255 * ink(4, 80, 7.0, rng)))
+    y, x = np.mgrid[-1:1:40j, -1:1:30j]
+    zero = np.clip((0.3 - np.abs(np.hypot(x, y) - 0.78)) * 15, 0, 1)
+    yield "cut tightly, noisy", to_bytes(20 + zero * 200 + rng.normal(0, 3, zero.shape))
     page = np.full((300, 260), 240, dtype=np.uint8)
     page[200:250, 30:80] = to_bytes(240 - 200 * ink(6, 50, 4.0, rng))
     yield "small on a large page", page

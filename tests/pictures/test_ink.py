@@ -68,6 +68,17 @@ def test_a_fat_stroke_is_no_sheet() -> None:
     assert values.shape == (72, 62)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_noisy_scan_that_is_cut_tightly(seed: int) -> None:
+    """A fat 0 that touches all four sides: paper is to be seen in the corners and the middle."""
+    y, x = np.mgrid[-1:1:40j, -1:1:30j]
+    ink = np.clip((0.3 - np.abs(np.hypot(x, y) - 0.78)) * 15, 0, 1)
+    noise = np.random.default_rng(seed).normal(0, 3, ink.shape)
+    (values,) = found(np.clip(20 + ink * 200 + noise, 0, 255).astype(np.uint8))
+    assert values.shape == (40, 30)
+    assert np.abs(values - ink).mean() < 0.1
+
+
 def test_several_digits() -> None:
     row = np.hstack([drawn(s, side=60, width=6) for s in (ONE, SEVEN, FIVE_APART)])
     widths = [values.shape[1] for values in found(row)]
