@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
     from kilonet.models.simple import SimpleMNISTNet
+    from kilonet.reading import reader
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _HOMES = {
     "list_models": "kilonet.api.models",
     "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
+    "reader": "kilonet.reading",
     "resume": "kilonet.api.train",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
@@ -55,6 +57,7 @@ __all__ = [
     "list_models",
     "list_runs",
     "load",
+    "reader",
     "resume",
     "summary",
     "train",

@@ -10,7 +10,18 @@ import typer
 from typer.exceptions import TyperException
 
 from kilonet import __version__
-from kilonet.cli import check, console, data, evaluate, models, recipes, runs, summary, train
+from kilonet.cli import (
+    check,
+    console,
+    data,
+    evaluate,
+    models,
+    predict,
+    recipes,
+    runs,
+    summary,
+    train,
+)
 from kilonet.cli.options import Flag
 from kilonet.errors import KilonetError
 
@@ -26,6 +37,7 @@ app = typer.Typer(
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("runs")(runs.runs)

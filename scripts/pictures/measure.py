@@ -1,0 +1,107 @@
+"""Measure the preparation on made pictures: what share of each kind a network reads right.
+
+    python scripts/pictures/measure.py RUN [--each 600]
+
+RUN is a finished run on MNIST. The MNIST shapes come from the training images that it held back for
+validation; test images are never touched. Writes ``results/pictures-development.json``; then
+``python scripts/pictures/page.py`` brings it into the docs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kilonet.api.run import find_run
+from kilonet.atomic import write_text
+from kilonet.data.dataset import load_dataset
+from kilonet.data.split import split_validation
+from kilonet.pictures import PictureError, prepare
+from kilonet.reading import Reader, reader
+from kilonet.runs.environment import environment
+from pictures.development import Bytes, digits, no_digits
+
+RESULT = Path(__file__).resolve().parents[2] / "results" / "pictures-development.json"
+
+
+def held_back(source: str) -> tuple[Bytes, Any]:
+    """Return the images, uint8 (N, 28, 28), and labels that the run did not train on."""
+    recipe = find_run(source).recipe
+    dataset = load_dataset("mnist")
+    labels = dataset.train_labels
+    _, indices = split_validation(labels, recipe.data.validation, recipe.training.seed)
+    return dataset.train_images[indices, 0].numpy(), labels[indices].numpy()
+
+
+def measure_digits(reads: Reader, images: Bytes, labels: Any, each: int) -> dict[str, Any]:
+    """Return, for each kind, how many pictures there were, were read right and were refused."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, label, picture in digits(images, labels, each):
+        (outcome,) = reads.stream([picture])
+        count = counts.setdefault(kind, Counter({"total": 0, "right": 0, "refused": 0}))
+        count["total"] += 1
+        if isinstance(outcome, PictureError):
+            count["refused"] += 1
+        else:
+            count["right"] += outcome[0].digit == str(label)
+    return {kind: dict(count) for kind, count in counts.items()}
+
+
+def measure_refusals(images: Bytes, each: int) -> dict[str, Any]:
+    """Return, for each kind of refusal that is due, how often that or another error came."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, picture in no_digits(images, each):
+        count = counts.setdefault(kind, Counter({"total": 0, "as_named": 0, "refused": 0}))
+        count["total"] += 1
+        try:
+            prepare(picture)
+        except PictureError as error:
+            count["refused"] += 1
+            count["as_named"] += error.kind == kind
+    return {kind: dict(count) for kind, count in counts.items()}
+
+
+def measure_time(picture: Bytes, repeats: int = 300) -> float:
+    """Return the median milliseconds that preparing ``picture`` takes."""
+    taken = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        prepare(picture)
+        taken.append(time.perf_counter() - begin)
+    return 1000 * float(np.median(taken))
+
+
+def main() -> None:
+    """Measure, store, and print the share of each kind."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", help="a finished run on MNIST")
+    parser.add_argument("--each", type=int, default=600, help="pictures of each kind")
+    given = parser.parse_args()
+    reads, (images, labels) = reader(given.run), held_back(given.run)
+    facts = find_run(given.run).directory.facts
+    samples = {kind: picture for kind, _, picture in digits(images, labels, 3, seed=1)}
+    found = {
+        "network": {key: facts[key] for key in ("recipe", "fingerprint", "parameters")},
+        "digits": measure_digits(reads, images, labels, given.each),
+        "refusals": measure_refusals(images, given.each // 3),
+        "milliseconds": {
+            kind: round(measure_time(np.asarray(samples[kind])), 2) for kind in ("plain",)
+        },
+        "environment": environment("cpu", 1),
+    }
+    write_text(RESULT, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    for kind, count in found["digits"].items():
+        print(f"{kind:28} {count['right'] / count['total']:.2%} of {count['total']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Write the tables of docs/pictures.md from results/pictures-development.json.
+
+python scripts/pictures/page.py            # after scripts/pictures/measure.py
+python scripts/pictures/page.py --check    # exit 1 if the page would change
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kilonet.atomic import write_text
+from kilonet.errors import KilonetError, UsageError
+from kilonet.evaluation.intervals import wilson
+from reproduction.words import between, percent, table
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+class Digits(BaseModel):
+    """How pictures of one kind were read."""
+
+    total: int
+    right: int
+    refused: int
+
+
+class Refusals(BaseModel):
+    """How often what is no digit was refused, and for the right reason."""
+
+    total: int
+    as_named: int
+    refused: int
+
+
+class Network(BaseModel):
+    """What read the prepared pictures."""
+
+    recipe: str
+    fingerprint: str
+    parameters: int
+
+
+class Result(BaseModel):
+    """The content of ``results/pictures-development.json``."""
+
+    network: Network
+    digits: dict[str, Digits]
+    refusals: dict[str, Refusals]
+    milliseconds: dict[str, float]
+    environment: dict[str, str]
+
+
+REASONS = {
+    "blank": "one grey all over",
+    "noise": "random pixels",
+    "too-small": "a dot of at most five pixels",
+    "several": "two to four digits side by side",
+}
+
+
+def read_result(path: Path) -> Result:
+    """Return the stored result.
+
+    Raises:
+        UsageError: there is none, or it is not what the measurement writes.
+    """
+    try:
+        return Result.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        what = str(error).splitlines()[0]
+        raise UsageError(f"{path}: {what}. Run scripts/pictures/measure.py again.") from None
+
+
+def with_tables(page: str, result: Result) -> str:
+    """Return ``page`` with what is between its two marks written anew.
+
+    Raises:
+        UsageError: a mark is missing, or there twice.
+    """
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
+        raise UsageError(f"docs/pictures.md must have {BEGIN} and then {END}, once each.")
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{tables(result)}\n\n{END}{rest.partition(END)[2]}"
+
+
+def tables(result: Result) -> str:
+    """Return both tables and the sentence on where they come from."""
+    network, where = result.network, result.environment
+    source = (
+        f"Read by a `{network.recipe}` ({network.parameters:,} parameters, recipe fingerprint "
+        f"`{network.fingerprint}`), measured at commit `{where['commit'] or 'unknown'}` with NumPy "
+        f"{where['numpy']} and Pillow {where['pillow']} on {where['processor']}. Preparing a plain "
+        f"picture took {result.milliseconds['plain']} ms."
+    )
+    return "\n\n".join([_digits(result.digits), _refusals(result.refusals), source])
+
+
+def _digits(found: dict[str, Digits]) -> str:
+    rows = [_digits_row(kind, count) for kind, count in found.items()]
+    whole = Digits(
+        total=sum(count.total for count in found.values()),
+        right=sum(count.right for count in found.values()),
+        refused=sum(count.refused for count in found.values()),
+    )
+    headings = ["kind", "pictures", "read right, %", "95 % Wilson interval", "refused"]
+    return table(headings, [*rows, _digits_row("all", whole)], texts=(0,))
+
+
+def _digits_row(kind: str, count: Digits) -> list[str]:
+    low, high = wilson(count.right, count.total)
+    share = percent(100 * count.right / count.total)
+    return [kind, str(count.total), share, between((100 * low, 100 * high)), str(count.refused)]
+
+
+def _refusals(found: dict[str, Refusals]) -> str:
+    rows = [
+        [REASONS[kind], kind, str(count.total), str(count.refused), str(count.as_named)]
+        for kind, count in found.items()
+    ]
+    headings = ["what is no single digit", "error", "pictures", "refused", "with that error"]
+    return table(headings, rows, texts=(0, 1))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line asks; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; 1 if it would differ")
+    parser.add_argument("--root", type=Path, default=REPOSITORY, help="the repository")
+    given = parser.parse_args(arguments)
+    path = given.root / "docs" / "pictures.md"
+    try:
+        result = read_result(given.root / "results" / "pictures-development.json")
+        before = path.read_text(encoding="utf-8")
+        after = with_tables(before, result)
+    except KilonetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if given.check and after != before:
+        print("docs/pictures.md differs: run python scripts/pictures/page.py", file=sys.stderr)
+        return 1
+    if not given.check:
+        write_text(path, after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Finding the ink of each digit in grey pixels, whichever is darker, paper or ink."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.pictures.background import Relief, smoothed, without_background
+from kilonet.pictures.components import Piece, Pieces, pieces_of
+from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
+from kilonet.pictures.glyphs import Glyph, glyphs_of
+from kilonet.pictures.opening import Grey, Picture
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+WORKING_SIDE = 112  # pixels: the side of the square with as many as are looked at
+FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked at again
+MARGIN = 0.35  # of its longer side, around a digit that is looked at again
+LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
+CLEAR = 14.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
+GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
+INK_SHARE = 0.4  # of the ink's own contrast, that counts as ink
+LEAST_IN_NOISE = 9  # pixels of the picture as it is looked at, where noise is strong
+ALL_NOISE = 70.0  # grey levels of standard deviation
+RUNS_A_ROW = 6  # no digit crosses a row of pixels more often than this
+MOST_STROKES = 12  # pieces that one digit falls into at most
+HELD_TOGETHER = 0.3  # of what stands out must belong to digits
+SHEET_SIDE = 0.5  # of the picture's sides: what is broader,
+SHEET_LEAST = 20  # pixels of the picture as it is looked at,
+SHEET_EDGE = 0.8  # and fills this much of its box's edge, is a sheet of paper
+INSIDE = 0.03  # of its longer side: how far inside its box it is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """One digit's ink, (H, W) with a margin of nothing around it, and the level of full ink."""
+
+    values: Floats
+    full: float
+
+
+def find_digits(picture: Picture) -> list[Ink]:
+    """Return the digits of ``picture``, left to right; at least one.
+
+    Raises:
+        BlankError, NoiseError, TooSmallError: there is none.
+    """
+    height, width = picture.grey.shape
+    if max(height, width) < LEAST_SIDE:
+        raise TooSmallError(picture.name, max(height, width), LEAST_SIDE)
+    return _find(picture)
+
+
+def _find(picture: Picture, nested: bool = False, near: float | None = None) -> list[Ink]:
+    """Return all digits or, of a part of a picture, the one around its column ``near``."""
+    height, width = picture.grey.shape
+    step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
+    values, pieces, grainy = _stands_out(reduce(picture.grey, step), picture.name)
+    heaviest = max(pieces.pieces, key=lambda piece: piece.weight)
+    if not nested and _is_sheet(heaviest, pieces):
+        try:
+            return _find(_cropped(picture, heaviest, step, -INSIDE), nested=True)
+        except PictureError:
+            pass  # then it was no sheet of paper but a fat digit
+    glyphs = glyphs_of(pieces.pieces, pieces.shape)
+    _check_size(max(glyph.side for glyph in glyphs), step, grainy, picture.name)
+    _check_holds_together(glyphs, pieces, picture.name)
+    if near is not None:
+        glyphs = [min(glyphs, key=lambda glyph: abs((glyph.x0 + glyph.x1) * step / 2 - near))]
+    return [_ink(picture, glyph, step, values, pieces) for glyph in glyphs]
+
+
+def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces, bool]:
+    """Return by how much each pixel stands out, the pieces of ink, and whether noise is strong."""
+    relief = without_background(grey)
+    noise = relief.noise
+    if noise > ALL_NOISE:
+        raise NoiseError(name)
+    if _contrast(relief) < CLEAR * noise:
+        relief = without_background(smoothed(grey))
+    contrast = _contrast(relief)
+    if not contrast:
+        raise NoiseError(name) if noise > GRAINY else BlankError(name)
+    mask = relief.values > max(relief.least, INK_SHARE * contrast)
+    return relief.values, pieces_of(mask, relief.values), noise > GRAINY
+
+
+def _contrast(relief: Relief) -> float:
+    """Return the mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
+    above = relief.values[relief.values > relief.least]
+    return float(np.square(above).sum() / above.sum()) if above.size else 0.0
+
+
+def _check_size(side: int, step: int, grainy: bool, name: str) -> None:
+    if grainy and side < LEAST_IN_NOISE:
+        raise NoiseError(name)
+    if side * step < LEAST_SIDE:
+        raise TooSmallError(name, side * step, LEAST_SIDE)
+
+
+def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> None:
+    weight = sum(glyph.weight for glyph in glyphs)
+    runs = max(sum(piece.runs for piece in glyph.pieces) / glyph.height for glyph in glyphs)
+    crowd = max(len(glyph.pieces) for glyph in glyphs)
+    share = weight / sum(piece.weight for piece in pieces.pieces)
+    if share < HELD_TOGETHER or runs > RUNS_A_ROW or crowd > MOST_STROKES:
+        raise NoiseError(name)
+
+
+def _is_sheet(piece: Piece, pieces: Pieces) -> bool:
+    """Say whether a piece is broad, and all there along the edge of its box: a sheet of paper."""
+    height, width = pieces.shape
+    if piece.width < max(SHEET_SIDE * width, SHEET_LEAST) or (
+        piece.height < max(SHEET_SIDE * height, SHEET_LEAST)
+    ):
+        return False
+    inside = math.ceil(INSIDE * piece.side)
+    sheet = pieces.mask([piece])[
+        piece.y0 + inside : piece.y1 - inside, piece.x0 + inside : piece.x1 - inside
+    ]
+    edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
+    return bool(edge.mean() >= SHEET_EDGE)
+
+
+def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Pieces) -> Ink:
+    if step > 1 and glyph.side < FINE_SIDE:
+        closer = _cropped(picture, glyph, step, MARGIN)
+        if closer.grey.size < picture.grey.size / 2:
+            left = max(glyph.x0 - math.floor(MARGIN * glyph.side), 0)
+            return _find(closer, True, ((glyph.x0 + glyph.x1) / 2 - left) * step)[0]
+    mask = _dilated(pieces.mask(glyph.pieces))
+    top, left = max(glyph.y0 - 1, 0), max(glyph.x0 - 1, 0)
+    box = np.s_[top : glyph.y1 + 1, left : glyph.x1 + 1]
+    found = np.where(mask[box], values[box], 0)
+    return Ink(found, _full(found))
+
+
+def _full(values: Floats) -> float:
+    """Return the level of full ink: the mean, each pixel weighed by its own value."""
+    return float(np.square(values).sum() / values.sum())
+
+
+def _cropped(picture: Picture, box: Piece | Glyph, step: int, margin: float) -> Picture:
+    around = math.floor(margin * box.side)
+    y0, x0 = (max(edge - around, 0) * step for edge in (box.y0, box.x0))
+    y1, x1 = ((edge + around) * step for edge in (box.y1, box.x1))
+    return Picture(picture.name, picture.grey[y0:y1, x0:x1])
+
+
+def _dilated(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return ``mask`` with the eight neighbours of its pixels."""
+    wider = mask.copy()
+    wider[1:] |= mask[:-1]
+    wider[:-1] |= mask[1:]
+    across = wider.copy()
+    across[:, 1:] |= wider[:, :-1]
+    across[:, :-1] |= wider[:, 1:]
+    return across
+
+
+def reduce(grey: Grey, step: int) -> Floats:
+    """Return the means of blocks of ``step`` by ``step`` pixels, the last ones filled up from the
+    picture's edge."""
+    height, width = grey.shape
+    extra = (-height % step, -width % step)
+    if any(extra):
+        grey = np.pad(grey, ((0, extra[0]), (0, extra[1])), mode="edge")
+    rows = grey[::step].astype(np.uint32)
+    for row in range(1, step):
+        rows += grey[row::step]
+    blocks = rows[:, ::step].astype(np.float64)
+    for column in range(1, step):
+        blocks += rows[:, column::step]
+    return blocks / float(step * step)

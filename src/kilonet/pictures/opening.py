@@ -1,0 +1,142 @@
+"""From what a caller has (a path, bytes, an array, a PIL image) to grey pixels."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kilonet.pictures.failures import TooLargeError, UnreadableError
+from kilonet.pictures.grey import flatten, luma
+
+Grey: TypeAlias = npt.NDArray[np.uint8]
+Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image"
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+MOST_PIXELS = 64_000_000  # what telephones take, and 256 MB while it is decoded
+UNNAMED = "The picture"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Grey pixels, uint8 (H, W), and what messages call them."""
+
+    name: str
+    grey: Grey
+
+
+def open_picture(source: Source, *, most_pixels: int = MOST_PIXELS) -> Picture:
+    """Return the picture in ``source`` as grey pixels, turned as its EXIF orientation says.
+
+    Arrays are uint8 or bool, or floats from 0 to 1: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), red,
+    green, blue and opacity. Of an animation the first frame counts. Transparent pixels become
+    background (see ``grey.flatten``).
+
+    Raises:
+        TooLargeError: it has more than ``most_pixels``; that is known before it is decoded.
+        UnreadableError: it is no picture, or damaged.
+    """
+    if isinstance(source, np.ndarray):
+        return Picture(UNNAMED, _grey_of_array(source, most_pixels))
+    if isinstance(source, Image.Image):
+        return Picture(UNNAMED, _decoded(source, UNNAMED, most_pixels))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Picture(UNNAMED, _read(bytes(source), UNNAMED, most_pixels))
+    name = os.fspath(source)
+    try:
+        content = Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(name, reason) from None
+    return Picture(name, _read(content, name, most_pixels))
+
+
+def _read(content: bytes, name: str, most_pixels: int) -> Grey:
+    if not content:
+        raise UnreadableError(name, "it is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own about large pictures: ours is an error
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        except UnidentifiedImageError:
+            raise UnreadableError(name, "its content is of no known format") from None
+        except Exception as error:  # each of Pillow's readers fails in its own way
+            raise UnreadableError(name, _reason(error)) from None
+        with image:
+            return _decoded(image, name, most_pixels)
+
+
+def _decoded(image: Image.Image, name: str, most_pixels: int) -> Grey:
+    width, height = image.size
+    if width * height > most_pixels:
+        raise TooLargeError(name, width, height, most_pixels)
+    if not width * height:
+        raise UnreadableError(name, "it has no pixels")
+    try:
+        image.load()
+        return _grey_of_image(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise UnreadableError(name, _reason(error)) from None
+
+
+def _grey_of_image(image: Image.Image) -> Grey:
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        return flatten(np.asarray(image.convert("RGBA")))
+    if image.mode.startswith("I;16"):
+        return (np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)
+    if image.mode in ("I", "F"):
+        return _stretched(np.asarray(image, dtype=np.float64))
+    if image.mode == "L":
+        return np.asarray(image)
+    return np.asarray(image.convert("RGB").convert("L"))  # which is luma, tested
+
+
+def _stretched(values: npt.NDArray[np.float64]) -> Grey:
+    """Return pixels of an unknown range, from their least to their greatest, as 0 to 255."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise ValueError("it has pixels that are no numbers")
+    return np.floor((values - low) * (255 / max(high - low, 1e-300)) + 0.5).astype(np.uint8)
+
+
+def _grey_of_array(values: npt.NDArray[Any], most_pixels: int) -> Grey:
+    shape = "×".join(map(str, values.shape))
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    channels = values.shape[2] if values.ndim == 3 else 1
+    if values.ndim not in (2, 3) or channels not in (1, 3, 4) or not values.size:
+        reason = f"its shape is {shape or 'that of one number'}, not height×width, or that ×3 or ×4"
+        raise UnreadableError("The array", reason)
+    if values.shape[0] * values.shape[1] > most_pixels:
+        raise TooLargeError("The array", values.shape[1], values.shape[0], most_pixels)
+    pixels = _bytes_of(values)
+    if channels == 1:
+        return pixels
+    return flatten(pixels) if channels == 4 else luma(pixels)
+
+
+def _bytes_of(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if not np.issubdtype(values.dtype, np.floating):
+        reason = f"its values are {values.dtype}, not uint8, or floats from 0 to 1"
+        raise UnreadableError("The array", reason)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # which NaN fails too
+        reason = f"its values run from {low:g} to {high:g}; floats must be 0 to 1"
+        raise UnreadableError("The array", reason)
+    return np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".: ") or type(error).__name__

@@ -1,0 +1,26 @@
+"""Pictures in, digits out, on ONNX Runtime: no PyTorch is needed, nor loaded."""
+
+from __future__ import annotations
+
+import os
+
+from kilonet.reading.models import find_model
+from kilonet.reading.read import Reader
+from kilonet.reading.results import Reading
+
+__all__ = ["Reader", "Reading", "reader"]
+
+
+def reader(model: str | os.PathLike[str] | None = None) -> Reader:
+    """Return what reads digits with ``model``: an ONNX file, a run's folder or a run's name.
+
+        reader = kilonet.reader("gap-14k-1")
+        reader.predict("seven.png").digit
+
+    Without ``model`` it is the newest finished run's.
+
+    Raises:
+        UsageError: there is no such model, or no run yet.
+        ModelError: its file is damaged, or does not take 28×28 grey images.
+    """
+    return Reader(find_model(model))

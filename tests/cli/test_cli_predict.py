@@ -1,0 +1,136 @@
+"""``kilonet predict``."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import Command
+from PIL import Image
+
+from classifier import ring, write_classifier
+from trained import Trained
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_classifier(tmp_path_factory.mktemp("predict") / "templates.onnx")
+
+
+@pytest.fixture
+def zero(tmp_path: Path) -> Path:
+    return ring(tmp_path / "zero.png")
+
+
+def test_a_table(kilonet: Command, model: Path, zero: Path) -> None:
+    said = kilonet("predict", zero, zero, "--model", model)
+    assert (said.status, said.err) == (0, "")
+    heading, *rows = said.out.splitlines()
+    assert heading.split() == ["digit", "confidence", "runner-up", "confidence", "picture"]
+    assert [(row.split()[0], row.split()[-1]) for row in rows] == [("0", str(zero))] * 2
+
+
+@pytest.mark.usefixtures("finished_here")
+def test_the_newest_run_is_taken(kilonet: Command, zero: Path) -> None:
+    assert kilonet("predict", zero).status == 0
+
+
+def test_nothing_to_read_with(refused: Callable[..., str], zero: Path) -> None:
+    assert "Train one (kilonet train), or name a run" in refused("predict", zero)
+    assert "There is no run" in refused("predict", zero, "--model", "gap")
+
+
+def test_as_json(kilonet: Command, model: Path, zero: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nonsense")
+    said = kilonet("predict", zero, bad, zero, "--model", model, "--json")
+    assert (said.status, said.err) == (1, "")
+    first, second, third = json.loads(said.out)
+    assert first == third
+    assert (first["picture"], first["digit"], first["unsure"]) == (str(zero), "0", False)
+    assert (second["picture"], second["error"]) == (str(bad), "unreadable")
+    assert str(bad) in second["message"]
+
+
+def test_an_unreadable_file_does_not_stop_the_others(
+    kilonet: Command, model: Path, zero: Path, tmp_path: Path
+) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("L", (60, 60), 255).save(blank)
+    said = kilonet("predict", "missing.png", zero, blank, zero, "--model", model)
+    assert said.status == 1
+    assert len(said.out.splitlines()) == 3
+    missing, empty = said.err.splitlines()
+    assert missing.startswith("Error: missing.png cannot be read as a picture: No such file")
+    assert empty.startswith(f"Error: {blank} is blank")
+
+
+def test_split(kilonet: Command, model: Path, tmp_path: Path) -> None:
+    row = ring(tmp_path / "row.png", count=3)
+    said = kilonet("predict", row, "--model", model)
+    assert said.status == 1
+    assert "shows 3 digits, and one was expected; --split reads them" in said.err
+    said = kilonet("predict", row, "--model", model, "--split")
+    assert [line.split()[0] for line in said.out.splitlines()] == ["digit", "0", "0", "0"]
+    said = kilonet("predict", row, "--model", model, "--split", "--json")
+    (entry,) = json.loads(said.out)
+    assert [digit["digit"] for digit in entry["digits"]] == ["0", "0", "0"]
+
+
+def test_unsure(
+    kilonet: Command, refused: Callable[..., str], model: Path, zero: Path, tmp_path: Path
+) -> None:
+    half = tmp_path / "half.png"
+    Image.open(zero).crop((0, 0, 70, 50)).save(half)  # neither a 0 nor a 1
+    said = kilonet("predict", half, "--model", model, "--min-confidence", "0.999999")
+    assert said.out.splitlines()[1].startswith("unsure (")
+    wrong = ("predict", zero, "--model", model, "--min-confidence", "2")
+    assert "must be 0 to 1" in refused(*wrong)
+
+
+HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "onnx", "jinja2"}
+CODE = f"""
+import sys
+from kilonet.cli.main import run
+status = run(sys.argv[1:])
+print(*({HEAVY!r} & set(sys.modules)), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def test_a_cold_start_loads_nothing_heavy_and_is_quick(finished: Trained, zero: Path) -> None:
+    """The goal is 0.6 s on an idle machine; tests share theirs, so that CPU seconds count."""
+    words = [sys.executable, "-c", CODE, "predict", str(zero), "--model", str(finished.path)]
+    taken = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert done.stderr.split() == []
+    assert min(taken) < 0.9
+
+
+def test_a_bar_on_a_terminal(finished: Trained, zero: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "kilonet", "predict", "--model", str(finished.path)]
+    with subprocess.Popen(
+        [*words, *[str(zero)] * 200], stdout=subprocess.PIPE, stderr=theirs, text=True
+    ) as process:
+        out, _ = process.communicate(timeout=60)
+    os.close(theirs)
+    shown = b""
+    with pytest.raises(OSError, match="Input/output"):
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert len(out.splitlines()) == 201
+    assert "reading" in shown.decode()
+    assert "\x1b" not in out

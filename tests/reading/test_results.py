@@ -1,0 +1,26 @@
+"""How a reading is written down."""
+
+from __future__ import annotations
+
+from kilonet.reading.results import Reading, heading
+
+SURE = Reading("7", 0.98765432, "1", 0.01, unsure=False)
+UNSURE = Reading("7", 0.4, "1", 0.3, unsure=True)
+
+
+def test_rows() -> None:
+    assert [heading(), SURE.row("a.png"), UNSURE.row("b.png")] == [
+        "digit       confidence  runner-up  confidence  picture",
+        "7               98.77%          1       1.00%  a.png",
+        "unsure (7)      40.00%          1      30.00%  b.png",
+    ]
+
+
+def test_json() -> None:
+    assert SURE.to_json() == {
+        "digit": "7",
+        "confidence": 0.987654,
+        "runner_up": "1",
+        "runner_up_confidence": 0.01,
+        "unsure": False,
+    }

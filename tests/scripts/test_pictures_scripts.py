@@ -1,0 +1,113 @@
+"""The made pictures, the measurement's tables, and the page that shows them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+development = importlib.import_module("pictures.development")
+page = importlib.import_module("pictures.page")
+strokes = importlib.import_module("pictures.strokes")
+vectors = importlib.import_module("pictures.vectors")
+
+
+def test_the_page_shows_the_stored_result() -> None:
+    assert page.main(["--check"]) == 0, "run python scripts/pictures/page.py"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the page and the result."""
+    for name in ("docs/pictures.md", "results/pictures-development.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def change(root: Path, kind: str, **figures: int) -> None:
+    path = root / "results" / "pictures-development.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["digits"][kind] |= figures
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_changed_result_changes_the_page(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(root, "plain", total=800, right=796, refused=1)
+    assert page.main(["--check", "--root", str(root)]) == 1
+    assert "run python scripts/pictures/page.py" in capsys.readouterr().err
+    assert page.main(["--root", str(root)]) == 0
+    assert page.main(["--check", "--root", str(root)]) == 0
+    text = (root / "docs" / "pictures.md").read_text(encoding="utf-8")
+    assert "| plain | 800 | 99.50 | 98.72–99.81 | 1 |" in text
+
+
+@pytest.mark.parametrize("damage", ["marks", "result", "missing"])
+def test_what_it_cannot_write(root: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    result, text = root / "results" / "pictures-development.json", root / "docs" / "pictures.md"
+    if damage == "marks":
+        text.write_text("# No marks\n", encoding="utf-8")
+    elif damage == "result":
+        result.write_text("{}", encoding="utf-8")
+    else:
+        result.unlink()
+    assert page.main(["--root", str(root)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def image_of_a_cross() -> Any:
+    image = np.zeros((28, 28), dtype=np.uint8)
+    image[4:24, 12:16] = image[12:16, 6:22] = 255
+    return image
+
+
+def test_a_skeleton_is_thin_and_whole() -> None:
+    skeleton = strokes.thinned(np.kron(image_of_a_cross() > 0, np.ones((4, 4), dtype=bool)))
+    rows, columns = np.nonzero(skeleton)
+    assert np.median(skeleton.sum(axis=1)[rows.min() : rows.max()]) <= 2
+    assert np.ptp(rows) > 60
+    assert np.ptp(columns) > 45
+
+
+@pytest.mark.parametrize("width", [3.0, 10.0])
+def test_ink_has_the_width_that_was_asked_for(width: float) -> None:
+    ink = strokes.shape_of_image(image_of_a_cross()).ink(200, width)
+    across = ink[ink.shape[0] // 4 : ink.shape[0] // 3].sum(axis=1)
+    assert np.median(across) == pytest.approx(width, abs=1.5)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_templates_look_like_their_digits(digit: int) -> None:
+    ink = strokes.shape_of_template(digit, np.random.default_rng(digit)).ink(60, 6.0)
+    assert 150 < ink.sum() < 1500
+
+
+def test_every_kind_is_a_picture() -> None:
+    images = np.stack([image_of_a_cross()] * 3)
+    found = list(development.digits(images, np.array([1, 4, 7]), 3))
+    assert len({kind for kind, _, _ in found}) == 13
+    for _, label, picture in found:
+        assert label in range(10)
+        Image.fromarray(picture)
+    refusals = {kind for kind, _ in development.no_digits(images, 2)}
+    assert refusals == set(page.REASONS)
+
+
+def test_the_vectors_are_what_the_script_writes() -> None:
+    """Of each picture only the pixels: what is made of them is tested in both languages."""
+    stored = json.loads(vectors.TARGET.read_text(encoding="utf-8"))
+    made = [vectors.vector(name, pixels) for name, pixels in vectors.pictures()]
+    assert [entry["name"] for entry in made] == [entry["name"] for entry in stored]
+    for new, old in zip(made, stored, strict=True):
+        assert (new["height"], new["width"]) == (old["height"], old["width"])
+        assert len(new.get("digits", [])) == len(old.get("digits", []))
