@@ -23,11 +23,11 @@ from kilonet.export.graph.scales import (
     scale_into_scale,
     scale_into_user,
 )
-from kilonet.export.graph.views import drop_views, pixel_convolution, view_after_pointwise
+from kilonet.export.graph.views import drop_views, whole_convolution, view_after_pointwise
 
 FOLDING: tuple[Rule, ...] = (
     drop_views,
-    pixel_convolution,
+    whole_convolution,
     view_after_pointwise,
     silu,
     scale_into_scale,

@@ -27,36 +27,34 @@ def drop_views(net: Net, op: Operator) -> bool:
 def view_after_pointwise(net: Net, op: Operator) -> bool:
     """f(view(x)) is view(f(x)): then the view may meet another and vanish."""
     view = net.maker(op)
-    if not isinstance(op, ops.Pointwise) or not isinstance(view, ops.Reshape):
+    if not isinstance(op, ops.Pointwise) or not isinstance(view, ops.View):
         return False
-    before = net.making(view.source)
-    assert before is not None
-    inner = replace(op, output=f"{op.output}_flat", sources=view.sources, shape=before.shape)
+    shape = net.shape(view.source)
+    inner = replace(op, output=f"{op.output}_before", sources=view.sources, shape=shape)
     net.put([view, op], [inner, replace(view, output=op.output, sources=(inner.output,))])
     return True
 
 
-def pixel_convolution(net: Net, op: Operator) -> bool:
-    if not isinstance(op, ops.Conv2d) or op.groups != 1:
+def whole_convolution(net: Net, op: Operator) -> bool:
+    """A convolution whose only window covers the map is a linear layer."""
+    if not isinstance(op, ops.Conv2d) or op.groups != 1 or op.shape[1:] != (1, 1):
         return False
     channels, height, width = net.shape(op.source)
-    if (height, width) != (1, 1) or op.shape[1:] != (1, 1):
+    weight = op.weight
+    if (height, width) == (1, 1):
+        weight = weight[:, :, op.padding[0], op.padding[1], None, None]  # what meets the pixel
+    elif any(op.padding) or op.kernel != (height, width):
         return False
-    weight = op.weight[:, :, op.padding[0], op.padding[1]]  # the only tap that meets the pixel
-    flat, made = f"{op.output}_in", f"{op.output}_out"
-    net.put(
-        [op],
-        [
-            ops.Flatten(output=flat, sources=op.sources, shape=(channels,)),
-            ops.Linear(
-                output=made,
-                sources=(flat,),
-                shape=(len(weight),),
-                weight=weight,
-                bias=op.bias,
-                relu=op.relu,
-            ),
-            ops.Reshape(output=op.output, sources=(made,), shape=op.shape),
-        ],
+    flat, made, values = f"{op.output}_in", f"{op.output}_out", channels * height * width
+    linear = ops.Linear(
+        output=made,
+        sources=(flat,),
+        shape=(len(weight),),
+        weight=weight.reshape(len(weight), values),
+        bias=op.bias,
+        relu=op.relu,
     )
+    flatten = ops.Flatten(output=flat, sources=op.sources, shape=(values,))
+    shaped = ops.Reshape(output=op.output, sources=(made,), shape=op.shape)
+    net.put([op], [flatten, linear, shaped])
     return True
