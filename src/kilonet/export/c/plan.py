@@ -7,7 +7,7 @@ channels, in memory's order for every kind of layer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from kilonet.export.c.arena import Arena, Life, arrange
@@ -51,6 +51,10 @@ class Plan:
     arena: Arena
     buffers: Mapping[str, str]
 
+    def memory(self, value: str) -> Shape:
+        """Return the shape in which the numbers of a value lie: a map's, for a vector made of it."""
+        return self.shapes[self.roots.get(value, value)]
+
     def place(self, value: str) -> str:
         """Return the C expression of the address of a value."""
         root = self.roots.get(value, value)
@@ -69,9 +73,11 @@ def make_plan(image: Shape, operators: Sequence[Operator]) -> Plan:
     shapes = {IMAGE: image, **{op.output: op.shape for op in kept}}
     roots = _roots(kept, shapes)
     steps = _steps([op for op in kept if op.output not in roots], kept)
-    made = {root: name for name, root in roots.items() if name == LOGITS}
-    roots |= {name: LOGITS for name in _views_of(made, roots)}
-    steps = [_renamed(step, roots) for step in steps]
+    if LOGITS in roots:  # then what it is a view of is what is written there
+        made = roots.pop(LOGITS)
+        roots = {name: LOGITS if root == made else root for name, root in roots.items()}
+        roots[made] = LOGITS
+    steps = [replace(step, output=roots.get(step.output, step.output)) for step in steps]
     lives, buffers = _lives(steps, roots)
     return Plan(image, tuple(steps), shapes, roots, arrange(lives), buffers)
 
@@ -85,9 +91,7 @@ def _roots(kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> dict[str, s
     return roots
 
 
-def _moves_nothing(
-    op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Shape]
-) -> bool:
+def _moves_nothing(op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> bool:
     before, after = shapes[op.source], op.shape
     if before == after or all(_in_order(shape) for shape in (before, after)):
         return True
@@ -126,15 +130,6 @@ def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[Step]:
         else:
             steps.append(Step(op, op.output, op.shape))
     return steps
-
-
-def _views_of(made: Mapping[str, str], roots: Mapping[str, str]) -> list[str]:
-    """Return the values whose memory is that of the logits."""
-    return [*made, *(name for name, root in roots.items() if root in made and name != LOGITS)]
-
-
-def _renamed(step: Step, roots: Mapping[str, str]) -> Step:
-    return Step(step.op, roots.get(step.output, step.output), step.shape, step.pool)
 
 
 def _lives(

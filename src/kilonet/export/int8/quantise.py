@@ -85,7 +85,9 @@ class _Quantiser:
         self.encodings: dict[str, Encoding] = {}
         self.operators: list[Operator] = []
         self.joined = {
-            op.output: op for op in graph.operators if isinstance(op, ops.Pointwise) and _joins(graph, op)
+            op.output: op
+            for op in graph.operators
+            if isinstance(op, ops.Pointwise) and _joins(graph, op)
         }
         self.wide = _wide(graph)
 
