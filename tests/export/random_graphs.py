@@ -83,9 +83,7 @@ def _pool(build: Builder, draw: Any) -> None:
     strides = [draw(st.integers(1, 2)) for _ in range(2)]
     kind = draw(st.sampled_from(["MaxPool", "AveragePool"]))
     build.node(kind, build.last, kernel_shape=kernel, strides=strides)
-    sides = [
-        (side - kernel[i]) // strides[i] + 1 for i, side in enumerate((height, width))
-    ]
+    sides = [(side - kernel[i]) // strides[i] + 1 for i, side in enumerate((height, width))]
     build.shape = (channels, *sides)
 
 

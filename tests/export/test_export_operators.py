@@ -12,7 +12,9 @@ from kilonet.export.graph.operators import Graph, Linear, Softmax, UnsupportedOp
 def test_a_target_that_lacks_operators_names_them_all() -> None:
     graph = example("simple-8k-plus").graph
     graph.require((ops.Operator,), "html")
-    with pytest.raises(UnsupportedOperatorError, match=r"target abacus lacks .*: Add, Conv2d, .*SiLU\."):
+    with pytest.raises(
+        UnsupportedOperatorError, match=r"target abacus lacks .*: Add, Conv2d, .*SiLU\."
+    ):
         graph.require((Linear, Softmax, ops.InputScaling), "abacus")
 
 

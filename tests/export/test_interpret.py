@@ -27,7 +27,9 @@ def test_convolution(data: st.DataObject) -> None:
     kernel = (data.draw(SMALL), data.draw(SMALL))
     stride = (data.draw(SMALL), data.draw(SMALL))
     top, left, bottom, right = (data.draw(st.integers(0, 2)) for _ in range(4))
-    x = numbers(1, 2, groups * per_group, data.draw(st.integers(3, 7)), data.draw(st.integers(3, 7)))
+    x = numbers(
+        1, 2, groups * per_group, data.draw(st.integers(3, 7)), data.draw(st.integers(3, 7))
+    )
     weight = numbers(2, groups * outputs, per_group, *kernel)
     padded = F.pad(torch.from_numpy(x), (left, right, top, bottom))
     expected = F.conv2d(padded, torch.from_numpy(weight), stride=stride, groups=groups)

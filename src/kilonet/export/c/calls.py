@@ -71,7 +71,7 @@ def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArr
 
 
 def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
-    """Return a matrix (O, N) as [input][output], for inputs that lie as a map of shape ``memory``."""
+    """Return a matrix (O, N) as [input][output], its inputs in the order of ``memory``'s shape."""
     order = np.arange(weight.shape[1])
     if len(memory) == 3:
         order = order.reshape(memory).transpose(1, 2, 0).ravel()

@@ -52,7 +52,7 @@ class Plan:
     buffers: Mapping[str, str]
 
     def memory(self, value: str) -> Shape:
-        """Return the shape in which the numbers of a value lie: a map's, for a vector made of it."""
+        """Return the shape that a value lies in: a map's, for a vector that is a view of it."""
         return self.shapes[self.roots.get(value, value)]
 
     def place(self, value: str) -> str:

@@ -51,7 +51,7 @@ def string(text: str) -> str:
 
 
 def comment_text(text: str) -> str:
-    """Return ``text`` as it may stand in a comment: printable ASCII that neither ends nor opens one."""
+    """Return ``text`` as it may stand in a comment: ASCII that neither ends nor opens one."""
     return re.sub(r"[^A-Za-z0-9 _.,:;+()-]", "_", text)
 
 

@@ -23,7 +23,7 @@ from kilonet.export.graph.scales import (
     scale_into_scale,
     scale_into_user,
 )
-from kilonet.export.graph.views import drop_views, whole_convolution, view_after_pointwise
+from kilonet.export.graph.views import drop_views, view_after_pointwise, whole_convolution
 
 FOLDING: tuple[Rule, ...] = (
     drop_views,

@@ -1,4 +1,4 @@
-"""Real numbers as integers: encodings of values, scales of weights, factors as multiplier and shift."""
+"""Real numbers as integers: encodings of values, scales of weights, factors."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Finish:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weights:
-    """``weight`` int8, output channel first; ``multiplier`` uint16 and ``offset`` int16 for each."""
+    """``weight`` int8, output channel first; ``multiplier`` uint16, ``offset`` int16 for each."""
 
     weight: npt.NDArray[np.int8]
     multiplier: npt.NDArray[np.uint16]

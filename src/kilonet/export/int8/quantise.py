@@ -20,7 +20,6 @@ from kilonet.export.graph.interpret import RULES, Pixels, interpret
 from kilonet.export.graph.operators import IMAGE, LOGITS, Graph, Operator, UnsupportedOperatorError
 from kilonet.export.int8.fixed import (
     biased,
-    decoded,
     encoding_of,
     factors,
     quantised,
@@ -127,8 +126,8 @@ def _wide(graph: Graph) -> set[str]:
         made = next(op for op in graph.operators if op.output == made.source)
     if not isinstance(made, ops.Linear | ops.GlobalAvgPool):
         raise UnsupportedOperatorError(
-            f"An int8 export needs logits from a Linear or a GlobalAvgPool; here {type(made).__name__} "
-            "makes them. Export it in float, without --int8."
+            f"An int8 export needs logits from a Linear or a GlobalAvgPool; here "
+            f"{type(made).__name__} makes them. Export it in float, without --int8."
         )
     return found
 

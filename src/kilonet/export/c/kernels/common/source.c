@@ -5,7 +5,7 @@
 
 $includes
 
-$definitionsconst char *const ${name}_classes[$classes] = {
+${definitions}const char *const ${name}_classes[$classes] = {
     $class_names
 };
 
