@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from kilonet import __version__
-from kilonet.cli import check, console, data, evaluate, recipes, runs, summary, train
+from kilonet.cli import check, console, data, evaluate, export, recipes, runs, summary, train
 from kilonet.cli.options import Flag
 from kilonet.errors import KilonetError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("runs")(runs.runs)
