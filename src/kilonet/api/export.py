@@ -104,7 +104,7 @@ def export(
 
 
 def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
-    """Return the run's data set; None where it is not at hand and not needed: nothing is fetched."""
+    """Return the run's data set; it is fetched only if it is needed, and None otherwise."""
     name = run.recipe.data.name
     if needed or is_available(name, data_dir):
         return load_dataset(name, data_dir)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kilonet.errors import UsageError, nearest
 from kilonet.exports.c.emit import emit
@@ -24,7 +24,9 @@ from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_int8 import onnx_int8
 from kilonet.exports.onnx_run import OnnxNetwork
-from kilonet.exports.verify import Network
+
+if TYPE_CHECKING:
+    from kilonet.exports.verify import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Job:
     raw: bool = False
 
 
-Runner = Callable[[Path], AbstractContextManager[Network | None]]
+Runner = Callable[[Path], "AbstractContextManager[Network | None]"]
 
 
 @dataclass(frozen=True, eq=False)
