@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import onnxruntime
 import pytest
 
 import kilonet
+from kilonet import extras
 from kilonet.api import export as room
 from kilonet.api.run import Run
 from kilonet.errors import KilonetError, MissingExtraError, RunError, UsageError
@@ -18,9 +18,8 @@ from kilonet.runs import layout
 from trained import Trained, start_run
 
 
-@pytest.mark.parametrize(
-    ("to", "int8"), [("onnx", False), ("onnx", True), ("c", False), ("c", True)]
-)
+@pytest.mark.parametrize("to", ["onnx", "c"])
+@pytest.mark.parametrize("int8", [False, True])
 def test_an_export_is_verified(finished_run: Run, tmp_path: Path, to: str, int8: bool) -> None:
     found = kilonet.export(finished_run, to, int8=int8, out=tmp_path)
     assert {*found.files, found.report} == {*tmp_path.iterdir()}
@@ -85,8 +84,6 @@ def test_refused(finished_run: Run, finished: Trained, tmp_path: Path) -> None:
 def test_without_the_extra(
     finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys.modules["kilonet.extras"], "find_spec", lambda name: name != "onnxruntime" or None
-    )
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "onnxruntime" else name)
     with pytest.raises(MissingExtraError, match=r'"onnxruntime".*kilonet\[export\]'):
         kilonet.export(finished_run, "onnx", out=tmp_path / "x")

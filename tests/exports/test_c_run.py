@@ -30,5 +30,5 @@ def test_runs() -> None:
 
 def test_a_compiler_that_refuses_is_quoted() -> None:
     made = replace(emit(example("quick").graph, "net"), source="#error no such thing\n")
-    with pytest.raises(KilonetError, match="does not compile the export: .*no such thing"):
+    with pytest.raises(KilonetError, match=r"does not compile the export: .*no such thing"):
         CompiledNetwork(made, compiler(), 10, None)

@@ -114,7 +114,8 @@ class _Quantiser:
 
 def _joins(graph: Graph, op: Operator) -> bool:
     made = next((other for other in graph.operators if other.output == op.source), None)
-    return isinstance(made, Joining) and len(graph.users(op.source)) == 1
+    free = isinstance(made, Joining) and not made.relu
+    return free and len(graph.users(op.source)) == 1
 
 
 def _wide(graph: Graph) -> set[str]:
