@@ -38,5 +38,16 @@ def test_a_chain_needs_its_largest_pair(sizes: list[int]) -> None:
     assert max(pairs) <= arrange(lives).size <= 1.5 * max(pairs)
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_an_output_may_reach_into_its_own_input(size: int, out: int, data: st.DataObject) -> None:
+    distance = data.draw(st.integers(1, out))
+    lives = {"in": Life(size, 0, 1), "out": Life(out, 1, 2), "other": Life(5, 2, 3)}
+    arena = arrange(lives, {("out", "in"): distance})
+    ahead = arena.offsets["in"] - arena.offsets["out"]
+    assert ahead >= distance or -ahead >= size
+    assert arena.size <= max(size + distance, out + 5, out + size)
+    assert arena.size <= arrange(lives).size
+
+
 def test_nothing_to_place() -> None:
     assert arrange({}).size == 0

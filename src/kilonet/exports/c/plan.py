@@ -20,10 +20,23 @@ from kilonet.exports.graph.operators import (
     Shape,
     UnsupportedOperatorError,
 )
-from kilonet.exports.int8.operators import QActivation, QConv2d, QLinear, QSum
+from kilonet.exports.int8.operators import QActivation, QConv2d, QLinear, QMean, QProduct, QSum
 
-IN_PLACE = (ops.ReLU, ops.LeakyReLU, ops.SiLU, ops.Sigmoid, ops.Add, QActivation, QSum)
+IN_PLACE = (
+    ops.ReLU,
+    ops.LeakyReLU,
+    ops.SiLU,
+    ops.Sigmoid,
+    ops.Add,
+    ops.Mul,
+    QActivation,
+    QSum,
+    QProduct,
+)
 CONVOLUTIONS = (ops.Conv2d, QConv2d)
+WINDOWS = (*CONVOLUTIONS, ops.MaxPool, ops.AvgPool, QMean)
+"""What reads its input from top to bottom, and a row of it no more once the window has passed."""
+
 MATRICES = (ops.Linear, QLinear)
 
 
@@ -79,7 +92,9 @@ def make_plan(image: Shape, operators: Sequence[Operator]) -> Plan:
         roots[made] = LOGITS
     steps = [replace(step, output=roots.get(step.output, step.output)) for step in steps]
     lives, buffers = _lives(steps, roots)
-    return Plan(image, tuple(steps), shapes, roots, arrange(lives), buffers)
+    distances = _distances(steps, roots, shapes, lives, buffers)
+    arena = arrange(lives, distances)
+    return Plan(image, tuple(steps), shapes, roots, arena, buffers)
 
 
 def _roots(kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -166,8 +181,39 @@ def _reused(
     """Return the buffer of a source that nothing needs any more, where a step may overwrite it."""
     if not isinstance(step.op, IN_PLACE):
         return None
-    for source in step.op.sources:
+    first, *others = step.op.sources
+    for source in [first, *others] if isinstance(step.op, ops.Add | QSum) else [first]:
         root = roots.get(source, source)
         if last[root] == number and root in buffers:
             return buffers[root]
     return None
+
+
+def _distances(
+    steps: Sequence[Step],
+    roots: Mapping[str, str],
+    shapes: Mapping[str, Shape],
+    lives: Mapping[str, Life],
+    buffers: Mapping[str, str],
+) -> dict[tuple[str, str], int]:
+    """Return which outputs may reach into their inputs, and how far before these they begin."""
+    found = {}
+    for number, step in enumerate(steps):
+        source = roots.get(step.op.source, step.op.source)
+        if not isinstance(step.op, WINDOWS) or source not in buffers or step.output == LOGITS:
+            continue
+        if lives[buffers[source]].last == number:
+            found[buffers[step.output], buffers[source]] = _distance(step, shapes[step.op.source])
+    return found
+
+
+def _distance(step: Step, shape: Shape) -> int:
+    """Return by how many elements the output must be ahead when each of its rows is written."""
+    channels, height, width = shape
+    outputs, rows, columns = step.shape
+    top = getattr(step.op, "padding", (0,))[0]
+    down = step.op.stride[0] * step.pool[0]  # type: ignore[attr-defined]
+    needed = (min(max(row * down - top, 0), height) for row in range(rows))
+    return max(
+        (row + 1) * columns * outputs - first * width * channels for row, first in enumerate(needed)
+    )

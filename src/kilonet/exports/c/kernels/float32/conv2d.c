@@ -18,6 +18,8 @@ static void conv2d_sums(const window *w, const float *restrict in, const float *
                 const float *factor = weight;
                 for (int c = 0; c < inputs; c++, factor += outputs) {
                     const float value = pixel[c];
+                    if (value == 0.0f) /* as half of them are after a ReLU */
+                        continue;
                     for (int o = 0; o < outputs; o++)
                         sum[o] += value * factor[o];
                 }

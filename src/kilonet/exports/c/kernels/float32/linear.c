@@ -6,6 +6,8 @@ static void linear(const float *restrict in, int inputs, const float *restrict w
         out[o] = bias[o];
     for (int i = 0; i < inputs; i++, weight += outputs) {
         const float value = in[i];
+        if (value == 0.0f)
+            continue;
         for (int o = 0; o < outputs; o++)
             out[o] += value * weight[o];
     }

@@ -18,6 +18,8 @@ static void conv2d_sums(const window *w, int zero, const uint8_t *restrict in,
                 const int8_t *factor = weight;
                 for (int c = 0; c < inputs; c++, factor += outputs) {
                     const int32_t value = pixel[c] - zero;
+                    if (value == 0) /* as half of them are after a ReLU */
+                        continue;
                     for (int o = 0; o < outputs; o++)
                         sum[o] += value * factor[o];
                 }

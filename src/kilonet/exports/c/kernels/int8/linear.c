@@ -6,6 +6,8 @@ static void $name(const uint8_t *restrict in, int inputs, const int8_t *restrict
 
     for (int i = 0; i < inputs; i++, weight += outputs) {
         const int32_t value = in[i] - s->zero;
+        if (value == 0)
+            continue;
         for (int o = 0; o < outputs; o++)
             sum[o] += value * weight[o];
     }
