@@ -15,6 +15,8 @@ def scale_into_scale(net: Net, op: Operator) -> bool:
     before = net.maker(op)
     if not isinstance(op, ops.Scale) or not isinstance(before, ops.Scale | ops.InputScaling):
         return False
+    if isinstance(before, ops.InputScaling) and (op.scale <= 0).any():
+        return False  # so that brighter stays larger, which int8's pixels need
     scale, offset = before.scale * op.scale, before.offset * op.scale + op.offset
     net.put([before, op], [replace(before, output=op.output, scale=scale, offset=offset)])
     return True

@@ -159,7 +159,7 @@ CURVE_NAMES: Mapping[type[Operator], Any] = {
 def _input_scaling(work: _Quantiser, op: ops.InputScaling) -> None:
     """The image's own bytes stand for the scaled values; nothing is computed."""
     scale, offset = float(op.scale[0]), float(op.offset[0])
-    zero = int(np.clip(round(-offset / scale), 0, 255))
+    zero = round(-offset / scale)  # need not be a byte: zeros around the image are left out
     encoding = Encoding(scale, zero, residual=offset + scale * zero)
     work.encodings |= {IMAGE: encoding, op.output: encoding}
     work.stored[op.output] = work.stored[IMAGE]
