@@ -121,7 +121,9 @@ def _written(
 def _words(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
     channels, height, width = graph.image
     whole = isinstance(graph, QuantisedGraph)
-    scale = number(np.float32(graph.encodings[LOGITS].scale)) if whole else ""
+    scale = ""
+    if isinstance(graph, QuantisedGraph):
+        scale = number(np.float32(graph.encodings[LOGITS].scale))
     words = {
         "name": name,
         "macro": name.upper(),

@@ -34,7 +34,7 @@ IN_PLACE = (
     QProduct,
 )
 CONVOLUTIONS = (ops.Conv2d, QConv2d)
-WINDOWS = (*CONVOLUTIONS, ops.MaxPool, ops.AvgPool, QMean)
+WINDOWS = (*CONVOLUTIONS, ops.MaxPool, ops.AvgPool, ops.GlobalAvgPool, QMean)
 """What reads its input from top to bottom, and a row of it no more once the window has passed."""
 
 MATRICES = (ops.Linear, QLinear)
@@ -212,7 +212,8 @@ def _distance(step: Step, shape: Shape) -> int:
     channels, height, width = shape
     outputs, rows, columns = step.shape
     top = getattr(step.op, "padding", (0,))[0]
-    down = step.op.stride[0] * step.pool[0]  # type: ignore[attr-defined]
+    stride: Pair = getattr(step.op, "stride", (1, 1))  # a global mean has one window
+    down = stride[0] * step.pool[0]
     needed = (min(max(row * down - top, 0), height) for row in range(rows))
     return max(
         (row + 1) * columns * outputs - first * width * channels for row, first in enumerate(needed)

@@ -26,13 +26,14 @@ def made_pictures(shape: Shape) -> Pixels:
 def expectations(graph: Graph | QuantisedGraph, logit: str) -> dict[str, str]:
     """Return the words of the self-test in the source's template."""
     pictures = made_pictures(graph.image)
-    whole = isinstance(graph, QuantisedGraph)
-    values = interpret_int8(graph, pictures) if whole else interpret(graph, pictures)
-    logits = values[LOGITS]
-    tolerance = "0" if whole else f"{TOLERANCE * max(1.0, float(np.abs(logits).max())):.1e}f"
+    if isinstance(graph, QuantisedGraph):
+        logits, tolerance = interpret_int8(graph, pictures)[LOGITS], "0"
+    else:
+        logits = interpret(graph, pictures)[LOGITS]
+        tolerance = f"{TOLERANCE * max(1.0, float(np.abs(logits).max())):.1e}f"
     return {
         "tests": str(PICTURES),
         "expected": ",\n".join(f"    {{\n{rows(row, 8)}}}" for row in logits),
-        "difference_type": "int" if whole else logit,
+        "difference_type": logit if isinstance(graph, Graph) else "int",
         "tolerance": tolerance,
     }

@@ -47,15 +47,16 @@ def convolution(x: Array, weight: Array, stride: Pair, padding: Padding, groups:
         product = factors * pixels if per_group == outputs // groups == 1 else factors @ pixels
         total = product if total is None else total + product
     assert total is not None
-    sides = tap.shape[2:]
-    return total.reshape(len(x), outputs, *sides)
+    folded: Array = total.reshape(len(x), outputs, *tap.shape[2:])
+    return folded
 
 
 def largest(x: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
     """Return the largest value under each window; padding never wins."""
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     taps = windows(x, kernel, stride, padding, lowest)
-    return np.maximum.reduce([tap for _, _, tap in taps])
+    found: Array = np.maximum.reduce([tap for _, _, tap in taps])
+    return found
 
 
 def summed(x: Array, kernel: Pair, stride: Pair) -> Array:

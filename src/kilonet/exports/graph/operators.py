@@ -80,7 +80,7 @@ class Conv2d(Operator):
     @property
     def depthwise(self) -> bool:
         """Whether each channel is filtered on its own."""
-        return self.weight.shape[1] == 1 and self.groups == self.weight.shape[0]
+        return bool(self.weight.shape[1] == 1 and self.groups == self.weight.shape[0])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

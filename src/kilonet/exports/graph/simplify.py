@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _named(net: Net) -> list[Operator]:
 
 def _single(op: Operator) -> Operator:
     """Return the operator with its weights as contiguous float32; folding was done in double."""
-    arrays = {
+    arrays: dict[str, Any] = {
         key: np.ascontiguousarray(value, np.float32)
         for key, value in vars(op).items()
         if isinstance(value, np.ndarray)

@@ -114,7 +114,8 @@ class QConv2d(Finished):
     @property
     def depthwise(self) -> bool:
         """Whether each channel is filtered on its own."""
-        return self.weights.weight.shape[1] == 1 and self.groups == self.weights.weight.shape[0]
+        shape = self.weights.weight.shape
+        return bool(shape[1] == 1 and self.groups == shape[0])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
