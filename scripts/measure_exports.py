@@ -40,6 +40,7 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
         "recipe": run.directory.facts["recipe"],
         "run": run.name,
         "parameters": run.directory.metrics()["parameters"],
+        "epochs": run.directory.metrics()["epochs"],
         "forms": forms,
         "printed": "\n".join(line for line in lines if not line.startswith("Report:")),
         "date": datetime.now(UTC).date().isoformat(),

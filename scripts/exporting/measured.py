@@ -44,6 +44,7 @@ class Exported(Layout):
     recipe: str
     run: str
     parameters: PositiveInt
+    epochs: PositiveInt
     forms: list[Form]
     printed: str
     date: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporting.measured import Exported, Form
-from reproduction.words import NONE, table
+from reproduction.words import NONE, plural, table
 
 TITLES = {
     "onnx": "ONNX",
@@ -37,11 +37,15 @@ def _comparison(found: Sequence[Exported]) -> str:
     headings = ["network", "form", "same label", "largest logit difference", "accuracy, %"]
     headings += ["PyTorch's, %", "one picture, ms", "faster than eager PyTorch"]
     rows = [
-        [f"`{exported.recipe}`", TITLES[form.target], *_figures(form)]
+        [_network(exported), TITLES[form.target], *_figures(form)]
         for exported in found
         for form in exported.forms
     ]
     return table(headings, rows, texts=(0, 1))
+
+
+def _network(exported: Exported) -> str:
+    return f"`{exported.recipe}`, {plural(exported.epochs, 'epoch')}"
 
 
 def _figures(form: Form) -> list[str]:
@@ -61,7 +65,7 @@ def _sizes(found: Sequence[Exported]) -> str:
     headings += ["RAM, bytes", "stack, bytes, about"]
     rows = [
         [
-            f"`{exported.recipe}`",
+            _network(exported),
             f"{exported.parameters:,}",
             TITLES[form.target],
             f"{sum(form.bytes.values()):,}",

@@ -1,7 +1,4 @@
-"""Networks for the tests of exports: those of every recipe and odd ones, each exported once.
-
-Untrained, but with batch-norm statistics unlike fresh ones, so that folding has something to do.
-"""
+"""Networks for the tests of exports: those of every recipe and odd ones, each exported once."""
 
 from __future__ import annotations
 
@@ -42,20 +39,29 @@ class Example:
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return PyTorch's logits of uint8 images (N, C, H, W)."""
         with torch.no_grad():
-            x = (torch.from_numpy(images).float() / 255 - MEAN[0]) / STD[0]
-            logits: npt.NDArray[np.float32] = self.model(x).numpy()
+            logits: npt.NDArray[np.float32] = self.model(_normalised(images)).numpy()
         return logits
 
 
 def shaken(model: nn.Module, negative: bool = False) -> nn.Module:
-    """Give batch norm statistics, scales and offsets unlike fresh ones; scales < 0 if asked."""
+    """Make an untrained network do something: large weights, odd norms, statistics of pictures.
+
+    With PyTorch's own start the pictures would hardly be told apart by the last layers.
+    """
     for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            nn.init.normal_(module.running_mean, 0, 0.2)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-            nn.init.normal_(module.weight, -0.1 if negative else 1.2, 0.2)
+            nn.init.normal_(module.weight, -0.5 if negative else 1.2, 0.4)
             nn.init.normal_(module.bias, 0, 0.3)
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(_normalised(pictures(32, seed=11)))
     return model.eval()
+
+
+def _normalised(images: Pixels) -> Tensor:
+    return (torch.from_numpy(images).float() / 255 - MEAN[0]) / STD[0]
 
 
 class SqueezeExcite(nn.Module):

@@ -40,9 +40,9 @@ def test_encodings_hold_zero_and_most_values(low: float, high: float, seed: int)
 
 
 def test_a_rare_outlier_is_cut_off() -> None:
-    values = np.abs(np.random.default_rng(0).normal(size=100_000))
+    values = np.abs(np.random.default_rng(0).normal(size=200_000))
     values[0] = 3 * values.max()
-    assert encoding_of(values).scale * 255 < 0.7 * values.max()
+    assert encoding_of(values).scale * 255 < 0.9 * values.max()
 
 
 def test_nothing_but_zeros() -> None:

@@ -43,6 +43,7 @@ def put(folder: Path, recipe: str, parameters: int, **more: Any) -> Path:
         "recipe": recipe,
         "run": f"{recipe}-1",
         "parameters": parameters,
+        "epochs": 8,
         "forms": [onnx, form],
         "printed": "net-1 as c-int8",
         "date": "2030-01-02",
@@ -57,11 +58,11 @@ def test_figures(tmp_path: Path) -> None:
     put(tmp_path, "large", 9_000)
     put(tmp_path, "small", 8_000)
     text = page.exporting(measured.read_exported(tmp_path))
-    row = "| `small` | C, int8 | 9,991 of 10,000 | 3.1e-01 | 99.41 | 99.43 | 0.250 | 4.0× |"
+    row = "| `small`, 8 epochs | C, int8 | 9,991 of 10,000 | 3.1e-01 | 99.41 | 99.43 | 0.250 | 4.0× |"
     assert row in text
     assert text.index("`small`") < text.index("`large`")
-    assert "| `large` | 9,000 | ONNX | 31,000 | – | – | – |" in text
-    assert "| `large` | 9,000 | C, int8 | 42,000 | 8,123 | 7,654 | 400 |" in text
+    assert "| `large`, 8 epochs | 9,000 | ONNX | 31,000 | – | – | – |" in text
+    assert "| `large`, 8 epochs | 9,000 | C, int8 | 42,000 | 8,123 | 7,654 | 400 |" in text
     assert "$ kilonet export large-1 --to c --int8\nnet-1 as c-int8\n" in text
     assert "2030-01-02" in text
 

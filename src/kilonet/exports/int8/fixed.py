@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kilonet.exports.int8.operators import Encoding, Weights
 
 LEVELS = 255
-SAMPLE = 200_000
+SAMPLE = 50_000
 """Values of one kind that the search for a range looks at; more do not change it."""
 
 HEADROOM = 4
