@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.graph.operators import Graph
+from kilonet.exports.int8.operators import QuantisedGraph
+from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx import export_onnx
 from kilonet.models.blocks import Residual, Separable
 from kilonet.models.build import build
@@ -170,6 +172,12 @@ def example(name: str) -> Example:
     path = _folder() / f"{name}.onnx"
     export_onnx(model, path, (1, 28, 28), MEAN, STD, {"classes": "0,1,2,3,4,5,6,7,8,9"})
     return Example(model, path, lower(path))
+
+
+@cache
+def example_int8(name: str) -> QuantisedGraph:
+    """Return an example in integers, calibrated on pictures."""
+    return quantise(example(name).graph, pictures(64))
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 from compiled import SANITIZED, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks import NAMES, example, pictures
+from networks import NAMES, example, example_int8, pictures
 from random_graphs import graphs
 
 from kilonet.exports.c.emit import emit
@@ -38,7 +38,7 @@ def test_float_agrees_with_pytorch(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_int8_is_the_integer_reference_to_the_bit(name: str, tmp_path: Path) -> None:
     found, images = example(name), pictures(12, seed=1)
-    graph = quantise(found.graph, pictures(24))
+    graph = example_int8(name)
     made = written(emit(graph, f"{name}-int8"), tmp_path, graph, whole=True)
     answers = made.run(images, *SANITIZED)
     expected = interpret_int8(graph, images)["logits"]
@@ -55,7 +55,7 @@ def test_self_test(name: str, compiler_name: str, level: str, tmp_path: Path) ->
     if compiler_name == "clang" and shutil.which("clang") is None:
         pytest.skip("no clang, which is only a second opinion")
     found = example(name)
-    for graph in (found.graph, quantise(found.graph, pictures(16))):
+    for graph in (found.graph, example_int8(name)):
         whole = not isinstance(graph, Graph)
         made = written(emit(graph, "net"), tmp_path, graph, whole)
         done = made.self_test(level, compiler_name=compiler_name)
@@ -64,7 +64,7 @@ def test_self_test(name: str, compiler_name: str, level: str, tmp_path: Path) ->
 
 def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
     graph = example("quick").graph
-    for changed in (graph, quantise(graph, pictures(16))):
+    for changed in (graph, example_int8("quick")):
         made = written(emit(changed, "net"), tmp_path, changed, not isinstance(changed, Graph))
         path = tmp_path / made.file
         path.write_text(
@@ -78,7 +78,7 @@ def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
 
 
 def test_no_exponential_where_none_is_wanted(tmp_path: Path) -> None:
-    graph = quantise(example("simple-8k-plus").graph, pictures(16))
+    graph = example_int8("simple-8k-plus")
     made = written(emit(graph, "net"), tmp_path, graph, whole=True)
     text = (tmp_path / made.file).read_text(encoding="utf-8")
     without = re.sub(r"#ifndef KILONET_NO_LIBM.*?#endif", "", text, flags=re.DOTALL)
@@ -91,7 +91,7 @@ def test_no_exponential_where_none_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gap-14k", "simple-8k-plus", "excited"])
 def test_budgets_are_those_of_the_header_and_of_the_object(name: str, tmp_path: Path) -> None:
     found = example(name)
-    for graph in (found.graph, quantise(found.graph, pictures(16))):
+    for graph in (found.graph, example_int8(name)):
         made = emit(graph, "net")
         assert f"#define NET_WEIGHT_BYTES {made.weight_bytes}\n" in made.header
         assert f"#define NET_ARENA_BYTES {made.arena_bytes}\n" in made.header
@@ -108,7 +108,7 @@ def test_budgets_are_those_of_the_header_and_of_the_object(name: str, tmp_path: 
 
 def test_size_of_an_8k_network() -> None:
     """Weights, multipliers, offsets and the table: what the goal of 9 kB counts."""
-    made = emit(quantise(example("simple-8k-plus").graph, pictures(16)), "net")
+    made = emit(example_int8("simple-8k-plus"), "net")
     assert made.weight_bytes <= 9_000
     network = example("simple-8k-plus").model
     assert made.weight_bytes >= sum(p.numel() for p in network.parameters() if p.ndim > 1)

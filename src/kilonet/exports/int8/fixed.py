@@ -69,22 +69,29 @@ def factors(ratios: list[float], bits: int = 15) -> tuple[tuple[int, ...], int]:
 
 
 def quantised(
-    weight: npt.NDArray[Any], bias: npt.NDArray[np.float64], scale: float, unit: float
+    weight: npt.NDArray[Any],
+    bias: npt.NDArray[np.float64],
+    scale: float,
+    unit: float,
+    squares: npt.NDArray[np.float64],
 ) -> Weights:
     """Return int8 weights whose sums over inputs of ``scale`` become multiples of ``unit``.
 
     A channel's weights are multiples of multiplier · 2^−shift · unit / scale, with the multiplier
-    that loses least among those that use most of the range −127 to 127.
+    of least loss: errors count by ``squares`` (the shape of ``weight``), the mean square of the
+    input that each weight is for. A large weight for an input that is always near 0, as batch
+    norm can leave one, would otherwise coarsen all others.
     """
     rows = weight.reshape(len(weight), -1).astype(np.float64)
+    counts = squares.reshape(rows.shape) + 1e-6 * squares.mean() + 1e-12
     peaks = np.maximum(np.abs(rows).max(1), 1e-12) / 127 * scale / unit
     shift = int(np.clip(np.floor(np.log2(65535 / peaks.max())), 1, 46))
     step = unit / scale * 2.0**-shift
     best, loss = np.ones(len(rows)), np.full(len(rows), np.inf)
-    for part in np.linspace(1, 0.7, 16):
+    for part in np.geomspace(1, 0.02, 40):
         tried = np.clip(np.ceil(peaks * part * 2.0**shift), 1, 65535)
-        squares = np.square(rows - _multiples(rows, tried * step)).sum(1)
-        best, loss = np.where(squares < loss, tried, best), np.minimum(squares, loss)
+        lost = (counts * np.square(rows - _multiples(rows, tried * step))).sum(1)
+        best, loss = np.where(lost < loss, tried, best), np.minimum(lost, loss)
     whole = np.clip(np.rint(rows / (best * step)[:, None]), -127, 127)
     lift, offset = _lifted(bias / unit * 2.0**shift)
     return Weights(

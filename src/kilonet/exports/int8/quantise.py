@@ -171,7 +171,7 @@ def _layer(work: _Quantiser, op: Layer) -> None:
     output, finish, unit = work.ending(op)
     total = op.weight.reshape(len(op.weight), -1).sum(1, dtype=np.float64)
     bias = op.bias + source.residual * total
-    weights = quantised(op.weight, bias, source.scale, unit)
+    weights = quantised(op.weight, bias, source.scale, unit, _squares(work, op))
     made: QConv2d | QLinear
     common = {"output": output, "sources": op.sources, "shape": op.shape, "finish": finish}
     if isinstance(op, ops.Conv2d):
@@ -181,6 +181,17 @@ def _layer(work: _Quantiser, op: Layer) -> None:
         made = QLinear(**common, weights=weights, zero=source.zero)  # type: ignore[arg-type]
     moved = _moved_mean(work, op, made, bias, unit)
     work.add(replace(made, weights=biased(weights, bias + moved, unit)))
+
+
+def _squares(work: _Quantiser, op: Layer) -> Any:
+    """Return the mean square of each weight's input, in the shape of the weights."""
+    x = np.square(work.real[op.source], dtype=np.float64)
+    if isinstance(op, ops.Linear):
+        return np.broadcast_to(x.mean(0), op.weight.shape)
+    outputs, per_group = op.weight.shape[:2]
+    of_group = x.mean((0, 2, 3)).reshape(op.groups, per_group)
+    of_output = np.repeat(of_group, outputs // op.groups, axis=0)
+    return np.broadcast_to(of_output[:, :, None, None], op.weight.shape)
 
 
 def _moved_mean(work: _Quantiser, op: Layer, made: Any, bias: Any, unit: float) -> Any:
