@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from conftest import unavailable
 from kilonet.exports.c.emit import CSource
 from kilonet.exports.graph.interpret import Pixels
 
@@ -42,9 +43,9 @@ int main(void)
 def compiler(name: str = "gcc") -> str:
     """Return the path of a C compiler; CI has gcc."""
     found = shutil.which(name)
-    if found is None:
-        unavailable(f"no {name} on the path")
-    return str(found)
+    if found is None and os.environ.get("CI"):
+        pytest.fail(f"CI must have what its tests need: no {name} on the path")
+    return found or pytest.skip(f"no {name} on the path")
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,8 @@ def verify(
 ) -> Verification:
     """Compare ``network`` with ``model`` on ``images`` uint8 (N, C, H, W) and ``labels`` (N,)."""
     with torch.inference_mode():
-        ours = torch.cat(
-            [model(normalise(part, mean, std)) for part in torch.split(images, 500)]
-        ).numpy()
+        parts = [model(normalise(part, mean, std)) for part in torch.split(images, 500)]
+        ours = torch.cat(parts).numpy()
     theirs = network.logits(images.numpy())
     truth = labels.numpy()
     first = images[:1]
