@@ -45,7 +45,7 @@ def test_it_goes_into_the_run_by_default(finished: Trained, tmp_path: Path) -> N
     assert [file.relative_to(path).as_posix() for file in found.files] == ["export/mine-raw.onnx"]
     assert found.report.name == "mine-onnx-raw.json"
     session = onnxruntime.InferenceSession(found.files[0])
-    session.run(None, {"input": np.zeros((1, 1, 8, 8), np.float32)})
+    session.run(None, {"input": np.zeros((1, 1, 28, 28), np.float32)})
     again = kilonet.export(path, "onnx", raw=True)
     assert again.files == found.files
 
