@@ -16,7 +16,7 @@ from kilonet.exports.c.emit import CSource
 from kilonet.exports.graph.interpret import Pixels
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow")
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 DRIVER = """
 #include "{name}.h"

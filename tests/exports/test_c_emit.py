@@ -113,7 +113,7 @@ def test_size_of_an_8k_network() -> None:
 
 
 @given(graphs(), st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_graphs(content: bytes, whole: bool) -> None:
     folder = example("quick").path.parent
     (folder / "random.onnx").write_bytes(content)

@@ -85,7 +85,7 @@ def test_batch_norm_that_nothing_takes_in_is_a_depthwise_convolution() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_graphs(content: bytes) -> None:
     session = onnxruntime.InferenceSession(content)
     shape = tuple(session.get_inputs()[0].shape[1:])

@@ -72,7 +72,7 @@ def test_without_measurements(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_result(tmp_path: Path) -> None:
-    put(tmp_path, "odd", 10, parameters=-1)
+    put(tmp_path, "odd", -1)
     with pytest.raises(UsageError, match=r"export-odd.json: parameters: .*measure_exports.py again"):
         measured.read_exported(tmp_path)
 
