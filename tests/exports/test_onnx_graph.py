@@ -62,14 +62,12 @@ def test_interface_and_metadata() -> None:
 
 @given(graphs())
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_lowering_what_was_written_gives_the_same_list(content: bytes) -> None:
+def test_lowering_what_was_written_gives_the_same_function(content: bytes) -> None:
     folder = example("quick").path.parent
     (folder / "random.onnx").write_bytes(content)
     first = lower(folder / "random.onnx")
     onnx.save(onnx_model(first), folder / "again.onnx")
     second = lower(folder / "again.onnx")
-    kinds = [[type(op).__name__ for op in graph.operators] for graph in (first, second)]
-    assert kinds[0] == kinds[1]
     images = np.random.default_rng(1).integers(0, 256, (2, *first.image), dtype=np.uint8)
     logits = [
         onnxruntime.InferenceSession(model).run(["logits"], {"image": images})[0]
