@@ -1,4 +1,4 @@
-"""Write docs/reproduction.md, docs/performance.md, README.md's table and the training curves.
+"""Write the generated pages under docs/, README.md's table and the training curves.
 
     python scripts/make_docs.py            # after results/*.json or scripts/claims.toml changed
     python scripts/make_docs.py --check    # exit 1 and name each text that would change
@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the layouts of benchmarks
 
+from exporting.measured import read_exported
+from exporting.page import exporting
 from kilonet.atomic import write_text
 from kilonet.errors import KilonetError
 from performance.measured import read_measured
@@ -37,6 +39,7 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
     found = {
         root / "docs" / "reproduction.md": reproduction(claims, results),
         root / "docs" / "performance.md": performance(measured, results),
+        root / "docs" / "exporting.md": exporting(read_exported(root / "results")),
     }
     path = root / "README.md"
     if path.exists():

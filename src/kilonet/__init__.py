@@ -21,6 +21,7 @@ from kilonet.errors import MissingExtraError
 if TYPE_CHECKING:
     from kilonet.api.check import check
     from kilonet.api.evaluate import evaluate
+    from kilonet.api.export import export
     from kilonet.api.load import load
     from kilonet.api.models import list_models
     from kilonet.api.run import Run, list_runs
@@ -38,6 +39,7 @@ _HOMES = {
     "SimpleMNISTNet": "kilonet.models.simple",
     "check": "kilonet.api.check",
     "evaluate": "kilonet.api.evaluate",
+    "export": "kilonet.api.export",
     "list_models": "kilonet.api.models",
     "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
@@ -54,6 +56,7 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "export",
     "list_models",
     "list_runs",
     "load",

@@ -20,6 +20,8 @@ PACKAGES = {
         "onnx",
         "onnxscript",
     ),
+    # an export starts from a run, on top of what training needs
+    "export": ("onnxruntime",),
 }
 
 

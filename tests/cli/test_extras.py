@@ -55,7 +55,15 @@ def test_the_extra_really_brings_it(extra: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["train", "train --resume x", "evaluate x", "summary quick", "data fetch x", "data show x"],
+    [
+        "train",
+        "train --resume x",
+        "evaluate x",
+        "summary quick",
+        "data fetch x",
+        "data show x",
+        "export x --to c",
+    ],
 )
 def test_commands_name_it(
     refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, arguments: str

@@ -14,7 +14,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import Metrics, measure
-from kilonet.export.onnx import export_onnx
+from kilonet.exports.onnx import export_onnx
 from kilonet.models.kinds import layer_kinds
 from kilonet.models.measure import count_parameters, layers, peak_activation_bytes, total_macs
 from kilonet.models.summary import summary_text

@@ -22,6 +22,7 @@ from kilonet.runs.compliance import Check
 from kilonet.runs.find import list_runs
 
 if TYPE_CHECKING:
+    from kilonet.api.export import Export
     from kilonet.evaluation.metrics import Metrics
 
 
@@ -86,6 +87,31 @@ def metrics_table(metrics: Metrics, title: str) -> Table:
         f"loss {metrics.loss:.4f}, calibration error {metrics.calibration_error:.4f}"
     )
     return table
+
+
+def export_table(result: Export) -> Table:
+    """Return the figures of an export: sizes, and how it compares with PyTorch."""
+    table = plain_table("", "export>", "PyTorch>")
+    table.title = Text(f"{result.model} as {result.target}", style="bold")
+    for name, size in result.sizes.items():
+        table.add_row(name, f"{size:,} bytes", "")
+    for key, size in result.budget.items():
+        table.add_row(BUDGET[key], f"{size:,} bytes", "")
+    found = result.verification
+    if found is not None:
+        table.add_row("accuracy", f"{found.accuracy:.2%}", f"{found.pytorch_accuracy:.2%}")
+        table.add_row("same label", f"{found.same_labels:,} of {found.images:,}", "")
+        table.add_row("largest logit difference", f"{found.largest_logit_difference:.2g}", "")
+        times = (found.milliseconds, found.pytorch_milliseconds)
+        table.add_row("one picture, one core", *(f"{time:.3f} ms" for time in times))
+    return table
+
+
+BUDGET = {
+    "weight_bytes": "flash for weights and tables",
+    "arena_bytes": "RAM, static",
+    "stack_bytes": "stack, about",
+}
 
 
 @dataclass(frozen=True)

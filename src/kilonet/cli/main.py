@@ -15,6 +15,7 @@ from kilonet.cli import (
     console,
     data,
     evaluate,
+    export,
     models,
     predict,
     recipes,
@@ -38,6 +39,7 @@ app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("runs")(runs.runs)

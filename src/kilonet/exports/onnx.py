@@ -64,6 +64,8 @@ def export_onnx(
     except ImportError as error:
         raise MissingExtraError("train", str(error.name)) from None
     wrapped = FromPixels(copy.deepcopy(model), mean, std).eval().cpu()
+    # channels-last weights would make the exporter write their memory's order into the graph
+    wrapped = wrapped.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros(2, *input_shape, dtype=torch.uint8)
     try:
         proto = _traced(wrapped, example)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kilonet.errors import KilonetError, MissingExtraError
-from kilonet.export.onnx import FromPixels, export_onnx
+from kilonet.exports.onnx import FromPixels, export_onnx
 from kilonet.models.build import build
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve

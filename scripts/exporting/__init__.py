@@ -1,0 +1,1 @@
+"""The page on exports: what was measured of them, and its text."""

@@ -1,0 +1,82 @@
+"""The text of ``docs/exporting.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from exporting.measured import Exported, Form
+from reproduction.words import NONE, plural, table
+
+TITLES = {
+    "onnx": "ONNX",
+    "onnx-raw": "ONNX, raw",
+    "onnx-int8": "ONNX, int8",
+    "c": "C, float",
+    "c-int8": "C, int8",
+}
+
+
+def exporting(found: Sequence[Exported]) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.md.j2").render(
+        found=found, comparison=_comparison(found), sizes=_sizes(found)
+    )
+
+
+def _comparison(found: Sequence[Exported]) -> str:
+    headings = ["network", "form", "same label", "largest logit difference", "accuracy, %"]
+    headings += ["PyTorch's, %", "one picture, ms", "faster than eager PyTorch"]
+    rows = [
+        [_network(exported), TITLES[form.target], *_figures(form)]
+        for exported in found
+        for form in exported.forms
+    ]
+    return table(headings, rows, texts=(0, 1))
+
+
+def _network(exported: Exported) -> str:
+    return f"`{exported.recipe}`, {plural(exported.epochs, 'epoch')}"
+
+
+def _figures(form: Form) -> list[str]:
+    seen = form.verification
+    return [
+        f"{seen.same_labels:,} of {seen.images:,}",
+        f"{seen.largest_logit_difference:.1e}",
+        f"{100 * seen.accuracy:.2f}",
+        f"{100 * seen.pytorch_accuracy:.2f}",
+        f"{seen.milliseconds:.3f}",
+        f"{seen.pytorch_milliseconds / seen.milliseconds:.1f}×",
+    ]
+
+
+def _sizes(found: Sequence[Exported]) -> str:
+    headings = ["network", "parameters", "form", "files, bytes", "flash for weights, bytes"]
+    headings += ["RAM, bytes", "stack, bytes, about"]
+    rows = [
+        [
+            _network(exported),
+            f"{exported.parameters:,}",
+            TITLES[form.target],
+            f"{sum(form.bytes.values()):,}",
+            *_budget(form),
+        ]
+        for exported in found
+        for form in exported.forms
+    ]
+    return table(headings, rows, texts=(0, 2))
+
+
+def _budget(form: Form) -> list[str]:
+    keys = ("weight_bytes", "arena_bytes", "stack_bytes")
+    return [f"{form.budget[key]:,}" if key in form.budget else NONE for key in keys]

@@ -1,0 +1,45 @@
+"""``kilonet export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kilonet.cli.console import say, show
+from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
+from kilonet.extras import require
+
+
+def export(
+    run: FinishedRun,
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="What to make: onnx or c.")],
+    int8: Annotated[
+        bool, Flag("--int8", help="In 8-bit integers, calibrated on training images.")
+    ] = False,
+    raw: Annotated[
+        bool, Flag("--raw", help="ONNX with normalised float input and one output, the logits.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for the files (default: RUN/export)."),
+    ] = None,
+    data_dir: DataDir = None,
+    model: OwnModel = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a finished run's network in a form that needs no PyTorch, and verify it."""
+    require("train")
+    from kilonet.api.export import export as exported
+    from kilonet.api.show import export_table
+
+    result = exported(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        return
+    show(export_table(result))
+    if result.note:
+        say(f"Note: {result.note}.")
+    say(f"Report: {result.report}")

@@ -1,0 +1,1 @@
+"""A network as C99: one header, one source, no allocation."""

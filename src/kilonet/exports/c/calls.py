@@ -1,0 +1,83 @@
+"""What float and integer networks have in common: a call with its constants, and window structs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.exports.c.plan import Plan, Step
+from kilonet.exports.c.text import Constant, shape_text, struct
+from kilonet.exports.graph.operators import Shape
+
+
+@dataclass
+class Call:
+    """One step in C: a comment, constant structs, the call, and what it needs besides.
+
+    ``kernels`` are the names of functions; ``channels`` is how many sums are kept at once.
+    """
+
+    comment: str
+    call: str
+    kernels: tuple[str, ...]
+    structs: list[str] = field(default_factory=list)
+    constants: list[Constant] = field(default_factory=list)
+    channels: int = 0
+
+    def text(self) -> str:
+        """Return the lines of the function body."""
+        return "\n".join([f"    /* {self.comment} */", *self.structs, f"    {self.call};"])
+
+
+def comment(plan: Plan, step: Step, label: str, what: str) -> str:
+    """Return what a step does: its name, shapes, and whatever else ``what`` says."""
+    sources = " and ".join(shape_text(plan.shapes[source]) for source in step.op.sources)
+    pooled = f", then {step.pool[0]}x{step.pool[1]} max pooling" if step.pool != (1, 1) else ""
+    return f"{label}: {sources} -> {shape_text(step.shape)}, {what}{pooled}"
+
+
+def window(plan: Plan, step: Step, name: str, **given: Any) -> str:
+    """Return the struct of a step that moves a window; ``given`` are kernel, stride and so on."""
+    channels, height, width = plan.shapes[step.op.source]
+    kernel, stride = given["kernel"], given["stride"]
+    top, left, *_ = given.get("padding", (0, 0, 0, 0))
+    fields = {"height": height, "width": width, "channels": channels}
+    fields |= {"out_height": step.shape[1], "out_width": step.shape[2]}
+    fields |= {"out_channels": step.shape[0]}
+    fields |= {"kernel_height": kernel[0], "kernel_width": kernel[1]}
+    fields |= {"stride_down": stride[0], "stride_across": stride[1], "top": top, "left": left}
+    fields |= {"groups": given.get("groups", 1)}
+    fields |= {"pool_down": step.pool[0], "pool_across": step.pool[1]}
+    return struct("window", name, fields)
+
+
+def window_words(kind: str, op: Any) -> str:
+    """Return, for a comment, the kind of window, its size and its stride."""
+    stride = "" if op.stride == (1, 1) else f", stride {op.stride[0]}x{op.stride[1]}"
+    return f"{op.kernel[0]}x{op.kernel[1]} {kind}{stride}"
+
+
+def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
+    """Return convolution weights in the order in which they are read."""
+    if depthwise:
+        return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
+    outputs, inputs, height, width = weight.shape
+    grouped = weight.reshape(groups, outputs // groups, inputs, height, width)
+    return np.ascontiguousarray(grouped.transpose(0, 3, 4, 2, 1))
+
+
+def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
+    """Return a matrix (O, N) as [input][output], its inputs in the order of ``memory``'s shape."""
+    order = np.arange(weight.shape[1])
+    if len(memory) == 3:
+        order = order.reshape(memory).transpose(1, 2, 0).ravel()
+    return np.ascontiguousarray(weight[:, order].T)
+
+
+def pixels(shape: Shape) -> int:
+    """Return H·W of a map, 1 for a vector."""
+    return prod(shape[1:])

@@ -1,0 +1,175 @@
+"""Calls of the float functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+from kilonet.exports.c.calls import (
+    Call,
+    comment,
+    filters,
+    matrix,
+    pixels,
+    window,
+    window_words,
+)
+from kilonet.exports.c.plan import Plan, Step
+from kilonet.exports.c.text import Constant, number
+from kilonet.exports.graph import operators as ops
+from kilonet.exports.graph.operators import Operator
+
+LOWEST = "-FLT_MAX"
+
+
+def float_call(plan: Plan, step: Step, label: str) -> Call:
+    """Return the call of one step of a float network; ``label`` names its constants."""
+    return CALLS[type(step.op)](plan, step, label)
+
+
+def _low(relu: bool) -> str:
+    return "0.0f" if relu else LOWEST
+
+
+def _with_relu(what: str, relu: bool) -> str:
+    return f"{what}, ReLU" if relu else what
+
+
+def _input_scaling(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, ops.InputScaling)
+    scale, offset = Constant(f"{label}_scale", op.scale), Constant(f"{label}_offset", op.offset)
+    call = (
+        f"input_scaling(image, {pixels(op.shape)}, {op.shape[0]}, {scale.name}, {offset.name}, "
+        f"{plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, "pixels to what the network sees")
+    return Call(said, call, ("input_scaling",), constants=[scale, offset])
+
+
+def _conv2d(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, ops.Conv2d)
+    function = "depthwise" if op.depthwise else "conv2d"
+    kind = "depthwise convolution" if op.depthwise else "convolution"
+    weight = Constant(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
+    bias = Constant(f"{label}_bias", op.bias)
+    geometry = window(
+        plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
+    )
+    call = (
+        f"{function}(&{label}, {plan.place(op.source)}, {weight.name}, {bias.name}, "
+        f"{_low(op.relu)}, {plan.place(step.output)})"
+    )
+    return Call(
+        comment(plan, step, label, _with_relu(window_words(kind, op), op.relu)),
+        call,
+        ("window", function),
+        [geometry],
+        [weight, bias],
+        len(op.bias),
+    )
+
+
+def _linear(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, ops.Linear)
+    weight = Constant(f"{label}_weight", matrix(op.weight, plan.memory(op.source)))
+    bias = Constant(f"{label}_bias", op.bias)
+    call = (
+        f"linear({plan.place(op.source)}, {op.weight.shape[1]}, {weight.name}, {bias.name}, "
+        f"{len(op.bias)}, {_low(op.relu)}, {plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, _with_relu("matrix", op.relu))
+    return Call(said, call, ("linear",), [], [weight, bias])
+
+
+def max_pool(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, ops.MaxPool)
+    geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding)
+    call = f"max_pool(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
+    said = comment(plan, step, label, window_words("max pooling", op))
+    return Call(said, call, ("window", "max_pool"), [geometry])
+
+
+def _mean(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    kernel, stride = plan.shapes[op.source][1:], (1, 1)
+    if isinstance(op, ops.AvgPool):
+        kernel, stride = op.kernel, op.stride
+    geometry = window(plan, step, label, kernel=kernel, stride=stride)
+    call = f"mean(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
+    said = comment(plan, step, label, f"mean of {kernel[0]}x{kernel[1]}")
+    return Call(said, call, ("window", "mean"), [geometry])
+
+
+def _pointwise(function: str) -> Callable[[Plan, Step, str], Call]:
+    def call(plan: Plan, step: Step, label: str) -> Call:
+        slope = f"{number(step.op.slope)}, " if isinstance(step.op, ops.LeakyReLU) else ""
+        text = (
+            f"{function}({plan.place(step.op.source)}, {prod(step.shape)}, {slope}"
+            f"{plan.place(step.output)})"
+        )
+        return Call(comment(plan, step, label, function), text, (function,))
+
+    return call
+
+
+def _add(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, ops.Add)
+    left, right = map(plan.place, op.sources)
+    call = f"add({left}, {right}, {prod(op.shape)}, {_low(op.relu)}, {plan.place(step.output)})"
+    return Call(comment(plan, step, label, _with_relu("sum", op.relu)), call, ("add",))
+
+
+def _mul(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    left, right = map(plan.place, op.sources)
+    channels = op.shape[0]
+    step_over = channels if plan.shapes[op.sources[1]] == op.shape else 0
+    call = (
+        f"multiply({left}, {pixels(op.shape)}, {channels}, {right}, {step_over}, "
+        f"{plan.place(step.output)})"
+    )
+    return Call(comment(plan, step, label, "product"), call, ("multiply",))
+
+
+def _concat(plan: Plan, step: Step, label: str) -> Call:
+    op, before, calls = step.op, 0, []
+    for source in op.sources:
+        channels = plan.shapes[source][0]
+        calls.append(
+            f"join({plan.place(source)}, {pixels(op.shape)}, {channels}, {op.shape[0]}, "
+            f"{plan.place(step.output)} + {before})"
+        )
+        before += channels
+    return Call(comment(plan, step, label, "side by side"), ";\n    ".join(calls), ("join",))
+
+
+def flatten(plan: Plan, step: Step, label: str) -> Call:
+    channels, height, width = plan.shapes[step.op.source]
+    call = (
+        f"flatten({plan.place(step.op.source)}, {height * width}, {channels}, "
+        f"{plan.place(step.output)})"
+    )
+    return Call(comment(plan, step, label, "channel by channel"), call, ("flatten",))
+
+
+CALLS: Mapping[type[Operator], Callable[[Plan, Step, str], Call]] = {
+    ops.InputScaling: _input_scaling,
+    ops.Conv2d: _conv2d,
+    ops.Linear: _linear,
+    ops.MaxPool: max_pool,
+    ops.AvgPool: _mean,
+    ops.GlobalAvgPool: _mean,
+    ops.ReLU: _pointwise("relu"),
+    ops.LeakyReLU: _pointwise("leaky_relu"),
+    ops.SiLU: _pointwise("silu"),
+    ops.Sigmoid: _pointwise("sigmoid"),
+    ops.Add: _add,
+    ops.Mul: _mul,
+    ops.Concat: _concat,
+    ops.Flatten: flatten,
+}

@@ -1,0 +1,188 @@
+"""Calls of the integer functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+from kilonet.exports.c.calls import (
+    Call,
+    comment,
+    filters,
+    matrix,
+    pixels,
+    window,
+    window_words,
+)
+from kilonet.exports.c.floats import flatten, max_pool
+from kilonet.exports.c.plan import Plan, Step
+from kilonet.exports.c.text import Constant, struct
+from kilonet.exports.graph import operators as ops
+from kilonet.exports.graph.operators import Operator
+from kilonet.exports.int8.operators import (
+    Finish,
+    QActivation,
+    QConcat,
+    QConv2d,
+    QLinear,
+    QMean,
+    QProduct,
+    QSum,
+    Weights,
+)
+
+CURVES = {"line": "", "silu": ", SiLU", "sigmoid": ", sigmoid", "leaky": ", leaky ReLU"}
+
+
+def integer_call(plan: Plan, step: Step, label: str) -> Call:
+    """Return the call of one step of an integer network; ``label`` names its constants."""
+    return CALLS[type(step.op)](plan, step, label)
+
+
+def _ending(label: str, finish: Finish) -> str:
+    fields: dict[str, object] = {"zero": finish.zero, "low": finish.low, "high": finish.high}
+    if finish.curve != "line":
+        fields |= {"curve": finish.curve.upper(), "multiplier": finish.multiplier}
+        fields |= {"shift": finish.shift, "slope": finish.slope}
+    return struct("ending", f"{label}_ending", fields)
+
+
+def _scaling(label: str, weights: Weights, zero: int) -> tuple[str, list[Constant]]:
+    constants = [
+        Constant(f"{label}_multiplier", weights.multiplier),
+        Constant(f"{label}_offset", weights.offset),
+    ]
+    fields: dict[str, object] = {"zero": zero, "lift": weights.lift, "shift": weights.shift}
+    fields |= {"multiplier": constants[0].name, "offset": constants[1].name}
+    return struct("scaling", f"{label}_scaling", fields), constants
+
+
+def _curved(what: str, finish: Finish) -> str:
+    relu = ", ReLU" if finish.curve == "line" and finish.low == finish.zero else ""
+    return f"{what}{CURVES[finish.curve] or relu}"
+
+
+def _conv2d(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QConv2d)
+    function = "depthwise" if op.depthwise else "conv2d"
+    kind = "depthwise convolution" if op.depthwise else "convolution"
+    weight = Constant(f"{label}_weight", filters(op.weights.weight, op.groups, op.depthwise))
+    scaling, constants = _scaling(label, op.weights, op.zero)
+    geometry = window(
+        plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
+    )
+    call = (
+        f"{function}(&{label}, {plan.place(op.source)}, {weight.name}, &{label}_scaling, "
+        f"&{label}_ending, {plan.place(step.output)})"
+    )
+    return Call(
+        comment(plan, step, label, _curved(window_words(kind, op), op.finish)),
+        call,
+        ("window", "rounded", "ending", "scaling", function),
+        [geometry, scaling, _ending(label, op.finish)],
+        [weight, *constants],
+        len(op.weights.offset),
+    )
+
+
+def _linear(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QLinear)
+    function = "wide_linear" if op.finish.wide else "linear"
+    weight = Constant(f"{label}_weight", matrix(op.weights.weight, plan.memory(op.source)))
+    scaling, constants = _scaling(label, op.weights, op.zero)
+    call = (
+        f"{function}({plan.place(op.source)}, {op.weights.weight.shape[1]}, {weight.name}, "
+        f"{len(op.weights.offset)}, &{label}_scaling, &{label}_ending, {plan.place(step.output)})"
+    )
+    return Call(
+        comment(plan, step, label, _curved("matrix", op.finish)),
+        call,
+        ("rounded", "ending", "scaling", function),
+        [scaling, _ending(label, op.finish)],
+        [weight, *constants],
+        len(op.weights.offset),
+    )
+
+
+def _mean(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QMean)
+    function = "wide_mean" if op.finish.wide else "mean"
+    geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride)
+    call = (
+        f"{function}(&{label}, {plan.place(op.source)}, {op.zero}, {op.multiplier}, {op.shift}, "
+        f"&{label}_ending, {plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
+    kernels = ("window", "rounded", "ending", function)
+    return Call(said, call, kernels, [geometry, _ending(label, op.finish)])
+
+
+def _activation(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QActivation)
+    call = (
+        f"activation({plan.place(op.source)}, {prod(op.shape)}, {op.zero}, {op.multiplier}, "
+        f"{op.shift}, &{label}_ending, {plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, _curved("value by value", op.finish))
+    return Call(said, call, ("rounded", "ending", "activation"), [_ending(label, op.finish)])
+
+
+def _sum(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QSum)
+    left, right = (
+        f"{plan.place(source)}, {zero}, {multiplier}"
+        for source, zero, multiplier in zip(op.sources, op.zeros, op.multipliers, strict=True)
+    )
+    call = (
+        f"add({left}, {right}, {prod(op.shape)}, {op.shift}, &{label}_ending, "
+        f"{plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, _curved("sum", op.finish))
+    return Call(said, call, ("rounded", "ending", "add"), [_ending(label, op.finish)])
+
+
+def _product(plan: Plan, step: Step, label: str) -> Call:
+    op = step.op
+    assert isinstance(op, QProduct)
+    channels = op.shape[0]
+    step_over = channels if plan.shapes[op.sources[1]] == op.shape else 0
+    call = (
+        f"multiply({plan.place(op.sources[0])}, {op.zeros[0]}, {pixels(op.shape)}, {channels}, "
+        f"{plan.place(op.sources[1])}, {op.zeros[1]}, {step_over}, {op.multiplier}, {op.shift}, "
+        f"&{label}_ending, {plan.place(step.output)})"
+    )
+    said = comment(plan, step, label, "product")
+    return Call(said, call, ("rounded", "ending", "multiply"), [_ending(label, op.finish)])
+
+
+def _concat(plan: Plan, step: Step, label: str) -> Call:
+    op, before, calls = step.op, 0, []
+    assert isinstance(op, QConcat)
+    for source, zero, multiplier in zip(op.sources, op.zeros, op.multipliers, strict=True):
+        channels = plan.shapes[source][0]
+        calls.append(
+            f"join({plan.place(source)}, {zero}, {multiplier}, {pixels(op.shape)}, {channels}, "
+            f"{op.shape[0]}, {op.shift}, &{label}_ending, {plan.place(step.output)} + {before})"
+        )
+        before += channels
+    said = comment(plan, step, label, "side by side")
+    kernels = ("rounded", "ending", "join")
+    return Call(said, ";\n    ".join(calls), kernels, [_ending(label, op.finish)])
+
+
+CALLS: Mapping[type[Operator], Callable[[Plan, Step, str], Call]] = {
+    QConv2d: _conv2d,
+    QLinear: _linear,
+    QMean: _mean,
+    QActivation: _activation,
+    QSum: _sum,
+    QProduct: _product,
+    QConcat: _concat,
+    ops.MaxPool: max_pool,
+    ops.Flatten: flatten,
+}

@@ -1,0 +1,81 @@
+"""Generated C on this machine: compiled with the system's compiler and called like any function."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.errors import KilonetError
+from kilonet.exports.c.emit import CSource
+from kilonet.exports.graph.interpret import Pixels
+
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=c99", "-O3", "-shared", "-fPIC")
+
+
+def find_compiler() -> str | None:
+    """Return the path of a C compiler, or None where there is none."""
+    return next((path for name in COMPILERS if (path := shutil.which(name))), None)
+
+
+class CompiledNetwork:
+    """The C of a network as a shared library; a context manager that removes it afterwards.
+
+    ``scale`` is what a logit of 1 stands for; None for a float network.
+
+    Raises:
+        KilonetError: the compiler does not compile it.
+    """
+
+    def __init__(self, made: CSource, compiler: str, classes: int, scale: float | None) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._scale = scale
+        kind = np.float32 if scale is None else np.int16
+        self._logits: npt.NDArray[Any] = np.zeros(classes, kind)
+        try:
+            library = _compiled(made, Path(self._folder.name), compiler)
+        except KilonetError:
+            self._folder.cleanup()
+            raise
+        self._predict = getattr(ctypes.CDLL(str(library)), f"{made.name}_predict")
+        self._predict.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self) -> CompiledNetwork:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """Return the logits (N, K) of uint8 images (N, C, H, W), one after the other."""
+        rows = np.zeros((len(images), len(self._logits)), self._logits.dtype)
+        given = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        for image, row in zip(given, rows, strict=True):
+            self._predict(image.ctypes.data, row.ctypes.data)
+        return (rows * np.float32(1 if self._scale is None else self._scale)).astype(np.float32)
+
+    def one(self, image: Pixels) -> None:
+        """Read one image (1, 1, H, W) and keep nothing: for a clock."""
+        self._predict(image.ctypes.data, self._logits.ctypes.data)
+
+
+def _compiled(made: CSource, folder: Path, compiler: str) -> Path:
+    source, library = folder / f"{made.name}.c", folder / f"{made.name}.so"
+    (folder / f"{made.name}.h").write_text(made.header, encoding="utf-8")
+    source.write_text(made.source, encoding="utf-8")
+    command = [compiler, *FLAGS, str(source), "-o", str(library), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        first = (done.stderr.splitlines() or ["no message"])[0]
+        raise KilonetError(f"{compiler} does not compile the export: {first}")
+    return library

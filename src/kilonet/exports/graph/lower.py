@@ -1,0 +1,130 @@
+"""From an ONNX file to the typed list of operators: shapes known, one picture, no PyTorch.
+
+The nodes are read once, in their order, and what depends on no pixel is computed on the way
+(shapes, indices, constants); ``simplify`` then folds batch norm and names what is left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.exports.graph.attributes import Node
+from kilonet.exports.graph.nodes import READERS
+from kilonet.exports.graph.operators import (
+    IMAGE,
+    LOGITS,
+    PROBABILITIES,
+    Graph,
+    Shape,
+    UnsupportedOperatorError,
+)
+from kilonet.exports.graph.reading import Constant, Reader, Tensor, Value
+from kilonet.exports.graph.simplify import simplify
+
+UINT8 = 2  # in ONNX's numbering of types
+
+
+def lower(path: Path) -> Graph:
+    """Return the operators of the network in the ONNX file ``path``.
+
+    The file is what ``export_onnx`` writes: uint8 ``image`` N×C×H×W in, ``logits`` and
+    ``probabilities`` out.
+
+    Raises:
+        KilonetError: there is no such file, or it is damaged or of another interface.
+        UnsupportedOperatorError: a node is nothing that the list can say; the message names it.
+        MissingExtraError: onnx is not installed.
+    """
+    model = load_onnx(path)
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    reader = Reader({tensor.name: _array(tensor) for tensor in model.graph.initializer})
+    image = _image_shape(model, path)
+    reader.values[IMAGE] = Tensor(IMAGE, (1, *image))
+    for proto in model.graph.node:
+        _read(reader, proto, opset)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return simplify(image, reader.operators, _outputs(reader, path), metadata)
+
+
+def load_onnx(path: Path) -> Any:
+    """Return the ``onnx.ModelProto`` in ``path``.
+
+    Raises:
+        KilonetError: there is no such file, or it is no ONNX model.
+        MissingExtraError: onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError("export", str(error.name)) from None
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except OSError as error:
+        raise KilonetError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except Exception as error:  # protobuf has several of its own
+        first = (str(error).splitlines() or [""])[0]
+        raise KilonetError(f"{path} is damaged: it is no ONNX model ({first}).") from None
+    return model
+
+
+def _array(tensor: Any) -> Constant:
+    from onnx import numpy_helper
+
+    array: Constant = numpy_helper.to_array(tensor)
+    return array
+
+
+def _image_shape(model: Any, path: Path) -> Shape:
+    inputs = {entry.name: entry.type.tensor_type for entry in model.graph.input}
+    sides = [side.dim_value for side in inputs[IMAGE].shape.dim] if IMAGE in inputs else []
+    if len(sides) != 4 or min(sides[1:]) < 1 or inputs[IMAGE].elem_type != UINT8:
+        raise KilonetError(
+            f'{path} has no input "{IMAGE}" of uint8 pixels N×C×H×W. '
+            "Export the run again: kilonet export RUN --to onnx"
+        )
+    return tuple(sides[1:])
+
+
+def _read(reader: Reader, proto: Any, opset: int) -> None:
+    """Compute a node whose inputs are all known, or add the operator that it is."""
+    inputs = [reader.values.get(name) for name in proto.input]
+    if not any(isinstance(value, Tensor) for value in inputs):
+        results = _computed(proto, inputs, opset)
+        reader.values |= dict(zip(proto.output, results, strict=True))
+        return
+    node = Node(proto)
+    if node.kind not in READERS:
+        raise UnsupportedOperatorError(
+            f'The network uses the operator {node.kind} (node "{node.name}"), which no export but '
+            f"ONNX has. Known are {', '.join(sorted(READERS))}."
+        )
+    reader.values[node.output] = READERS[node.kind](reader, node, inputs)
+
+
+def _computed(proto: Any, inputs: list[Value | None], opset: int) -> list[Constant]:
+    """Return the outputs of a node that depends on no pixel."""
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    feeds = {name: value for name, value in zip(proto.input, inputs, strict=True) if name}
+    any_type = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
+    results = [helper.make_tensor_value_info(name, 0, None) for name in proto.output]
+    graph = helper.make_graph([proto], "constant", any_type, results)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def _outputs(reader: Reader, path: Path) -> dict[str, str]:
+    """Return which values of the list the two outputs are."""
+    found = {}
+    for name in (LOGITS, PROBABILITIES):
+        value = reader.values.get(name)
+        if not isinstance(value, Tensor) or len(value.picture) != 1:
+            raise KilonetError(f'{path} has no output "{name}" N×K. Export the run again.')
+        found[name] = value.name
+    return found

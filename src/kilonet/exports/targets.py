@@ -1,0 +1,150 @@
+"""What a network can be exported to, and what makes each.
+
+A target is a function from a ``Job`` to what it ``Made``: files in memory, none written before all
+are there. To add one, write its function beside those here and name it in ``TARGETS``; everything
+else (the command, the checks, the report) goes by that table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kilonet.errors import UsageError, nearest
+from kilonet.exports.c.emit import emit
+from kilonet.exports.c.run import CompiledNetwork, find_compiler
+from kilonet.exports.graph.interpret import Pixels
+from kilonet.exports.graph.lower import load_onnx, lower
+from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError
+from kilonet.exports.int8.operators import QuantisedGraph
+from kilonet.exports.int8.quantise import quantise
+from kilonet.exports.onnx_graph import onnx_model
+from kilonet.exports.onnx_int8 import onnx_int8
+from kilonet.exports.onnx_run import OnnxNetwork
+
+if TYPE_CHECKING:
+    from kilonet.exports.verify import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is to be exported.
+
+    ``onnx`` is the run's file; ``name`` begins the names of what is made; ``calibration`` are
+    training images uint8 (N, C, H, W), None where nothing is to be quantised; ``mean`` and ``std``
+    are those of training.
+    """
+
+    onnx: Path
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    calibration: Pixels | None = None
+    raw: bool = False
+
+
+Runner = Callable[[Path], "AbstractContextManager[Network | None]"]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The files of an export, by name, and how to run them from the folder that they are in.
+
+    ``running`` gives None where this machine cannot, and ``note`` then says why. ``budget`` is
+    what the target states about itself, in bytes.
+    """
+
+    files: Mapping[str, bytes]
+    running: Runner
+    budget: Mapping[str, int] = field(default_factory=dict)
+    note: str | None = None
+
+
+def to_onnx(job: Job) -> Made:
+    """Return one ONNX file; in float it is the run's own where the typed list cannot say it."""
+    name = f"{_stem(job)}{'-raw' if job.raw else ''}.onnx"
+    content = _onnx(job).SerializeToString()
+    return Made(
+        {name: content},
+        lambda folder: nullcontext(OnnxNetwork(folder / name, job.raw, job.mean, job.std)),
+    )
+
+
+def _onnx(job: Job) -> Any:
+    try:
+        graph = lower(job.onnx)
+    except UnsupportedOperatorError:
+        if job.raw or job.calibration is not None:
+            raise
+        return load_onnx(job.onnx)
+    if job.calibration is not None:
+        return onnx_int8(graph, job.calibration)
+    return onnx_model(graph, raw=job.raw)
+
+
+def to_c(job: Job) -> Made:
+    """Return one C99 header and one source, in float or, where there are images, in integers."""
+    graph = lower(job.onnx)
+    network = graph if job.calibration is None else quantise(graph, job.calibration)
+    made = emit(network, _stem(job))
+    scale = network.encodings[LOGITS].scale if isinstance(network, QuantisedGraph) else None
+    compiler = find_compiler()
+
+    def running(_: Path) -> AbstractContextManager[Network | None]:
+        if compiler is None:
+            return nullcontext(None)
+        return CompiledNetwork(made, compiler, len(graph.classes), scale)
+
+    return Made(
+        {f"{made.name}.h": made.header.encode(), f"{made.name}.c": made.source.encode()},
+        running,
+        {
+            "weight_bytes": made.weight_bytes,
+            "arena_bytes": made.arena_bytes,
+            "stack_bytes": made.stack_bytes,
+        },
+        None if compiler else "no C compiler (cc, gcc, clang) on this machine to run it with",
+    )
+
+
+def _stem(job: Job) -> str:
+    return f"{job.name}-int8" if job.calibration is not None else job.name
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target: what makes it, and which of the command's switches it takes."""
+
+    make: Callable[[Job], Made]
+    switches: frozenset[str]
+
+
+TARGETS: Mapping[str, Target] = {
+    "onnx": Target(to_onnx, frozenset({"int8", "raw"})),
+    "c": Target(to_c, frozenset({"int8"})),
+}
+
+
+def find_target(name: str, *, int8: bool, raw: bool) -> Target:
+    """Return the target called ``name``, if it takes the switches that are on.
+
+    Raises:
+        UsageError: there is no such target, it lacks a switch, or they contradict each other.
+    """
+    if name not in TARGETS:
+        raise UsageError(
+            f'There is no export target "{name}".{nearest(name, TARGETS)} '
+            f"Known: {', '.join(TARGETS)}."
+        )
+    wanted = {switch for switch, on in {"int8": int8, "raw": raw}.items() if on}
+    for switch in sorted(wanted - TARGETS[name].switches):
+        takes = ", ".join(key for key, entry in TARGETS.items() if switch in entry.switches)
+        raise UsageError(f"--{switch} is not for --to {name}, only for: {takes}. Leave it out.")
+    if int8 and raw:
+        raise UsageError(
+            "--int8 and --raw contradict each other: a raw file has float input. Give one of them."
+        )
+    return TARGETS[name]

@@ -1,0 +1,34 @@
+"""Generated C called from Python."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from compiled import compiler
+from networks import example, pictures
+
+from kilonet.errors import KilonetError
+from kilonet.exports.c.emit import emit
+from kilonet.exports.c.run import CompiledNetwork, find_compiler
+
+
+def test_finds_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_compiler() == shutil.which("cc") or compiler()
+    monkeypatch.setenv("PATH", "")
+    assert find_compiler() is None
+
+
+def test_runs() -> None:
+    found = example("simple-8k")
+    images = pictures(5)
+    with CompiledNetwork(emit(found.graph, "net"), compiler(), 10, None) as network:
+        np.testing.assert_allclose(network.logits(images), found.logits(images), atol=1e-3)
+
+
+def test_a_compiler_that_refuses_is_quoted() -> None:
+    made = replace(emit(example("quick").graph, "net"), source="#error no such thing\n")
+    with pytest.raises(KilonetError, match=r"does not compile the export: .*no such thing"):
+        CompiledNetwork(made, compiler(), 10, None)

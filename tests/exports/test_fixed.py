@@ -1,0 +1,93 @@
+"""Real numbers as integers, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilonet.exports.int8.fixed import (
+    biased,
+    decoded,
+    encoded,
+    encoding_of,
+    factors,
+    quantised,
+    wide_encoding,
+)
+
+RATIOS = st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=3)
+
+
+@given(RATIOS)
+def test_factors(ratios: list[float]) -> None:
+    multipliers, shift = factors(ratios)
+    assert shift >= 1
+    assert max(multipliers) <= 2**15 or shift == 1
+    for ratio, multiplier in zip(ratios, multipliers, strict=True):
+        assert abs(multiplier * 2.0**-shift - ratio) <= 2.0**-14 * max(ratios)
+
+
+@given(st.floats(-50, 0), st.floats(0.01, 50), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_encodings_hold_zero_and_most_values(low: float, high: float, seed: int) -> None:
+    values = np.random.default_rng(seed).uniform(low, high, 500)
+    encoding = encoding_of(values)
+    assert 0 <= encoding.zero <= 255
+    assert decoded(encoded(np.zeros(1), encoding), encoding)[0] == 0
+    error = decoded(encoded(values, encoding), encoding) - values
+    assert np.sqrt(np.square(error).mean()) <= (high - low) / 255
+
+
+def test_a_rare_outlier_is_cut() -> None:
+    values = np.abs(np.random.default_rng(0).normal(size=50_000))
+    values[0] = 3 * values.max()
+    assert encoding_of(values).scale * 255 < 0.97 * values.max()
+
+
+def test_nothing_but_zeros() -> None:
+    encoding = encoding_of(np.zeros(9))
+    assert decoded(encoded(np.zeros(9), encoding), encoding).tolist() == [0] * 9
+
+
+def test_logits_have_headroom() -> None:
+    encoding = wide_encoding(np.array([-3.0, 8.0]))
+    assert 8 * 3.9 < encoding.scale * 32767 < 8 * 4.1
+
+
+@given(st.integers(0, 999), st.floats(1e-4, 10), st.floats(1e-4, 10))
+@settings(max_examples=60, deadline=None)
+def test_weights(seed: int, scale: float, unit: float) -> None:
+    generator = np.random.default_rng(seed)
+    weight = generator.normal(size=(5, 3, 2, 2)) * generator.uniform(0.2, 1, (5, 1, 1, 1))
+    bias = generator.normal(size=5)
+    found = quantised(weight, bias, scale, unit, np.ones_like(weight))
+    step = found.multiplier * (2.0**-found.shift * unit / scale)
+    error = found.weight * step.reshape(5, 1, 1, 1) - weight
+    peak = np.abs(weight).reshape(5, -1).max(1)
+    assert (np.abs(error).reshape(5, -1).max(1) <= 0.5 * peak).all()
+    assert np.sqrt(np.square(error).mean()) < 0.01 * peak.max()
+    real = found.offset * 2.0 ** (found.lift - found.shift) * unit
+    assert np.abs(real - bias).max() <= 2.0**-14 * max(
+        np.abs(bias).max(), 2.0**-found.shift * unit * 2**15
+    )
+
+
+def test_a_weight_that_nothing_passes_coarsens_no_other() -> None:
+    weight = np.random.default_rng(0).normal(size=(3, 40))
+    squares = np.ones_like(weight)
+    weight[:, 7], squares[:, 7] = 300, 0
+    found = quantised(weight, np.zeros(3), 0.1, 0.1, squares)
+    step = found.multiplier * 2.0**-found.shift
+    error = np.delete(found.weight * step[:, None] - weight, 7, axis=1)
+    assert np.abs(error).max() < 0.05
+
+
+def test_a_channel_of_zeros_stays_zero() -> None:
+    weight = np.ones((2, 4))
+    weight[0] = 0
+    found = quantised(weight, np.array([0.5, 0.25]), 0.1, 0.1, np.ones_like(weight))
+    assert not found.weight[0].any()
+    moved = biased(found, np.array([-0.5, 0.0]), 0.1)
+    assert moved.offset[0] < 0 == moved.offset[1]
+    assert moved.weight is found.weight

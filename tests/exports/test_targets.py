@@ -1,0 +1,86 @@
+"""What each target makes, and which switches it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from networks import MEAN, STD, example, pictures
+from torch import nn
+
+from kilonet.errors import UsageError
+from kilonet.exports import targets
+from kilonet.exports.graph.operators import UnsupportedOperatorError
+from kilonet.exports.onnx import export_onnx
+from kilonet.exports.targets import TARGETS, Job, find_target
+
+
+def job(name: str, **rest: object) -> Job:
+    return Job(example(name).path, f"{name}-1", MEAN, STD, **rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("target", "rest", "names"),
+    [
+        ("onnx", {}, ["quick-1.onnx"]),
+        ("onnx", {"raw": True}, ["quick-1-raw.onnx"]),
+        ("onnx", {"calibration": pictures(16)}, ["quick-1-int8.onnx"]),
+        ("c", {}, ["quick_1.h", "quick_1.c"]),
+        ("c", {"calibration": pictures(16)}, ["quick_1_int8.h", "quick_1_int8.c"]),
+    ],
+)
+def test_files_and_how_they_run(
+    target: str, rest: dict[str, object], names: list[str], tmp_path: Path
+) -> None:
+    made = TARGETS[target].make(job("quick", **rest))
+    assert list(made.files) == names
+    for name, content in made.files.items():
+        (tmp_path / name).write_bytes(content)
+    with made.running(tmp_path) as network:
+        assert network is not None
+        images = pictures(7)
+        network.one(images[:1])
+        error = network.logits(images) - example("quick").logits(images)
+    assert np.abs(error).max() < (0.5 if "calibration" in rest else 1e-3)
+    assert bool(made.budget) == (target == "c")
+
+
+def test_without_a_compiler_c_is_written_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "find_compiler", lambda: None)
+    made = TARGETS["c"].make(job("quick"))
+    assert "no C compiler" in str(made.note)
+    with made.running(tmp_path) as network:
+        assert network is None
+
+
+class Odd(nn.Module):
+    """Uses what the typed list has no operator for."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.erf(x.flatten(1))[:, :10]
+
+
+def test_what_the_list_cannot_say_is_still_onnx(tmp_path: Path) -> None:
+    path = tmp_path / "odd.onnx"
+    export_onnx(Odd(), path, (1, 28, 28), MEAN, STD, {"classes": "0"})
+    odd = Job(path, "odd", MEAN, STD)
+    (content,) = TARGETS["onnx"].make(odd).files.values()
+    assert any(node.op_type == "Erf" for node in onnx.load_from_string(content).graph.node)
+    for target, rest in [("c", {}), ("onnx", {"raw": True})]:
+        with pytest.raises(UnsupportedOperatorError, match="Erf"):
+            TARGETS[target].make(Job(path, "odd", MEAN, STD, **rest))
+
+
+def test_names_and_switches() -> None:
+    assert find_target("c", int8=True, raw=False) is TARGETS["c"]
+    with pytest.raises(UsageError, match=r'no export target "onx". Did you mean "onnx"\?.*onnx, c'):
+        find_target("onx", int8=False, raw=False)
+    with pytest.raises(UsageError, match="--raw is not for --to c, only for: onnx"):
+        find_target("c", int8=False, raw=True)
+    with pytest.raises(UsageError, match="contradict"):
+        find_target("onnx", int8=True, raw=True)
