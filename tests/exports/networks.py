@@ -99,7 +99,7 @@ def _excited() -> nn.Module:
         nn.BatchNorm2d(8),
         nn.SiLU(),
         SqueezeExcite(8, convolutions=True),
-        Residual(nn.Sequential(Separable((8, 8), "silu"), nn.BatchNorm2d(8))),
+        Residual(nn.Sequential(Separable((8, 8), nonlinearity="silu"), nn.BatchNorm2d(8))),
         SqueezeExcite(8, convolutions=False),
         nn.ReLU(),
         nn.AvgPool2d(2),
