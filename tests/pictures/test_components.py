@@ -39,5 +39,5 @@ def test_pieces_are_scipys(mask: npt.NDArray[np.bool_], seed: int) -> None:
 
 
 def test_sides() -> None:
-    piece = Piece(0, 6, 2, 0, 1.0, 3, 4, 6, 6)
+    piece = Piece(3, 4, 6, 6, number=0, area=6, runs=2, edge=0, weight=1.0)
     assert (piece.width, piece.height, piece.side) == (3, 2, 3)

@@ -18,7 +18,7 @@ def pieces(*boxes: tuple[int, int, int, int], share: float = 0.5) -> list[Piece]
         area = max(1, int((x1 - x0) * (y1 - y0) * share))
         across, down = x1 - x0, y1 - y0
         edge = across * (y0 == 0) + across * (y1 == 100) + down * (x0 == 0) + down * (x1 == 100)
-        found.append(Piece(number, area, down, edge, float(area), x0, y0, x1, y1))
+        found.append(Piece(x0, y0, x1, y1, number, area, down, edge, float(area)))
     return found
 
 

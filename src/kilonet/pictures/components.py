@@ -15,8 +15,33 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A connected piece: its pixels, and the box around them from x0, y0 up to x1, y1.
+class Box:
+    """A part of a picture, from column x0 and row y0 up to x1 and y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Columns that it spans."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Rows that it spans."""
+        return self.y1 - self.y0
+
+    @property
+    def side(self) -> int:
+        """The longer of the two."""
+        return max(self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Piece(Box):
+    """A connected piece: the box around it, and its ``area`` in pixels.
 
     ``runs`` counts its unbroken rows of pixels, ``edge`` its pixels on the picture's edge.
     ``weight`` is the sum of its squared values: what it contributes to what is seen.
@@ -27,25 +52,6 @@ class Piece:
     runs: int
     edge: int
     weight: float
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @property
-    def width(self) -> int:
-        """Columns that the box spans."""
-        return self.x1 - self.x0
-
-    @property
-    def height(self) -> int:
-        """Rows that the box spans."""
-        return self.y1 - self.y0
-
-    @property
-    def side(self) -> int:
-        """The longer side of its box."""
-        return max(self.width, self.height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,5 +136,5 @@ def _measured(
     runs = (ends - begins).tolist()
     counts = zip(area, runs, edge, weight, strict=True)
     return [
-        Piece(i, *count, *box) for i, (count, box) in enumerate(zip(counts, boxes, strict=True))
+        Piece(*box, i, *count) for i, (count, box) in enumerate(zip(counts, boxes, strict=True))
     ]

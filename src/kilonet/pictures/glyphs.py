@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kilonet.pictures.components import Piece
+from kilonet.pictures.components import Box, Piece
 
 SPECK_AREA = 0.04  # of the main piece's pixels
 SPECK_SIDE = 0.08  # of its longer side
@@ -21,30 +21,11 @@ HEAVY = 0.12  # of the heaviest: what may be a digit of its own
 
 
 @dataclass(frozen=True)
-class Glyph:
-    """Pieces that make one digit, and the box around them, from x0, y0 up to x1, y1."""
+class Glyph(Box):
+    """Pieces that make one digit, and the box around them."""
 
     pieces: tuple[Piece, ...]
     weight: float
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @property
-    def width(self) -> int:
-        """Columns that it spans."""
-        return self.x1 - self.x0
-
-    @property
-    def height(self) -> int:
-        """Rows that it spans."""
-        return self.y1 - self.y0
-
-    @property
-    def side(self) -> int:
-        """The longer side of its box."""
-        return max(self.width, self.height)
 
 
 def glyphs_of(pieces: list[Piece], shape: tuple[int, int]) -> list[Glyph]:
@@ -84,7 +65,7 @@ def _is_digit(glyph: Glyph, other: Glyph) -> bool:
 
 
 def _of(piece: Piece) -> Glyph:
-    return Glyph((piece,), piece.weight, piece.x0, piece.y0, piece.x1, piece.y1)
+    return Glyph(piece.x0, piece.y0, piece.x1, piece.y1, (piece,), piece.weight)
 
 
 def _merged(glyphs: list[Glyph]) -> list[Glyph]:
@@ -107,10 +88,10 @@ def _belong(a: Glyph, b: Glyph) -> bool:
 
 def _joined(a: Glyph, b: Glyph) -> Glyph:
     return Glyph(
-        a.pieces + b.pieces,
-        a.weight + b.weight,
         min(a.x0, b.x0),
         min(a.y0, b.y0),
         max(a.x1, b.x1),
         max(a.y1, b.y1),
+        a.pieces + b.pieces,
+        a.weight + b.weight,
     )
