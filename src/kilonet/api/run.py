@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kilonet.errors import RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
@@ -74,10 +73,7 @@ def require_finished(run: Run) -> None:
     Raises:
         RunError: it has not; the message says how to go on with it.
     """
-    if not run.finished:
-        raise RunError(
-            f"{run.path} has not finished. Go on with it: kilonet train --resume {run.path}"
-        )
+    run.directory.require_finished()
 
 
 def find_run(source: str | Path | Run) -> Run:

@@ -35,10 +35,7 @@ def _of_run(name: str | os.PathLike[str]) -> Path:
     from kilonet.runs.find import open_run
 
     run = open_run(os.fspath(name))
-    if not run.finished:
-        raise RunError(
-            f"{run.path} has not finished. Go on with it: kilonet train --resume {run.path}"
-        )
+    run.require_finished()
     path = run.file(layout.ONNX)
     if not path.is_file():
         note = run.facts.get("onnx_note")

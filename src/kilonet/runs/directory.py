@@ -44,6 +44,17 @@ class RunDirectory:
         """Whether training ended and the report was written."""
         return bool(self.facts["finished"])
 
+    def require_finished(self) -> None:
+        """Check that the run has been trained to its end.
+
+        Raises:
+            RunError: it has not; the message says how to go on with it.
+        """
+        if not self.finished:
+            raise RunError(
+                f"{self.path} has not finished. Go on with it: kilonet train --resume {self.path}"
+            )
+
     def file(self, name: str) -> Path:
         """Return the path of the file called ``name`` (see ``layout``) in this run."""
         return self.path / name

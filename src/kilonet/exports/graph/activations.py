@@ -28,10 +28,7 @@ def relu_before_max_pool(net: Net, op: Operator) -> bool:
     pool = net.maker(op)
     if not isinstance(op, ops.ReLU) or not isinstance(pool, ops.MaxPool):
         return False
-    inner = f"{op.output}_unpooled"
-    shape = net.shape(pool.source)
-    relu = replace(op, output=inner, sources=pool.sources, shape=shape)
-    net.put([pool, op], [relu, replace(pool, output=op.output, sources=(inner,))])
+    net.move_ahead(op, pool, f"{op.output}_unpooled")
     return True
 
 

@@ -48,6 +48,12 @@ class Net:
         for op in old[:-1]:
             self.operators.remove(op)
 
+    def move_ahead(self, op: Operator, before: Operator, inner: str) -> None:
+        """Let ``op`` work on what ``before`` reads, and ``before`` on that, the value ``inner``."""
+        shape = self.shape(before.source)
+        first = replace(op, output=inner, sources=before.sources, shape=shape)
+        self.put([before, op], [first, replace(before, output=op.output, sources=(inner,))])
+
     def rename(self, value: str, other: str) -> None:
         """Let all that reads ``value`` read ``other``."""
         names = {value: other}

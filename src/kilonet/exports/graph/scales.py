@@ -44,10 +44,7 @@ def scale_before(net: Net, op: Operator) -> bool:
         net.maker(before), ops.Conv2d | ops.Linear | ops.Pool | ops.View
     ):
         return False
-    inner = f"{op.output}_scaled"
-    shape = net.shape(before.source)
-    scaled = replace(op, output=inner, sources=before.sources, shape=shape)
-    net.put([before, op], [scaled, replace(before, output=op.output, sources=(inner,))])
+    net.move_ahead(op, before, f"{op.output}_scaled")
     return True
 
 

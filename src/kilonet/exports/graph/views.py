@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Operator
 from kilonet.exports.graph.rewriting import Net
@@ -29,9 +27,7 @@ def view_after_pointwise(net: Net, op: Operator) -> bool:
     view = net.maker(op)
     if not isinstance(op, ops.Pointwise) or not isinstance(view, ops.View):
         return False
-    shape = net.shape(view.source)
-    inner = replace(op, output=f"{op.output}_before", sources=view.sources, shape=shape)
-    net.put([view, op], [inner, replace(view, output=op.output, sources=(inner.output,))])
+    net.move_ahead(op, view, f"{op.output}_before")
     return True
 
 
