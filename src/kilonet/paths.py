@@ -1,4 +1,4 @@
-"""Where things are on disk: the user's data cache and the runs directory."""
+"""Where things are on disk: the user's caches and the runs directory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ RUNS_VARIABLE = "KILONET_RUNS"
 def data_cache() -> Path:
     """Return the directory that downloads go to (not created here)."""
     return user_cache_path("kilonet", appauthor=False) / "data"
+
+
+def kernel_cache() -> Path:
+    """Return the directory that compiled kernels are kept in (not created here)."""
+    return user_cache_path("kilonet", appauthor=False) / "kernels"
 
 
 def data_dir_from_environment() -> Path | None:

@@ -34,6 +34,7 @@ from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
 from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit, Outcome
+from kilonet.training.kernels import choose_kernels
 from kilonet.training.material import prepare
 from kilonet.training.precision import choose_precision
 from kilonet.training.progress import ConsoleReporter, Silent
@@ -69,7 +70,7 @@ def train(
     require("train")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     device = choose_device(resolved.recipe.training.device)
-    resolved = replace(resolved, recipe=_with_precision(resolved.recipe, device))
+    resolved = replace(resolved, recipe=_settled(resolved.recipe, device))
     if out is not None:
         require_free(Path(out))
     model = _fresh(resolved.recipe)
@@ -144,10 +145,14 @@ def _path(given: str | Path | None) -> Path | None:
     return Path(given) if given is not None else None
 
 
-def _with_precision(recipe: Recipe, device: torch.device) -> Recipe:
-    """Return ``recipe`` with the arithmetic that it is really trained in."""
-    precision = choose_precision(recipe.training.precision, device)
-    training = recipe.training.model_copy(update={"precision": precision})
+def _settled(recipe: Recipe, device: torch.device) -> Recipe:
+    """Return ``recipe`` with the arithmetic and the kernels that it is really trained with."""
+    asked = recipe.training
+    found = {
+        "precision": choose_precision(asked.precision, device),
+        "kernels": choose_kernels(asked.kernels, device),
+    }
+    training = asked.model_copy(update=found)
     return recipe.model_copy(update={"training": training})
 
 
@@ -181,7 +186,11 @@ def _fit(
 
 def _environment(fit: Fit) -> dict[str, str]:
     facts = environment(str(fit.device), torch.get_num_threads())
-    return facts | {"workers": str(fit.workers.size), "precision": fit.precision}
+    return facts | {
+        "workers": str(fit.workers.size),
+        "precision": fit.precision,
+        "kernels": fit.kernels,
+    }
 
 
 def _announce(console: Console, run: RunDirectory, dataset: Dataset) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kilonet.compilers import find_compiler
 from kilonet.errors import UsageError, nearest
 from kilonet.exports.c.emit import emit
-from kilonet.exports.c.run import CompiledNetwork, find_compiler
+from kilonet.exports.c.run import CompiledNetwork
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.lower import load_onnx, lower
 from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError

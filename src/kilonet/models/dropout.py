@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from kilonet.kernels.block_end import Draws
+
 _LEVELS = 2**16  # what 16 bits can tell apart
 _INTEGERS = {  # as wide as the numbers that they mask
     torch.bfloat16: torch.int16,
@@ -71,6 +73,11 @@ class Dropout(nn.Dropout):
         """
         kept: Tensor = _MaskedReLU.apply(input, self._dropped_levels)  # type: ignore[no-untyped-call]
         return kept
+
+    def draws(self, count: int) -> Draws:
+        """Return what decides which of ``count`` elements training keeps, the same as ever."""
+        least = self._dropped_levels - _LEVELS // 2
+        return Draws(_words(count // 4 + 1), least, self.scale)
 
     @property
     def scale(self) -> float:

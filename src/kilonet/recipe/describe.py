@@ -15,7 +15,7 @@ from kilonet.recipe.schema import Recipe
 # Keys that came after the first results, with what they were before they were keys: a recipe that
 # leaves them at that keeps its fingerprint.
 _LATER: dict[str, dict[str, Any]] = {
-    "training": {"precision": "float32", "workers": 1},
+    "training": {"precision": "float32", "workers": 1, "kernels": "torch"},
     "model": {"pool_first": False},
     "augmentation": {"elastic": 0.0},
 }

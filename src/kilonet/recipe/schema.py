@@ -196,6 +196,12 @@ class Training(Section):
         description="Arithmetic of the network's layers in training; weights, loss and evaluation "
         'are float32. "auto": bfloat16 where the device computes in it.',
     )
+    kernels: Literal["torch", "compiled", "auto"] = Field(
+        "torch",
+        description="What computes the ends of blocks (pooling, batch norm, nonlinearity, dropout) "
+        'in training on a CPU: PyTorch, or C of ours, the same to rounding and faster. "auto": '
+        "compiled where there is a C compiler.",
+    )
     workers: Annotated[
         int | Literal["auto"],
         PlainValidator(_whole_number_or_auto, json_schema_input_type=int | Literal["auto"]),

@@ -27,6 +27,7 @@ from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.ema import averaged
 from kilonet.training.failures import explained
+from kilonet.training.kernels import choose_kernels, use_kernels
 from kilonet.training.material import Material, Part, score
 from kilonet.training.optimizers import build_optimizer, gradients, restore_optimizer
 from kilonet.training.phases import Phases
@@ -75,6 +76,8 @@ class Fit:
         self.workers = workers
         self.phases = Phases(device)
         self.precision = choose_precision(recipe.training.precision, device)
+        self.kernels = choose_kernels(recipe.training.kernels, device)
+        use_kernels(self.kernels, model)
         self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.augment = Augmentation(**recipe.augmentation.model_dump())
         training = recipe.training

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.compilers import compile_library
 from kilonet.errors import KilonetError
 from kilonet.exports.c.emit import CSource
 from kilonet.exports.graph.interpret import Pixels
 
-COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O3", "-shared", "-fPIC")
-
-
-def find_compiler() -> str | None:
-    """Return the path of a C compiler, or None where there is none."""
-    return next((path for name in COMPILERS if (path := shutil.which(name))), None)
+FLAGS = ("-std=c99", "-O3")
 
 
 class CompiledNetwork:
@@ -73,9 +66,5 @@ def _compiled(made: CSource, folder: Path, compiler: str) -> Path:
     source, library = folder / f"{made.name}.c", folder / f"{made.name}.so"
     (folder / f"{made.name}.h").write_text(made.header, encoding="utf-8")
     source.write_text(made.source, encoding="utf-8")
-    command = [compiler, *FLAGS, str(source), "-o", str(library), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        first = (done.stderr.splitlines() or ["no message"])[0]
-        raise KilonetError(f"{compiler} does not compile the export: {first}")
+    compile_library(compiler, FLAGS, source, library)
     return library

@@ -1,0 +1,1 @@
+"""Our own kernels for the CPU: C that is compiled once on the machine it runs on."""

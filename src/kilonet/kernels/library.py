@@ -1,0 +1,92 @@
+"""The kernels as a shared library: compiled with the system's compiler, kept for the next time."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import platform
+import subprocess
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from kilonet.compilers import compile_library, find_compiler
+from kilonet.errors import KilonetError
+from kilonet.paths import kernel_cache
+
+SOURCE = "block_end.c"
+_SOURCES = (SOURCE, "block_end_of_type.h")
+# Nothing of these changes how PyTorch computes, as -ffast-math would, which sets a processor mode.
+_EVERYWHERE = ("-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros")
+_HERE = ("-freciprocal-math", "-march=native", "-mprefer-vector-width=512")
+
+
+class KernelError(KilonetError):
+    """The kernels cannot be had on this machine."""
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """Return the kernels, compiled for this machine's processor.
+
+    The first time takes a few seconds; the library is then kept in the user's cache.
+
+    Raises:
+        KernelError: there is no C compiler, or it does not compile them.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        raise KernelError("there is no C compiler (cc, gcc, clang) on this machine")
+    cache = kernel_cache()
+    name = f"{_identity(compiler)}.so"
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _loaded(cache / name, compiler)
+    except OSError:  # the cache cannot be written to, or what is in it is not a library
+        with tempfile.TemporaryDirectory() as folder:
+            return _loaded(Path(folder) / name, compiler)
+
+
+def _loaded(library: Path, compiler: str) -> ctypes.CDLL:
+    if not library.exists():
+        _compile(library, compiler)
+    return ctypes.CDLL(str(library))
+
+
+def _compile(library: Path, compiler: str) -> None:
+    """Write ``library`` whole or not at all; others may be compiling it at the same time."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        for name in _SOURCES:
+            (Path(folder) / name).write_bytes(_content(name))
+        made = Path(folder) / "made.so"
+        try:
+            compile_library(compiler, (*_EVERYWHERE, *_HERE), Path(folder) / SOURCE, made)
+        except KilonetError:
+            try:  # without what only this kind of processor or compiler knows
+                compile_library(compiler, _EVERYWHERE, Path(folder) / SOURCE, made)
+            except KilonetError as error:
+                raise KernelError(str(error)) from error
+        made.replace(library)
+
+
+def _identity(compiler: str) -> str:
+    """Return what names the library that ``compiler`` makes for this processor."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    facts = [version, _processor(), *map(_content, _SOURCES)]
+    facts += [flag.encode() for flag in (*_EVERYWHERE, *_HERE)]
+    return hashlib.sha256(b"\0".join(facts)).hexdigest()[:16]
+
+
+def _processor() -> bytes:
+    """Return what tells processors with other instructions apart; a home may be shared by them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    features = [line for line in lines if line.startswith(("flags", "Features", "model name"))]
+    return "\n".join([platform.machine(), platform.processor(), *features[:2]]).encode()
+
+
+def _content(name: str) -> bytes:
+    return resources.files("kilonet.kernels").joinpath(name).read_bytes()
