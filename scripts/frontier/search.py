@@ -40,6 +40,7 @@ from kilonet.training.seeding import derive
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "results" / "frontier-search.json"
+COMMIT = commit()  # of the code as it was imported; the checkout may move on meanwhile
 DEVICE = choose_device("cpu")
 
 
@@ -85,7 +86,7 @@ def run(trial: Trial, seed: int, dataset: Dataset) -> dict[str, Any]:
         "validation_loss": round(last["validation_loss"], 6),
         "train_loss": round(last["train_loss"], 6),
         "seconds": round(time.perf_counter() - began, 1),
-        "commit": commit(),
+        "commit": COMMIT,
     }
 
 
