@@ -21,6 +21,7 @@ EVERYTHING: Switches = {
     "keep_memory": True,
     "fused_optimizer": True,
     "bfloat16": False,
+    "compiled": False,
 }
 NOTHING: Switches = {
     "channels_last": False,
@@ -29,6 +30,7 @@ NOTHING: Switches = {
     "keep_memory": False,
     "fused_optimizer": False,
     "bfloat16": False,
+    "compiled": False,
 }
 REFERENCE = "everything"
 STEPS: dict[str, Switches] = {
@@ -39,11 +41,13 @@ STEPS: dict[str, Switches] = {
     "+ kept memory": {**EVERYTHING, "fused_optimizer": False},
     REFERENCE: EVERYTHING,
     "everything and bfloat16": {**EVERYTHING, "bfloat16": True},
+    "everything and compiled kernels": {**EVERYTHING, "compiled": True},
     "everything but channels-last": {**EVERYTHING, "channels_last": False},
     "everything but our dropout": {**EVERYTHING, "dropout": "torch"},
     "everything but the joined block": {**EVERYTHING, "joined": False},
     "everything but kept memory": {**EVERYTHING, "keep_memory": False},
     "everything, no dropout at all": {**EVERYTHING, "dropout": "none"},
+    "everything, bfloat16 and compiled kernels": {**EVERYTHING, "bfloat16": True, "compiled": True},
 }
 
 

@@ -20,6 +20,7 @@ from kilonet.models.build import build
 from kilonet.models.dropout import Dropout
 from kilonet.recipe.load import resolve
 from kilonet.training.device import keep_freed_memory
+from kilonet.training.kernels import use_kernels
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Pieces:
     """What a step is made of.
 
     ``dropout`` is "ours", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU and
-    our dropout as one.
+    our dropout as one; ``compiled`` gives that and more to our own kernels.
     """
 
     channels_last: bool
@@ -36,6 +37,7 @@ class Pieces:
     keep_memory: bool
     fused_optimizer: bool
     bfloat16: bool
+    compiled: bool
 
 
 def train(
@@ -68,6 +70,7 @@ def network(pieces: Pieces) -> nn.Module:
     """Return the recipe's network with its dropout and its blocks as ``pieces`` say."""
     model = with_dropout(build(resolve(RECIPE).recipe.model), pieces.dropout)
     model = model if pieces.joined else taken_apart(model)
+    use_kernels("compiled" if pieces.compiled else "torch", model)
     task.require_same_size(sum(parameter.numel() for parameter in model.parameters()))
     return model
 

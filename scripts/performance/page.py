@@ -19,7 +19,7 @@ from reproduction.words import NONE, NOT_MEASURED, percent, table
 PLAIN_WAY, FAST_WAY = "gap-14k", "gap-14k-fast-way"
 MARGIN = 0.10  # percentage points
 FASTEST = field.FASTEST.name
-ONE_WORKER = "kilonet, 1 thread, bfloat16"
+ONE_WORKER = field.ONE_WORKER.name
 
 
 @dataclass(frozen=True)
