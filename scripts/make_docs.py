@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the layouts 
 
 from exporting.measured import read_exported
 from exporting.page import exporting
+from frontier.measured import Frontier, read_frontier
+from frontier.page import frontier
 from kilonet.atomic import write_text
 from kilonet.errors import KilonetError
 from performance.measured import read_measured
@@ -39,12 +41,27 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
     found = {
         root / "docs" / "reproduction.md": reproduction(claims, results),
         root / "docs" / "performance.md": performance(measured, results),
+        root / "docs" / "frontier.md": frontier(_frontier(root, claims)),
         root / "docs" / "exporting.md": exporting(read_exported(root / "results")),
     }
     path = root / "README.md"
     if path.exists():
         found[path] = readme(path.read_text(encoding="utf-8"), claims, results)
     return found
+
+
+def _frontier(root: Path, claims: Claims) -> Frontier:
+    """Return what the frontier's page shows: beside it, recipes of this size as they are."""
+    results = read_results(root / "results", claims)
+    names = (
+        "simple-8k",
+        "simple-8k-plus",
+        "gap-14k",
+        "gap-14k-plus",
+        "fast-99.4",
+        "plain-valid-adam",
+    )
+    return read_frontier(root / "results", {n: results[n] for n in names if n in results})
 
 
 def differing(root: Path, claims: Claims) -> list[Path]:
@@ -58,12 +75,15 @@ def differing(root: Path, claims: Claims) -> list[Path]:
 
 def write(root: Path, claims: Claims) -> None:
     """Write the texts, and the picture of the training curves where there are any."""
+    from frontier.plot import draw_frontier
     from reproduction.curves import draw_curves
 
     for path, text in texts(root, claims).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     results = read_results(root / "results", claims)
+    (root / "docs" / "img").mkdir(parents=True, exist_ok=True)
+    draw_frontier(_frontier(root, claims), root / "docs" / "img" / "frontier.png")
     drawn = [results[label] for label in claims.curves.recipes if label in results]
     if drawn:
         picture = root / "docs" / "img" / "training-curves.png"

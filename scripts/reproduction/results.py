@@ -117,11 +117,20 @@ def read_results(folder: Path, claims: Claims) -> dict[str, Result]:
     }
 
 
-def _read(path: Path, wanted: Measured, dataset: Dataset) -> Result:
+def read_result(path: Path) -> Result:
+    """Return the runs that ``path`` holds.
+
+    Raises:
+        DataError: it is not what ``scripts/reproduce.py`` writes.
+    """
     try:
-        result = Result.model_validate_json(path.read_text(encoding="utf-8"))
+        return Result.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         raise DataError(f"{path}: {error}. Let scripts/reproduce.py write it again.") from None
+
+
+def _read(path: Path, wanted: Measured, dataset: Dataset) -> Result:
+    result = read_result(path)
     totals = {run.test_total for run in result.runs}
     expected = (wanted.recipe, wanted.overrides, dataset.name, {dataset.test})
     if (found := (result.recipe, result.overrides, result.data.name, totals)) != expected:

@@ -29,6 +29,8 @@ PARAMETERS = {
     "quick": 22_214,
     "fast-99": 20_714,
     "fast-99.4": 21_482,
+    "kilonet-8k": 7_430,
+    "kilonet-4k": 3_990,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]
 

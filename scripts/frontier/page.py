@@ -1,0 +1,94 @@
+"""The text of ``docs/frontier.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from frontier.measured import BASE, Effect, Frontier, Record, Row
+from reproduction.words import NONE, NOT_MEASURED, between, percent, spread, table
+
+
+def frontier(found: Frontier) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.md.j2").render(
+        goals=_goals(found.rows),
+        records=_records(found.records),
+        trained=[row for row in found.rows if row.result is not None],
+        groups={
+            group: _effects([effect for effect in found.effects if effect.group == group])
+            for group in dict.fromkeys(effect.group for effect in found.effects)
+        },
+    )
+
+
+def _goals(rows: Sequence[Row]) -> str:
+    headings = ["model", "parameters at most", "parameters", "epochs", "goal, %"]
+    headings += ["test accuracy, % (mean ± sd)", "seeds", "95 % interval of the mean"]
+    headings += ["each seed, %", "int8 in C, %", "reached"]
+    return table(headings, [_goal(row) for row in rows], texts=(0, 8, 10))
+
+
+def _goal(row: Row) -> list[str]:
+    budget, result = row.budget, row.result
+    begins = [f"`{budget.name}`", f"{budget.parameters:,}"]
+    if result is None:
+        ends = [NONE, NONE, percent(budget.goal), NONE, "0", NONE, NONE, NONE, NOT_MEASURED]
+        return [*begins, *ends]
+    accuracy = result.accuracy
+    return [
+        *begins,
+        f"{result.parameters:,}",
+        str(result.runs[0].epochs),
+        percent(budget.goal),
+        spread(accuracy),
+        str(len(accuracy.values)),
+        between(accuracy.interval),
+        ", ".join(map(percent, accuracy.values)),
+        NONE if row.int8 is None else percent(100 * row.int8),
+        {True: "yes", False: f"no, {_short(row)} points short", None: NOT_MEASURED}[row.met],
+    ]
+
+
+def _short(row: Row) -> str:
+    assert row.result is not None
+    return percent(row.budget.goal - float(row.result.accuracy.mean), 3)
+
+
+def _records(records: Sequence[Record]) -> str:
+    headings = ["parameters", "test accuracy, %", "how it was come by", "source"]
+    rows = [[f"{r.parameters:,}", percent(r.accuracy), r.how, r.source] for r in records]
+    return table(headings, rows, texts=(2, 3))
+
+
+def _effects(effects: Sequence[Effect]) -> str:
+    headings = ["change", "parameters", "epochs", "seeds", "validation accuracy, %"]
+    headings += ["against the base, points"]
+    rows = [
+        [
+            effect.change,
+            f"{effect.parameters:,}",
+            str(effect.epochs),
+            str(effect.seeds),
+            percent(effect.accuracy),
+            "the base" if effect.change == BASE else _difference(effect),
+        ]
+        for effect in effects
+    ]
+    return table(headings, rows, texts=(0,))
+
+
+def _difference(effect: Effect) -> str:
+    if effect.mean is None:
+        return NONE
+    tail = "" if effect.deviation is None else f" ± {effect.deviation:.2f}"
+    return f"{effect.mean:+.2f}{tail}"
