@@ -15,6 +15,7 @@ import kilonet
 from kilonet.api.models import list_models
 from kilonet.cli.main import run as command
 from kilonet.errors import RunError
+from kilonet.recipe.describe import fingerprint
 from kilonet.runs import layout, shipped
 from kilonet.runs.find import open_run
 from trained import WORDS
@@ -62,6 +63,18 @@ def test_what_ships_is_the_run(published: Path, run: kilonet.Run) -> None:
         shipped.CARD,
         "README.md",
     }
+
+
+def test_the_recipe_may_have_left_a_choice(run: kilonet.Run, stored: dict[str, Any]) -> None:
+    recipe = run.directory.recipe()
+    auto = recipe.training.model_copy(update={"kernels": "auto", "precision": "auto"})
+    asked = fingerprint(recipe.model_copy(update={"training": auto}))
+    publish.require_same(run.directory, {**stored, "fingerprint": asked})
+    other = fingerprint(
+        recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 9})})
+    )
+    with pytest.raises(RunError, match="follows another recipe"):
+        publish.require_same(run.directory, {**stored, "fingerprint": other})
 
 
 def test_the_list_has_its_figures(published: Path, run: kilonet.Run) -> None:
