@@ -87,7 +87,7 @@ def test_a_goal_takes_five_seeds_and_is_to_the_letter(
 
 def test_effects_are_against_the_base_of_the_same_seed(folder: Path) -> None:
     effects = {effect.change: effect for effect in measured.read_frontier(folder, {}).effects}
-    assert list(effects)[0] == "base"
+    assert next(iter(effects)) == "base"
     assert effects["relu"].mean == pytest.approx(-0.25)
     assert effects["relu"].deviation == pytest.approx(0.2121, abs=1e-3)
     assert effects["silent"].mean is None

@@ -1,0 +1,62 @@
+"""The models in the package are what their cards say: counted and evaluated anew."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+
+import pytest
+
+import kilonet
+from kilonet.runs import layout
+from kilonet.runs.environment import environment
+from kilonet.runs.find import open_run
+from kilonet.runs.shipped import Shipped, shipped_models
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+MODELS = shipped_models()
+EXEMPT = ("running_mean", "running_var", "num_batches_tracked")
+each = pytest.mark.parametrize("model", MODELS, ids=[model.name for model in MODELS])
+
+
+def stored_numbers(path: Path) -> int:
+    """Count what a safetensors file holds by its header alone, batch norm's statistics left out."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    return sum(
+        math.prod(entry["shape"])
+        for name, entry in header.items()
+        if name != "__metadata__" and not name.endswith(EXEMPT)
+    )
+
+
+@each
+def test_parameters(model: Shipped) -> None:
+    counted = stored_numbers(model.path / layout.LAST)
+    assert counted == open_run(model.name).metrics()["parameters"]
+    budget = open_run(model.name).recipe().constraints.max_parameters
+    assert budget is not None and counted <= budget
+
+
+@each
+def test_the_card_is_of_the_results(model: Shipped) -> None:
+    stored = json.loads((RESULTS / f"{model.name}.json").read_text(encoding="utf-8"))
+    of_results = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
+    assert {run.seed: run.test_correct for run in model.card.seeds} == of_results
+    assert model.card.shipped_seed == 0
+    assert open_run(model.name).metrics()["test"]["correct"] == of_results[0]
+
+
+@each
+@pytest.mark.mnist
+def test_evaluated_anew(model: Shipped, mnist_dir: Path) -> None:
+    """To the image where it was recorded; others round otherwise, which two images may feel."""
+    run = open_run(model.name)
+    found = kilonet.evaluate(model.name, data_dir=mnist_dir)
+    here, there = environment("cpu", 1), run.facts["environment"]
+    same = all(here[key] == there[key] for key in ("processor", "torch"))
+    assert abs(found.correct - run.metrics()["test"]["correct"]) <= (0 if same else 2)
+    assert found.total == 10_000
