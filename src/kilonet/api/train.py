@@ -19,6 +19,7 @@ from kilonet.api.material import load_or_stand_in, load_shown
 from kilonet.api.overrides import as_overrides
 from kilonet.api.profile import Watch
 from kilonet.api.run import Run, find_run
+from kilonet.api.teachers import teachers_of
 from kilonet.api.team import Team, fit_with, gather
 from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
@@ -179,6 +180,7 @@ def _fit(
     team: Team,
 ) -> Fit:
     material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
+    material = replace(material, teachers=teachers_of(recipe)).to(device)
     # An augmentation that these images are too small for is refused here, not in mid-run.
     Augmentation(**recipe.augmentation.model_dump())(material.train.images[:1], torch.Generator())
     return fit_with(team, model, material, recipe, device)

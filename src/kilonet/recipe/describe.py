@@ -15,7 +15,14 @@ from kilonet.recipe.schema import Recipe
 # Keys that came after the first results, with what they were before they were keys: a recipe that
 # leaves them at that keeps its fingerprint.
 _LATER: dict[str, dict[str, Any]] = {
-    "training": {"precision": "float32", "workers": 1, "kernels": "torch"},
+    "training": {
+        "precision": "float32",
+        "workers": 1,
+        "kernels": "torch",
+        "teachers": [],
+        "teacher_share": 0.5,
+        "temperature": 2.0,
+    },
     "model": {"pool_first": False},
     "augmentation": {"elastic": 0.0},
 }

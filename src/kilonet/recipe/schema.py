@@ -171,6 +171,15 @@ class Training(Section):
     label_smoothing: Probability = Field(
         0.0, description="Share of each target spread evenly over all classes."
     )
+    teachers: list[str] = Field(
+        default_factory=list,
+        description="Trained models, runs or such as ship, whose answers are learnt beside the "
+        "labels.",
+    )
+    teacher_share: Fraction = Field(0.5, description="Share of the loss that follows the teachers.")
+    temperature: Positive = Field(
+        2.0, description="What softens the answers of teachers and network where they are compared."
+    )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Decay a step of an average of the weights, which is what gets evaluated.",

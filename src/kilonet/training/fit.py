@@ -37,6 +37,7 @@ from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
 from kilonet.training.state import State
 from kilonet.training.tally import Tally, diverged
+from kilonet.training.teaching import answers, divergence
 from kilonet.training.weights import Weights, weights_of
 from kilonet.training.workers import Workers
 
@@ -206,6 +207,8 @@ class Fit:
                 logits = self.model(images)
             logits = logits.float()
             loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+            if self.material.teachers:
+                loss = self._taught(loss, logits, images)
         self.optimizer.zero_grad(set_to_none=True)
         with self.phases("backward"):
             (loss * weight).backward()  # type: ignore[no-untyped-call]
@@ -218,6 +221,14 @@ class Fit:
             if self.ema is not None:
                 self.ema.update_parameters(self.model)
         return loss.detach(), logits.detach()
+
+    def _taught(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
+        """Return ``loss``, that of the labels, mixed with that of the teachers' answers."""
+        training = self.recipe.training
+        with arithmetic(self.precision, self.device):
+            taught = answers(self.material.teachers, images, training.temperature)
+        share = training.teacher_share
+        return (1 - share) * loss + share * divergence(logits, taught, training.temperature)
 
     def _start_alike(self) -> None:
         """Give every worker the state of the one that leads."""

@@ -1,4 +1,4 @@
-"""What a fit works on: the training, validation and test parts of a data set, on one device."""
+"""What a fit works on: the parts of a data set, and networks that teach, on one device."""
 
 from __future__ import annotations
 
@@ -32,18 +32,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Material:
-    """The parts of a data set, and the statistics that images are normalised with."""
+    """The parts of a data set, and the statistics that images are normalised with.
+
+    ``teachers`` are trained networks in evaluation mode, for recipes that learn from such.
+    """
 
     train: Part
     validation: Part
     test: Part
     mean: Sequence[float]
     std: Sequence[float]
+    teachers: Sequence[nn.Module] = ()
 
     def to(self, device: torch.device) -> Material:
         """Return the same material on ``device``."""
         parts = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
-        return replace(self, **parts)
+        return replace(self, **parts, teachers=[teacher.to(device) for teacher in self.teachers])
 
 
 def prepare(dataset: Dataset, validation: float, seed: int, device: torch.device) -> Material:

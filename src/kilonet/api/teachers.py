@@ -1,0 +1,31 @@
+"""The trained networks that a recipe learns from."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from kilonet.api.load import load
+from kilonet.api.run import find_run
+from kilonet.data.registry import spec
+from kilonet.errors import UsageError
+from kilonet.recipe.schema import Recipe
+
+
+def teachers_of(recipe: Recipe) -> list[nn.Module]:
+    """Return the networks that ``recipe`` names as its teachers, in evaluation mode on the CPU.
+
+    Raises:
+        UsageError: one does not exist, or was trained on images or classes of another kind.
+        RunError, CheckpointError: one is damaged or unfinished.
+    """
+    return [_teacher(name, recipe) for name in recipe.training.teachers]
+
+
+def _teacher(name: str, recipe: Recipe) -> nn.Module:
+    theirs, ours = spec(find_run(name).recipe.data.name), spec(recipe.data.name)
+    if (theirs.shape, theirs.classes) != (ours.shape, ours.classes):
+        raise UsageError(
+            f'training.teachers: "{name}" was trained on {theirs.title}, whose images or classes '
+            f"are not those of {ours.title}. Name another teacher."
+        )
+    return load(name)
