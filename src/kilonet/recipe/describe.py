@@ -17,7 +17,10 @@ from kilonet.recipe.schema import Recipe
 _LATER: dict[str, dict[str, Any]] = {
     "training": {"precision": "float32", "workers": 1},
     "model": {"pool_first": False},
-    "augmentation": {"elastic": 0.0},
+    "augmentation": {
+        **dict.fromkeys(("elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0),
+        "appearance_probability": 1.0,
+    },
 }
 
 

@@ -49,7 +49,7 @@ def _draw(axes: Axes, kind: Kind, found: Robustness) -> None:
     _line(axes, strengths, [c.read / found.images for _, c in places], _READ, found.read)
     _line(axes, strengths, [c.alone / found.images for _, c in places], _ALONE, found.alone)
     axes.set_title(kind.name.capitalize())
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(0, 1.05)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
