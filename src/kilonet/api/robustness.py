@@ -70,6 +70,7 @@ class RobustnessReport:
             "model": self.run.name,
             "recipe": facts["recipe"],
             "fingerprint": facts["fingerprint"],
+            "training_seed": self.run.recipe.training.seed,
             "parameters": self.parameters,
             "dataset": self.run.recipe.data.name,
             "part": self.part,
