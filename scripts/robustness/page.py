@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -64,7 +64,7 @@ class Measured(BaseModel):
     cells: list[Cell]
     alone: Share
     read: Share
-    seed: int = Field(description="of the distortions")
+    distortion_seed: int
     environment: dict[str, str]
 
     def of(self, kind: str, way: str) -> float:

@@ -40,6 +40,7 @@ def test_stores_what_it_returns(finished_run: Run, tmp_path: Path) -> None:
     assert content == json.loads(json.dumps(found.to_json()))
     assert (content["model"], content["dataset"], content["part"]) == ("quick-1", "digits", "test")
     assert (content["images"], content["available"]) == (50, 359)
+    assert content["environment"]["device"] in ("cpu", "cuda", "cuda:0", "mps")
     assert content["fingerprint"] == finished_run.directory.facts["fingerprint"]
     assert {"kilonet", "commit", "numpy", "scipy", "pillow"} <= content["environment"].keys()
 
@@ -100,10 +101,27 @@ def test_too_many_or_too_few(finished_run: Run, images: int) -> None:
         kilonet.robustness(finished_run, images=images)
 
 
-def test_refused(finished_run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(
+    finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
+    monkeypatch.setattr(module, "load_dataset", None)  # refused before there is anything to do
     with pytest.raises(RunError, match=r"Cannot write to .*file.*--out"):
         kilonet.robustness(finished_run, images=20, out=tmp_path / "file")
+
+
+def test_writing_that_fails(
+    finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_text", full)
+    with pytest.raises(RunError, match=r"Cannot write to .*No space left"):
+        kilonet.robustness(finished_run, images=20, out=tmp_path)
+
+
+def test_refused() -> None:
     with pytest.raises(RunError, match="has not finished"):
         kilonet.robustness(start_run().path)
     whole = Run(start_run("data.validation=0", "training.keep=last"))

@@ -76,5 +76,5 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     found = Robustness(
         10_000, Cell(None, 0, 9_943, 9_941, 1), cells, Share(0.71234, 0.0051), Share(0.952, 0.0034)
     )
-    show(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482)))
+    show(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482, "cpu")))
     assert_golden("robustness", capsys.readouterr().out)

@@ -43,7 +43,7 @@ def store(root: Path, seed: int, alone: float, *words: str) -> Path:
     found = Robustness(10_000, undistorted, cells, Share(alone, 0.01), Share(0.9, 0.01))
     run = Run(start_run("data.name=mnist", f"training.seed={seed}", *words))
     path = root / "results" / f"robustness-quick-{seed}.json"
-    content = RobustnessReport(run, "test", 10_000, found, 22_214).to_json()
+    content = RobustnessReport(run, "test", 10_000, found, 22_214, "cpu").to_json()
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from kilonet.api.load import load
 from kilonet.api.run import Run, find_run
@@ -25,6 +25,7 @@ from kilonet.data.split import split_validation, stratified_split
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.robustness import (
+    Classify,
     Images,
     Labels,
     Place,
@@ -55,6 +56,7 @@ class RobustnessReport:
     """How many there are of these."""
     found: Robustness
     parameters: int
+    device: str
     files: tuple[Path, ...] = ()
 
     @property
@@ -66,6 +68,7 @@ class RobustnessReport:
     def to_json(self) -> dict[str, Any]:
         """Return all of it, and what it was measured with, ready for ``json.dump``."""
         facts = self.run.directory.facts
+        where = environment(self.device, torch.get_num_threads()) | {"scipy": version("scipy")}
         return {
             "model": self.run.name,
             "recipe": facts["recipe"],
@@ -76,7 +79,7 @@ class RobustnessReport:
             "part": self.part,
             "available": self.available,
             **self.found.to_json(),
-            "environment": environment("", torch.get_num_threads()) | {"scipy": version("scipy")},
+            "environment": where,
         }
 
 
@@ -104,23 +107,33 @@ def robustness(
             written.
     """
     run = find_run(source)
+    folder = _folder(run, out)
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
     dataset = load_dataset(run.recipe.data.name, Path(data_dir) if data_dir is not None else None)
     part = "validation" if validation else "test"
     pixels, labels = _part(dataset, run, validation)
     indices = _choice(labels, images, part)
+    found = measure_robustness(
+        _classifier(network, dataset, chosen),
+        pixels[indices].squeeze(1).numpy(),
+        labels[indices].numpy(),
+        watched=_with_progress,
+    )
+    parameters = count_parameters(network)
+    report = RobustnessReport(run, part, len(labels), found, parameters, str(chosen))
+    return report if folder is None else _written(report, folder)
 
-    def classify(given: Images) -> Labels:
-        batch = torch.from_numpy(given).unsqueeze(1)
-        found = predict_probabilities(network, batch, dataset.mean, dataset.std, device=chosen)
+
+def _classifier(network: nn.Module, dataset: Dataset, device: torch.device) -> Classify:
+    """Return what takes images, uint8 (N, 28, 28), to the classes that ``network`` sees."""
+
+    def classify(images: Images) -> Labels:
+        batch = torch.from_numpy(images).unsqueeze(1)
+        found = predict_probabilities(network, batch, dataset.mean, dataset.std, device=device)
         return np.asarray(found.argmax(axis=1))
 
-    grey, truth = pixels[indices].squeeze(1).numpy(), labels[indices].numpy()
-    found = measure_robustness(classify, grey, truth, watched=_with_progress)
-    report = RobustnessReport(run, part, len(labels), found, count_parameters(network))
-    folder = Path(out) if out is not None else _own_folder(run)
-    return report if folder is None else _written(report, folder)
+    return classify
 
 
 def _part(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]:
@@ -157,22 +170,36 @@ def _with_progress(places: Sequence[Place]) -> Iterable[Place]:
     return track(places, "distorting", console=Console(stderr=True), transient=True)
 
 
-def _own_folder(run: Run) -> Path | None:
-    """Return the run's directory, unless it belongs to the installed package."""
-    return None if run.path.resolve().parent == shipped.FOLDER else run.path
+def _folder(run: Run, out: str | Path | None) -> Path | None:
+    """Return where to write, made if need be; None is nowhere: into the installed package.
+
+    Raises:
+        RunError: the folder cannot be made, which is known before anything is measured.
+    """
+    if out is None:
+        return None if run.path.resolve().parent == shipped.FOLDER else run.path
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
 
 
 def _written(report: RobustnessReport, folder: Path) -> RobustnessReport:
     """Write figures and picture to ``folder``; return the report with their paths."""
     stem = layout.ROBUSTNESS if report.part == "test" else f"{layout.ROBUSTNESS}-{report.part}"
     files = (folder / f"{stem}.json", folder / f"{stem}.png")
-    content = json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(files[0], content)
+        content = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
+        write_text(files[0], content + "\n")
         draw(report.found, files[1])
     except OSError as error:
-        raise RunError(
-            f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
-        ) from error
+        raise _unwritable(folder, error) from error
     return replace(report, files=files)
+
+
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
+    )

@@ -66,7 +66,7 @@ class Robustness:
     cells: tuple[Cell, ...]
     alone: Share
     read: Share
-    seed: int = SEED
+    distortion_seed: int = SEED
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts, lists and numbers, ready for ``json.dump``."""
