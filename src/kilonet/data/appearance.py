@@ -71,7 +71,7 @@ def widened(pixels: Tensor, wider: Tensor) -> Tensor:
 def _over_3x3(pixels: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Return the greatest or least of each pixel and its eight neighbours, those in the image.
 
-    What pooling does, in a twentieth of its time on a CPU.
+    What pooling does, in a fraction of its time on a CPU.
     """
     tall = pixels.clone()
     tall[..., 1:, :] = extreme(tall[..., 1:, :], pixels[..., :-1, :])
