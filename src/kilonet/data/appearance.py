@@ -44,7 +44,7 @@ def repainted(
     amounts = draws[:4] * (draws[6:10] < probability)
     pixels = images.float()
     if stroke:
-        pixels = widened(pixels, amounts[0] * torch.where(draws[5] < 0.5, -stroke, stroke))
+        pixels = widened(images, amounts[0] * torch.where(draws[5] < 0.5, -stroke, stroke))
     if blur:
         pixels = blurred(pixels, amounts[1] * blur)
     if paper:
@@ -61,11 +61,13 @@ def widened(pixels: Tensor, wider: Tensor) -> Tensor:
     """Make strokes wider by about ``wider`` pixels, (N,), −2 to 2; narrower below 0.
 
     A blend of the image with its grey dilation, or erosion, by 3×3 pixels, which moves each edge of
-    a stroke by one. Strokes that it would erase fade instead.
+    a stroke by one. Strokes that it would erase fade instead. ``pixels`` may also be uint8, which
+    is faster.
     """
     share = _each(wider) / 2
-    grown, shrunk = _over_3x3(pixels, torch.maximum), _over_3x3(pixels, torch.minimum)
-    return pixels + share.clamp(min=0) * (grown - pixels) + share.clamp(max=0) * (pixels - shrunk)
+    grown = _over_3x3(pixels, torch.maximum).float()
+    shrunk = _over_3x3(pixels, torch.minimum).float()
+    return pixels.float().lerp(torch.where(share > 0, grown, shrunk), share.abs())
 
 
 def _over_3x3(pixels: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
