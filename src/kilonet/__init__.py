@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kilonet.api.export import export
     from kilonet.api.load import load
     from kilonet.api.models import list_models
+    from kilonet.api.robustness import robustness
     from kilonet.api.run import Run, list_runs
     from kilonet.api.summary import summary
     from kilonet.api.train import resume, train
@@ -45,6 +46,7 @@ _HOMES = {
     "load": "kilonet.api.load",
     "reader": "kilonet.reading",
     "resume": "kilonet.api.train",
+    "robustness": "kilonet.api.robustness",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
 }
@@ -62,6 +64,7 @@ __all__ = [
     "load",
     "reader",
     "resume",
+    "robustness",
     "summary",
     "train",
 ]

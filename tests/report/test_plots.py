@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kilonet.evaluation.distortions import KINDS
+from kilonet.evaluation.robustness import Cell, Robustness, Share
 from kilonet.report import _curves, plots
 
 CLASSES = ("zero", "one", "two")
@@ -49,6 +52,16 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
+def measured(right: int = 80) -> Robustness:
+    """Return a measurement of 100 images: fewer and fewer of them right alone."""
+    cells = tuple(
+        Cell(kind.name, strength, right - 5 * place, 97, 1)
+        for kind in KINDS
+        for place, strength in enumerate(kind.strengths)
+    )
+    return Robustness(100, Cell(None, 0, 99, 98, 0), cells, Share(0.7, 0.02), Share(0.9, 0.01))
+
+
 Draw = Callable[[Path], None]
 PLOTS: dict[str, tuple[Draw, Draw, tuple[int, int]]] = {
     "training_metrics": (
@@ -66,6 +79,11 @@ PLOTS: dict[str, tuple[Draw, Draw, tuple[int, int]]] = {
         lambda path: plots.sample_grid(*batch()[:2], CLASSES, path),
         lambda path: plots.sample_grid(*batch(seed=1)[:2], CLASSES, path),
         (1722, 447),
+    ),
+    "robustness": (
+        lambda path: plots.robustness(measured(), path),
+        lambda path: plots.robustness(measured(60), path),
+        (1560, 855),
     ),
 }
 
@@ -214,3 +232,14 @@ def test_augmented_pictures_stand_beneath(tmp_path: Path) -> None:
     a, b = pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")
     assert b.shape[0] - a.shape[0] == pytest.approx(140, abs=15)
     assert a.shape[1] == b.shape[1]
+
+
+def test_robustness_shows_both_ways_to_read(tmp_path: Path) -> None:
+    """Blue and vermilion: where both lines coincide, both are still seen."""
+    found = measured()
+    same = tuple(replace(cell, read=cell.alone) for cell in found.cells)
+    alike = replace(found, cells=same, undistorted=replace(found.undistorted, read=99))
+    plots.robustness(alike, tmp_path / "a.png")
+    rgb = pixels(tmp_path / "a.png").astype(int)
+    for colour in ((0, 114, 178), (213, 94, 0)):
+        assert (np.abs(rgb - colour).max(axis=-1) < 12).sum() > 1000

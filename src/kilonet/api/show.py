@@ -23,7 +23,9 @@ from kilonet.runs.find import list_runs
 
 if TYPE_CHECKING:
     from kilonet.api.export import Export
+    from kilonet.api.robustness import RobustnessReport
     from kilonet.evaluation.metrics import Metrics
+    from kilonet.evaluation.robustness import Cell
 
 
 def print_outcome(run: Run, console: Console) -> None:
@@ -87,6 +89,33 @@ def metrics_table(metrics: Metrics, title: str) -> Table:
         f"loss {metrics.loss:.4f}, calibration error {metrics.calibration_error:.4f}"
     )
     return table
+
+
+def robustness_table(report: RobustnessReport) -> Table:
+    """Return the accuracy by kind and strength of distortion, with the means as the caption."""
+    from kilonet.evaluation.distortions import KINDS
+
+    found = report.found
+    table = plain_table(
+        "distortion", "strength>", "network alone>", "read as a picture>", "refused>"
+    )
+    table.title = Text(report.title, style="bold")
+    table.add_row("none", "", *_shares(found.undistorted, found.images))
+    for kind in KINDS:
+        name = ", ".join(filter(None, [kind.name, kind.unit]))
+        for cell in found.of(kind.name):
+            table.add_row(name, f"{cell.strength:g}", *_shares(cell, found.images))
+            name = ""
+    table.caption = Text(
+        f"mean over {len(KINDS)} kinds, with the 95 % interval\n"
+        f"network alone {found.alone.mean:.2%} ± {found.alone.half_width:.2%}\n"
+        f"read as a picture {found.read.mean:.2%} ± {found.read.half_width:.2%}"
+    )
+    return table
+
+
+def _shares(cell: Cell, images: int) -> list[str]:
+    return [f"{count / images:.2%}" for count in (cell.alone, cell.read, cell.refused)]
 
 
 def export_table(result: Export) -> Table:

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonet.cli.console import show
-from kilonet.cli.options import AsJson, DataDir, FinishedRun, OwnModel
+from kilonet.cli.console import say, show
+from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
+from kilonet.errors import UsageError
 from kilonet.extras import require
+
+if TYPE_CHECKING:
+    from kilonet.api.robustness import RobustnessReport
+    from kilonet.evaluation.metrics import Metrics
 
 
 def evaluate(
     run: FinishedRun,
     data: Annotated[
         str | None, typer.Option("--data", metavar="NAME", help="Another data set's test split.")
+    ] = None,
+    robustness: Annotated[
+        bool, Flag("--robustness", help="On distorted images instead, by kind and strength.")
+    ] = False,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", metavar="N", help="How many to distort (default: 1000)."),
+    ] = None,
+    validation: Annotated[
+        bool,
+        Flag("--validation", help="Distort the images that the run held back: for decisions."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for robustness.json and robustness.png (default: the run's).",
+        ),
     ] = None,
     data_dir: DataDir = None,
     device: Annotated[
@@ -24,13 +49,59 @@ def evaluate(
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a finished run's network on a test split."""
+    """Measure a finished run's network on a test split, as it is or distorted."""
+    of_robustness = {"images": images, "validation": validation or None, "out": out}
+    _check_together(robustness, {**of_robustness, "data": data})
     require("train")
+    if robustness:
+        from kilonet.api.robustness import robustness as distorted
+
+        report = distorted(
+            run,
+            images=images,
+            validation=validation,
+            out=out,
+            data_dir=data_dir,
+            device=device,
+            model=model,
+        )
+        _print_robustness(report, as_json)
+        return
     from kilonet.api.evaluate import evaluate as measured
-    from kilonet.api.show import metrics_table
 
     metrics = measured(run, data=data, data_dir=data_dir, device=device, model=model)
+    _print_metrics(metrics, run, as_json)
+
+
+def _check_together(robustness: bool, options: dict[str, object]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if robustness and "data" in given:
+        raise UsageError("--robustness distorts the run's own data set. Leave out --data.")
+    if not robustness and given not in ([], ["data"]):
+        raise UsageError(f"--{given[0]} belongs to --robustness. Add that, or leave it out.")
+
+
+def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
+    from kilonet.api.show import metrics_table
+
     if as_json:
-        typer.echo(json.dumps(metrics.to_json(), indent=1, ensure_ascii=False))
+        _print_json(metrics.to_json())
     else:
         show(metrics_table(metrics, run))
+
+
+def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
+    from kilonet.api.show import robustness_table
+
+    if as_json:
+        _print_json(report.to_json())
+        return
+    show(robustness_table(report))
+    for file in report.files:
+        say(f"Wrote {file}")
+    if not report.files:
+        say("Not stored: the model belongs to the installed package. --out DIR names a folder.")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Random geometric changes to a whole batch at once, each image with its own parameters.
+"""Random changes to a whole batch at once, each image with its own parameters.
 
 Angles, offsets and the like follow Pillow's conventions, which the tests use as the oracle:
 positive angles turn counter-clockwise, about the image's centre; x grows to the right and y
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kilonet.data.appearance import repainted
 from kilonet.data.elastic import CONTROLS, displacements
 from kilonet.errors import UsageError
 
@@ -35,6 +36,10 @@ class Augmentation:
     displacement of every pixel. All of these are one resampling, filled with 0. Before it, each
     image is with ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged
     again (bilinear); None never crops. ``interpolation`` is that of the one resampling.
+
+    Afterwards grey levels change, as ``appearance.repainted`` says: ``stroke`` by pixels of width,
+    ``blur`` and ``noise`` up to standard deviations in pixels and grey levels, ``paper`` up to a
+    share of the strongest, each with ``appearance_probability``; ``inversion`` with its own.
     """
 
     rotation: float = 0.0
@@ -45,6 +50,12 @@ class Augmentation:
     crop_probability: float = 1.0
     interpolation: Interpolation = "bilinear"
     elastic: float = 0.0
+    stroke: float = 0.0
+    blur: float = 0.0
+    paper: float = 0.0
+    noise: float = 0.0
+    inversion: float = 0.0
+    appearance_probability: float = 1.0
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` for a parameter outside its range."""
@@ -55,6 +66,13 @@ class Augmentation:
         self._require("crop", self.crop is None or self.crop >= 1, "1 pixel or more")
         self._require("crop_probability", 0 <= self.crop_probability <= 1, "0 to 1")
         self._require("elastic", self.elastic >= 0, "0 pixels or more")
+        self._require("stroke", 0 <= self.stroke <= 2, "0 to 2 pixels")
+        self._require("blur", 0 <= self.blur <= 10, "0 to 10 pixels")
+        self._require("paper", 0 <= self.paper <= 1, "0 to 1")
+        self._require("noise", 0 <= self.noise <= 255, "0 to 255 grey levels")
+        self._require("inversion", 0 <= self.inversion <= 1, "0 to 1")
+        appearance = 0 <= self.appearance_probability <= 1
+        self._require("appearance_probability", appearance, "0 to 1")
         self._require("interpolation", self.interpolation in _INTERPOLATIONS, "nearest or bilinear")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
@@ -65,7 +83,7 @@ class Augmentation:
     @property
     def is_identity(self) -> bool:
         """Whether images always come back as they were."""
-        return not (self._resamples or self._crops)
+        return not (self._resamples or self._crops or self._repaints)
 
     @property
     def _resamples(self) -> bool:
@@ -74,6 +92,11 @@ class Augmentation:
     @property
     def _crops(self) -> bool:
         return self.crop is not None and self.crop_probability > 0
+
+    @property
+    def _repaints(self) -> bool:
+        changes = any((self.stroke, self.blur, self.paper, self.noise))
+        return self.inversion > 0 or (changes and self.appearance_probability > 0)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return changed copies of ``images``: uint8, (N, C, H, W), 0–255, same shape and device.
@@ -90,7 +113,21 @@ class Augmentation:
         if self._resamples:
             moved = self._displacements(images, generator) if self.elastic else None
             images = self._resample(images, (draws[1:] * 2 - 1).to(images.device), moved)
+        if self._repaints:
+            images = self._repaint(images, generator)
         return images
+
+    def _repaint(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        return repainted(
+            images,
+            generator,
+            stroke=self.stroke,
+            blur=self.blur,
+            paper=self.paper,
+            noise=self.noise,
+            inversion=self.inversion,
+            probability=self.appearance_probability,
+        )
 
     def _displacements(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the elastic displacements of every pixel, in pixels: (N, 2, H, W)."""

@@ -24,7 +24,10 @@ _LATER: dict[str, dict[str, Any]] = {
         "temperature": 2.0,
     },
     "model": {"pool_first": False},
-    "augmentation": {"elastic": 0.0},
+    "augmentation": {
+        **dict.fromkeys(("elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0),
+        "appearance_probability": 1.0,
+    },
 }
 
 

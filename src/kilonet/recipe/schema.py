@@ -51,6 +51,24 @@ class Augmentation(Section):
         0.0,
         description="Root mean square of a smooth random displacement of every pixel, in pixels.",
     )
+    stroke: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.0, description="Largest change of the strokes' width either way, about, in pixels."
+    )
+    blur: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0, description="Largest standard deviation of a Gaussian blur, in pixels."
+    )
+    paper: Fraction = Field(
+        0.0,
+        description="Largest strength of a paper's background: uneven light, and paler ink, which "
+        "stays the brighter (1: half the light and half the ink).",
+    )
+    noise: Annotated[float, Field(ge=0, le=255)] = Field(
+        0.0, description="Largest standard deviation of normal noise, in grey levels of 255."
+    )
+    inversion: Fraction = Field(0.0, description="How often bright ink on dark becomes the other.")
+    appearance_probability: Fraction = Field(
+        1.0, description="How often each of stroke, blur, paper and noise changes an image."
+    )
 
 
 class Adam(Section):

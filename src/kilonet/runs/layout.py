@@ -13,4 +13,5 @@ METRICS = "metrics.json"
 SUMMARY = "summary.txt"
 REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
+ROBUSTNESS = "robustness"  # and .json, .png; measured when asked for
 LOCK = ".lock"

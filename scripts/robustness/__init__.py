@@ -1,0 +1,1 @@
+"""The page on robustness: what was measured of recipes, as tables."""
