@@ -74,7 +74,7 @@ def differing(root: Path, claims: Claims) -> list[Path]:
 
 
 def write(root: Path, claims: Claims) -> None:
-    """Write the texts, and the picture of the training curves where there are any."""
+    """Write the texts, and the pictures of what there is to draw."""
     from frontier.plot import draw_frontier
     from reproduction.curves import draw_curves
 
@@ -82,13 +82,15 @@ def write(root: Path, claims: Claims) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     results = read_results(root / "results", claims)
-    (root / "docs" / "img").mkdir(parents=True, exist_ok=True)
-    draw_frontier(_frontier(root, claims), root / "docs" / "img" / "frontier.png")
+    pictures = root / "docs" / "img"
+    reached = _frontier(root, claims)
+    if any(row.result is not None for row in reached.rows):
+        pictures.mkdir(parents=True, exist_ok=True)
+        draw_frontier(reached, pictures / "frontier.png")
     drawn = [results[label] for label in claims.curves.recipes if label in results]
     if drawn:
-        picture = root / "docs" / "img" / "training-curves.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        draw_curves(drawn, picture)
+        pictures.mkdir(parents=True, exist_ok=True)
+        draw_curves(drawn, pictures / "training-curves.png")
 
 
 def main(arguments: list[str] | None = None) -> int:
