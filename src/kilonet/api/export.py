@@ -71,7 +71,7 @@ def export(
     data_dir: str | Path | None = None,
     model: str | None = None,
 ) -> Export:
-    """Write a finished run's network as ``to``: "onnx" or "c"; compare it with PyTorch.
+    """Write a finished run's network as ``to``: "onnx", "c" or "html"; compare it with PyTorch.
 
     ``int8`` quantises it, calibrated on training images; ``raw`` is for ONNX with normalised float
     input. Files go to the folder ``out`` (default: ``export`` in the run's directory), and a report

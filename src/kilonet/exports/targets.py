@@ -19,6 +19,8 @@ from kilonet.exports.c.run import CompiledNetwork, find_compiler
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.lower import load_onnx, lower
 from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError
+from kilonet.exports.html import run as browser
+from kilonet.exports.html.emit import page
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
@@ -110,6 +112,17 @@ def to_c(job: Job) -> Made:
     )
 
 
+def to_html(job: Job) -> Made:
+    """Return one page, in float, that draws, reads and shows the layers without a server."""
+    name = f"{job.name}.html"
+    note = browser.why_not()
+
+    def running(folder: Path) -> AbstractContextManager[Network | None]:
+        return nullcontext(None) if note else browser.BrowserNetwork(folder / name)
+
+    return Made({name: page(lower(job.onnx), job.name).encode()}, running, {}, note)
+
+
 def _stem(job: Job) -> str:
     return f"{job.name}-int8" if job.calibration is not None else job.name
 
@@ -125,6 +138,7 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "onnx": Target(to_onnx, frozenset({"int8", "raw"})),
     "c": Target(to_c, frozenset({"int8"})),
+    "html": Target(to_html, frozenset()),
 }
 
 

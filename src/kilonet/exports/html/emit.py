@@ -88,7 +88,7 @@ def _words(graph: Graph, name: str) -> Mapping[str, str]:
         "title": f"{name}: {'digits' if graph.classes == DIGITS else 'pictures'} in the browser",
         "width": str(width),
         "height": str(height),
-        "operators": f"{len(graph.operators)} steps, {weights:,} numbers",
+        "operators": f"{len(graph.operators)} steps, {weights:,} weights",
         "provenance": f"{name}. {_provenance(graph)}. Nothing that you draw or open leaves this page.",
         **_offer(graph),
     }

@@ -1,11 +1,12 @@
 /* What the network says: the likeliest class, a bar for each, and the pixels that it saw. */
 "use strict";
 
-const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 function createAnswer(network) {
   const digit = document.getElementById("digit");
   const words = document.getElementById("words");
+  const time = document.getElementById("time");
   const spoken = document.getElementById("spoken");
   const seen = document.getElementById("seen");
   const rows = network.classes.map(addRow);
@@ -15,7 +16,8 @@ function createAnswer(network) {
     const order = rows.map((_, i) => i).sort((a, b) => reading.probabilities[b] - reading.probabilities[a]);
     const [first, second] = order.map((i) => `${network.classes[i]}, ${percent(reading.probabilities[i])}`);
     digit.textContent = reading.name;
-    words.textContent = `${percent(reading.confidence)}, then ${second}; ${milliseconds.toFixed(1)} ms`;
+    words.textContent = `${percent(reading.confidence)}, then ${second}`;
+    time.textContent = `prepared and read in ${milliseconds.toFixed(1)} ms`;
     rows.forEach((row, i) => fill(row, reading.probabilities[i], i === reading.label));
     showSeen(reading.pixels);
     if (aloud) spoken.textContent = `${first}; then ${second}.`;
@@ -23,14 +25,14 @@ function createAnswer(network) {
 
   function say(message, aloud) {
     digit.textContent = "";
+    time.textContent = "";
     words.textContent = message;
-    rows.forEach((row) => fill(row, 0, false));
+    rows.forEach((row) => fill(row, null, false));
     showSeen(null);
     if (aloud) spoken.textContent = message;
   }
 
   function showSeen(pixels) {
-    if (seen.hidden) return;
     const [channels, height, width] = network.image;
     Object.assign(seen, { width, height });
     if (!pixels) return;
@@ -55,12 +57,12 @@ function addRow(name) {
   const figure = document.createElement("td");
   row.append(head, row.insertCell(), figure);
   row.cells[1].append(bar);
-  fill({ row, bar, figure }, 0, false);
+  fill({ row, bar, figure }, null, false);
   return { row, bar, figure };
 }
 
 function fill({ row, bar, figure }, share, best) {
   row.classList.toggle("best", best);
-  bar.style.transform = `scaleX(${share})`;
-  figure.textContent = percent(share);
+  bar.style.transform = `scaleX(${share ?? 0})`;
+  figure.textContent = share === null ? "" : percent(share);
 }

@@ -7,11 +7,14 @@
 "use strict";
 
 const PEN = 0.07; // of the pad's side: what a finger draws, and a stroke of two pixels in twenty
+const READ_SIDE = 280; // pixels: as fine as the preparation looks, and a fourth of what is shown
 const STEP = 0.04; // of the pad's side: what an arrow key moves
 
 function createPad(canvas, changed) {
-  const context = contextOf(canvas);
+  const context = canvas.getContext("2d");
   const side = canvas.width;
+  const small = document.createElement("canvas");
+  Object.assign(small, { width: READ_SIDE, height: READ_SIDE });
   const items = [];
   let stroke = null;
   let cursor = null;
@@ -32,6 +35,8 @@ function createPad(canvas, changed) {
     Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: PEN * side });
     context.strokeStyle = getComputedStyle(canvas).color;
     for (const { points } of strokes) drawStroke(points);
+    contextOf(small).clearRect(0, 0, READ_SIDE, READ_SIDE);
+    drawInside(contextOf(small), canvas);
   }
 
   // Quadratic curves from the middle of one piece to the middle of the next.
@@ -166,6 +171,6 @@ function createPad(canvas, changed) {
     clear: () => isEmpty() || put({ cleared: true }),
     show: (picture) => put({ picture }),
     // A picture is read as it came, not as it is shown.
-    canvas: () => visible().picture || canvas,
+    canvas: () => visible().picture || small,
   };
 }
