@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,16 @@ from kilonet.exports.verify import verify
 
 @pytest.fixture
 def gap(browser: Browser, tmp_path: Path) -> Path:
-    """The page of gap-14k's network; ``browser`` says that there is one."""
-    path = tmp_path / "gap.html"
-    path.write_text(page(example("gap-14k").graph, "gap"), encoding="utf-8")
+    """The page of gap-14k's network.
+
+    ``browser`` keeps an event loop running in this thread, as a notebook does.
+    """
+    return written("gap-14k", tmp_path)
+
+
+def written(name: str, folder: Path) -> Path:
+    path = folder / f"{name}.html"
+    path.write_text(page(example(name).graph, name), encoding="utf-8")
     return path
 
 
@@ -39,21 +45,14 @@ def test_runs(gap: Path) -> None:
 
 
 @pytest.mark.browser
-def test_runs_within_an_event_loop(gap: Path) -> None:
-    async def notebook() -> None:
-        with BrowserNetwork(gap) as network:
-            assert network.logits(pictures(2)).shape == (2, 10)
-
-    asyncio.run(notebook())
-
-
-@pytest.mark.browser
 @pytest.mark.mnist
 @pytest.mark.slow
-def test_mnist_through_what_drawing_calls(gap: Path, mnist_dir: Path) -> None:
+def test_mnist_through_what_drawing_calls(
+    browser: Browser, tmp_path: Path, mnist_dir: Path
+) -> None:
     dataset = load_dataset("mnist", mnist_dir)
-    model = example("gap-14k").model
-    with BrowserNetwork(gap) as network, torch.inference_mode():
+    model = example("quick").model
+    with BrowserNetwork(written("quick", tmp_path)) as network, torch.inference_mode():
         images, labels = dataset.test_images, dataset.test_labels
         found = verify(network, model, images, labels, MEAN, STD)
     assert (found.images, found.same_labels) == (10_000, 10_000)
