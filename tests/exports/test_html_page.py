@@ -65,7 +65,9 @@ def test_a_drawing_is_read_as_python_reads_it(page: Page) -> None:
     assert found[:, :, 3].max() == 255
     assert words(page) == expected(found)
     assert page.locator("#digit").text_content() == words(page)[0]
-    shares = [float(text.split()[0]) for text in page.locator("#bars td:last-child").all_inner_texts()]
+    shares = [
+        float(text.split()[0]) for text in page.locator("#bars td:last-child").all_inner_texts()
+    ]
     assert sum(shares) == pytest.approx(100, abs=0.6)
     assert page.locator("#bars .best th").inner_text() == words(page)[0]
 
@@ -124,7 +126,9 @@ def test_two_digits_are_one_too_many(page: Page) -> None:
 
 def test_pictures_come_in_three_ways(page: Page) -> None:
     says = expected(seven())
-    page.locator("#file").set_input_files({"name": "7.png", "mimeType": "image/png", "buffer": seven()})
+    page.locator("#file").set_input_files(
+        {"name": "7.png", "mimeType": "image/png", "buffer": seven()}
+    )
     page.locator("#spoken", has_text=says).wait_for(state="attached")
     for way in (DROP, PASTE):
         page.keyboard.press("Escape")
@@ -150,7 +154,9 @@ def test_drawn_with_keys_alone(page: Page) -> None:
         page.keyboard.press(key)
     assert words(page) == expected(drawn_pixels(page))
     rows = np.flatnonzero(drawn_pixels(page)[:, 140, 3])
-    assert (rows[0], rows[-1]) == pytest.approx((140 - 0.24 * 280 - 10, 140 + 0.24 * 280 + 10), abs=3)
+    assert (rows[0], rows[-1]) == pytest.approx(
+        (140 - 0.24 * 280 - 10, 140 + 0.24 * 280 + 10), abs=3
+    )
 
 
 def test_a_finger_draws_and_does_not_scroll(browser: Browser, tmp_path: Path) -> None:
@@ -204,7 +210,9 @@ def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
     found = []
     for _ in range(6):
         page.keyboard.press("Tab")
-        found.append(page.evaluate("() => document.activeElement.id || document.activeElement.tagName"))
+        found.append(
+            page.evaluate("() => document.activeElement.id || document.activeElement.tagName")
+        )
     assert found == ["pad", "undo", "clear", "file", "SUMMARY", "SUMMARY"]
     tree = page.locator("body").aria_snapshot()
     for part in [
@@ -222,7 +230,9 @@ def test_other_sizes_and_colours_are_given_as_they_are(browser: Browser, tmp_pat
     colours[..., 1], colours[..., 2] = 200, 100
     page.evaluate(DROP, ["green.png", list(_png(colours))])
     page.locator("#digit", has_text="green").wait_for()
-    assert page.evaluate("() => [...kilonet.predict(new Uint8Array(144).fill(255)).logits]") == [1] * 3
+    assert (
+        page.evaluate("() => [...kilonet.predict(new Uint8Array(144).fill(255)).logits]") == [1] * 3
+    )
     page.context.close()
 
 

@@ -81,7 +81,10 @@ def _hash(text: str) -> str:
 def _words(graph: Graph, name: str) -> Mapping[str, str]:
     channels, height, width = graph.image
     weights = sum(
-        array.size for op in graph.operators for array in vars(op).values() if hasattr(array, "size")
+        array.size
+        for op in graph.operators
+        for array in vars(op).values()
+        if hasattr(array, "size")
     )
     return {
         "version": __version__,
@@ -124,5 +127,7 @@ def _offer(graph: Graph) -> Mapping[str, str]:
 
 def _provenance(graph: Graph) -> str:
     known = {"recipe": "Recipe", "dataset": "data set", "producer": "trained with"}
-    said = [f"{title} {graph.metadata[key]}" for key, title in known.items() if graph.metadata.get(key)]
+    said = [
+        f"{title} {graph.metadata[key]}" for key, title in known.items() if graph.metadata.get(key)
+    ]
     return ", ".join([*said, f"exported by kilonet {__version__}"])
