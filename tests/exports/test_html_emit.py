@@ -65,7 +65,7 @@ class Erf(Operator):
 def test_what_is_lacking_is_named() -> None:
     graph = example("quick").graph
     more = Erf(output="odd", sources=("logits",), shape=(10,))
-    with pytest.raises(UnsupportedOperatorError, match="The target html lacks .*: Erf"):
+    with pytest.raises(UnsupportedOperatorError, match=r"The target html lacks .*: Erf"):
         page(replace(graph, operators=(*graph.operators, more)), "net")
 
 

@@ -15,7 +15,7 @@ Version = tuple[int, int]
 
 AMAZON_LINUX_2: Version = (2, 26)
 AMAZON_LINUX_2023: Version = (2, 34)
-"""The C libraries of Lambda's Python runtimes: up to 3.11, and from 3.12 (AWS, "Lambda runtimes")."""
+"""The C libraries of Lambda's Python runtimes, to 3.11 and from 3.12 (AWS, "Lambda runtimes")."""
 
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 TAG = re.compile(r"^Tag: .*manylinux_(\d+)_(\d+)_", re.MULTILINE)
@@ -46,7 +46,7 @@ def this_platform() -> Platform:
 
 
 def remark(here: Platform, needed: Version) -> str:
-    """Return what must be known of an archive made ``here``, whose packages need glibc ``needed``."""
+    """Return what must be known of an archive made ``here`` of packages for glibc ``needed``."""
     said = f"the archive is for {here}, as the packages here are"
     if here.system != "Linux":
         return f"{said}: it will not run on Lambda, which is Linux. Export on Linux"
@@ -54,7 +54,8 @@ def remark(here: Platform, needed: Version) -> str:
     if needed > has:
         return (
             f"{said}: it will not run on Lambda's {here.runtime}, whose C library is glibc "
-            f"{_words(has)}, while a package needs {_words(needed)}. Export with Python 3.12 or later"
+            f"{_words(has)}, while a package needs {_words(needed)}. "
+            "Export with Python 3.12 or later"
         )
     return f"{said}: Lambda's runtime {here.runtime}"
 
@@ -66,7 +67,7 @@ def needed_glibc() -> Version:
 
 
 def oldest(wheels: Iterable[str]) -> Version:
-    """Return the same for WHEEL files: of each the least of its tags, of all the greatest (PEP 600)."""
+    """Return the same of WHEEL files: each one's least tag, the greatest of those (PEP 600)."""
     found = [
         min((int(major), int(minor)) for major, minor in TAG.findall(text))
         for text in wheels

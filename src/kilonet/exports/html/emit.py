@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 
+import numpy as np
+
 from kilonet import __version__
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
@@ -79,20 +81,16 @@ def _hash(text: str) -> str:
 
 
 def _words(graph: Graph, name: str) -> Mapping[str, str]:
-    channels, height, width = graph.image
-    weights = sum(
-        array.size
-        for op in graph.operators
-        for array in vars(op).values()
-        if hasattr(array, "size")
-    )
+    _, height, width = graph.image
+    values = (value for op in graph.operators for value in vars(op).values())
+    weights = sum(value.size for value in values if isinstance(value, np.ndarray))
     return {
         "version": __version__,
         "title": f"{name}: {'digits' if graph.classes == DIGITS else 'pictures'} in the browser",
         "width": str(width),
         "height": str(height),
         "operators": f"{len(graph.operators)} steps, {weights:,} weights",
-        "provenance": f"{name}. {_provenance(graph)}. Nothing that you draw or open leaves this page.",
+        "provenance": f"{name}. {_provenance(graph)}. What you draw or open stays on this page.",
         **_offer(graph),
     }
 
@@ -113,7 +111,8 @@ def _offer(graph: Graph) -> Mapping[str, str]:
         return {
             "way": "as-it-is",
             "heading": "Drop, paste or open a picture",
-            "introduction": f"It is scaled to {size}, and not prepared otherwise. Drawing works too.",
+            "introduction": f"It is scaled to {size}, and not prepared otherwise. "
+            "Drawing works too.",
             "invitation": "Waiting for a picture.",
         }
     return {
@@ -127,7 +126,6 @@ def _offer(graph: Graph) -> Mapping[str, str]:
 
 def _provenance(graph: Graph) -> str:
     known = {"recipe": "Recipe", "dataset": "data set", "producer": "trained with"}
-    said = [
-        f"{title} {graph.metadata[key]}" for key, title in known.items() if graph.metadata.get(key)
-    ]
+    found = {title: graph.metadata.get(key) for key, title in known.items()}
+    said = [f"{title} {text}" for title, text in found.items() if text]
     return ", ".join([*said, f"exported by kilonet {__version__}"])

@@ -30,7 +30,8 @@ Result = TypeVar("Result")
 
 PREDICT = """([content, size]) => {
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-    const pictures = Array.from({ length: bytes.length / size }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+    const picture = (_, i) => bytes.subarray(i * size, (i + 1) * size);
+    const pictures = Array.from({ length: bytes.length / size }, picture);
     return pictures.map((pixels) => [...kilonet.predict(pixels).logits]);
 }"""
 

@@ -2,7 +2,7 @@
 
 It takes the events of API Gateway (payload formats 1.0 and 2.0) and of function URLs. The body is a
 picture's file, or JSON: {"image": the file in base64} or {"pixels": rows of grey levels 0–255}.
-What is wrong is answered as problem details (RFC 9457), with what is wrong with a picture as "kind".
+What is wrong is answered as problem details (RFC 9457); "kind" says what is with a picture.
 """
 
 from __future__ import annotations
