@@ -118,8 +118,8 @@ def _offer(graph: Graph) -> Mapping[str, str]:
     return {
         "way": "from-programs",
         "heading": "A network for programs",
-        "introduction": f"It reads {width}×{height} pixels of {channels} channels, which no picture "
-        "has. From the console: kilonet.predict(pixels).",
+        "introduction": f"It reads {width}×{height} pixels of {channels} channels, which no "
+        "picture has. From the console: kilonet.predict(pixels).",
         "invitation": "Waiting for kilonet.predict(pixels).",
     }
 
