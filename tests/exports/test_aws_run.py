@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,13 +53,11 @@ def test_logits_are_those_of_pytorch(tmp_path: Path) -> None:
 
 
 def test_a_function_that_does_not_start_is_quoted(tmp_path: Path) -> None:
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "net.zip", "w") as archive:
         archive.writestr("handler.py", "import no_such_thing")
     with (
         FunctionNetwork(tmp_path / "net.zip") as network,
-        pytest.raises(KilonetError, match="does not run: .*no_such_thing"),
+        pytest.raises(KilonetError, match=r"does not run: .*no_such_thing"),
     ):
         network.logits(pictures(1))
 
@@ -105,7 +104,7 @@ class _Api(BaseHTTPRequestHandler):
 
 @contextmanager
 def lambda_function(client: Path) -> Iterator[RuntimeApi]:
-    """Start the unpacked function under awslambdaric, which sees ``client`` and the archive only."""
+    """Start the unpacked function under awslambdaric, which sees it and ``client`` only."""
     api = RuntimeApi()
     threading.Thread(target=api.serve_forever, daemon=True).start()
     environment = {

@@ -30,6 +30,7 @@ def job(name: str, **rest: object) -> Job:
         ("onnx", {"calibration": pictures(16)}, ["quick-1-int8.onnx"]),
         ("c", {}, ["quick_1.h", "quick_1.c"]),
         ("c", {"calibration": pictures(16)}, ["quick_1_int8.h", "quick_1_int8.c"]),
+        ("lambda", {}, ["quick-1-lambda.zip", "quick-1-lambda.yaml"]),
         pytest.param("html", {}, ["quick-1.html"], marks=pytest.mark.browser),
     ],
 )
@@ -43,10 +44,10 @@ def test_files_and_how_they_run(
     with made.running(tmp_path) as network:
         assert network is not None
         images = pictures(7)
-        assert (network.one(images[:1]) is None) == (target != "html")
+        assert (network.one(images[:1]) is None) == (target not in ("html", "lambda"))
         error = network.logits(images) - example("quick").logits(images)
     assert np.abs(error).max() < (0.5 if "calibration" in rest else 1e-3)
-    assert bool(made.budget) == (target == "c")
+    assert bool(made.budget) == (target in ("c", "lambda"))
 
 
 def test_without_a_compiler_c_is_written_and_says_so(

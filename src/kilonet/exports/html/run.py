@@ -126,4 +126,4 @@ class BrowserNetwork:
 
 def _encoded(images: Pixels) -> str:
     """Return pixels as the page takes them: row by row, the channels of a pixel side by side."""
-    return base64.b64encode(np.ascontiguousarray(images.transpose(0, 2, 3, 1))).decode("ascii")
+    return base64.b64encode(images.transpose(0, 2, 3, 1).tobytes()).decode("ascii")
