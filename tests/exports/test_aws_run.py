@@ -142,6 +142,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Amazon's client is for Linux")
 def test_under_amazons_runtime_client(client: Path, record_property: Any) -> None:
     reader = kilonet.reader(example("simple-8k").path)
     images = strokes(20)

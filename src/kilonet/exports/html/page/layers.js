@@ -1,7 +1,10 @@
 /* What each layer makes of the pixels: its channels as small pictures, drawn while they are open. */
 "use strict";
 
-const shapeWords = (shape) => (shape.length === 3 ? `${shape[1]}×${shape[2]}, ${shape[0]} channels` : `${shape[0]} values`);
+function shapeWords([channels, height, width]) {
+  if (!height) return `${channels} values`;
+  return `${height}×${width}, ${channels} channel${channels > 1 ? "s" : ""}`;
+}
 
 function operatorWords({ kind, kernel, stride, groups, relu }) {
   const words = [kind];
