@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from functions import archive, files
 
+from kilonet.errors import KilonetError
 from kilonet.exports.aws import archive as room
 
 
@@ -32,6 +34,12 @@ def test_licences_travel_but_nothing_of_this_machine() -> None:
         assert any(re.match(rf"{package}-.*dist-info/licen[cs]es?/", name) for name in names)
     assert "onnxruntime/LICENSE" in names
     assert not [name for name in names if re.search(r"RECORD|direct_url|INSTALLER", name)]
+
+
+def test_a_package_that_pip_did_not_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "DISTRIBUTIONS", ("no-such-package",))
+    with pytest.raises(KilonetError, match=r'"no-such-package", .* pip install'):
+        room.make_archive(b"")
 
 
 def test_equal_contents_are_equal_archives() -> None:

@@ -41,6 +41,8 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
     (package,) = installed.parent.glob("lib/python3*/site-packages/kilonet")
     assert (package / "py.typed").exists()
     assert list((package / "report" / "templates").iterdir())
+    assert (package / "exports" / "html" / "page" / "page.html").exists()
+    assert (package / "exports" / "aws" / "function" / "handler.py").exists()
     assert "epochs = 15" in _run(installed / "kilonet", "recipes", "show", "gap-14k").stdout
 
 

@@ -9,9 +9,11 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+
+from kilonet.errors import KilonetError
 
 DISTRIBUTIONS = ("onnxruntime", "numpy", "pillow", "platformdirs")
 
@@ -36,7 +38,11 @@ FIRST_MOMENT = (1980, 1, 1, 0, 0, 0)  # so that equal contents are equal archive
 
 
 def make_archive(model: bytes) -> bytes:
-    """Return the zip file of the function that reads pictures with the ONNX file ``model``."""
+    """Return the zip file of the function that reads pictures with the ONNX file ``model``.
+
+    Raises:
+        KilonetError: a package that it needs is not installed as pip does it.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(_contents(model)):
@@ -77,8 +83,20 @@ def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _installed(name: str) -> Iterator[tuple[str, bytes]]:
-    for entry in distribution(name).files or []:
-        path = entry.as_posix()
-        if LEFT_OUT.search(path) or (".dist-info/" in path and not KEPT_OF_INFO.search(path)):
-            continue
-        yield path, entry.read_binary()
+    try:
+        found = distribution(name).files
+        if not found:
+            raise PackageNotFoundError(name)
+        yield from ((str(entry), entry.read_binary()) for entry in found if _is_kept(str(entry)))
+    except (PackageNotFoundError, OSError):
+        raise KilonetError(
+            f'The archive takes in "{name}", of which this environment has no whole list of files. '
+            f"Install it with pip: pip install --force-reinstall {name}"
+        ) from None
+
+
+def _is_kept(path: str) -> bool:
+    """Say whether the function may need a file of a package, or its licence demands it."""
+    if ".dist-info/" in path:
+        return bool(KEPT_OF_INFO.search(path))
+    return not LEFT_OUT.search(path)

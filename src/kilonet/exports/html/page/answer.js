@@ -16,6 +16,7 @@ function createAnswer(network) {
     const order = rows.map((_, i) => i).sort((a, b) => reading.probabilities[b] - reading.probabilities[a]);
     const [first, second] = order.map((i) => `${network.classes[i]}, ${percent(reading.probabilities[i])}`);
     digit.textContent = reading.name;
+    digit.classList.toggle("word", reading.name.length > 2);
     words.textContent = `${percent(reading.confidence)}, then ${second}`;
     time.textContent = `prepared and read in ${milliseconds.toFixed(1)} ms`;
     rows.forEach((row, i) => fill(row, reading.probabilities[i], i === reading.label));
