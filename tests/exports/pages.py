@@ -23,6 +23,7 @@ def opened(browser: Browser, graph: Graph, folder: Path, **context: Any) -> Page
     path = folder / "page.html"
     path.write_text(page_text(graph, "net-1"), encoding="utf-8")
     page = browser.new_context(**context).new_page()
+    page.set_default_timeout(120_000)  # milliseconds: machines that test are busy
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
