@@ -27,7 +27,7 @@ from kilonet.runs.environment import environment
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FORMS = ({"to": "onnx"}, {"to": "onnx", "raw": True}, {"to": "onnx", "int8": True},
-         {"to": "c"}, {"to": "c", "int8": True})  # fmt: skip
+         {"to": "c"}, {"to": "c", "int8": True}, {"to": "html"}, {"to": "lambda"})  # fmt: skip
 
 
 def measure(run: Run, folder: Path) -> dict[str, Any]:

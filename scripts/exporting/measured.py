@@ -35,7 +35,7 @@ class Form(Layout):
     bytes: dict[str, PositiveInt]
     budget: dict[str, int]
     verification: Verified
-    note: None
+    note: str | None
 
 
 class Exported(Layout):

@@ -10,12 +10,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from exporting.measured import Exported, Form
 from reproduction.words import NONE, plural, table
 
+LAMBDA = "lambda"
 TITLES = {
     "onnx": "ONNX",
     "onnx-raw": "ONNX, raw",
     "onnx-int8": "ONNX, int8",
     "c": "C, float",
     "c-int8": "C, int8",
+    "html": "HTML page",
+    LAMBDA: "Lambda archive",
 }
 
 
@@ -29,7 +32,12 @@ def exporting(found: Sequence[Exported]) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("page.md.j2").render(
-        found=found, comparison=_comparison(found), sizes=_sizes(found)
+        found=found,
+        comparison=_comparison(found),
+        sizes=_sizes(found),
+        lambdas=[
+            form for exported in found[-1:] for form in exported.forms if form.target == LAMBDA
+        ],
     )
 
 

@@ -50,6 +50,27 @@ def test_it_goes_into_the_run_by_default(finished: Trained, tmp_path: Path) -> N
     assert again.files == found.files
 
 
+@pytest.mark.browser
+def test_a_page_is_verified_in_a_browser(
+    browser: object, finished_run: Run, tmp_path: Path
+) -> None:
+    found = kilonet.export(finished_run, "html", out=tmp_path)
+    assert [path.name for path in found.files] == ["quick-1.html"]
+    assert found.verification is not None
+    assert found.verification.same_labels == 359
+    assert found.verification.largest_logit_difference < 1e-3
+    assert found.note is None
+
+
+def test_an_archive_says_what_it_is_for(finished_run: Run, tmp_path: Path) -> None:
+    found = kilonet.export(finished_run, "lambda", out=tmp_path)
+    assert [path.suffix for path in found.files] == [".zip", ".yaml"]
+    assert found.verification is not None
+    assert found.verification.same_labels == 359
+    assert found.budget["unpacked_bytes"] > found.sizes["quick-1-lambda.zip"]
+    assert "the archive is for" in str(found.note)
+
+
 def test_without_data_it_is_written_and_says_so(
     finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,13 @@ def test_counts() -> None:
     assert 99 < worse.largest_logit_difference < 101
 
 
+def test_a_clock_of_its_own_counts() -> None:
+    def slow() -> float:
+        return 7.0
+
+    assert alternating(slow, lambda: None)[0] == 7.0
+
+
 def test_alternating_leaves_the_threads_alone() -> None:
     before, seen = torch.get_num_threads(), []
     seconds = alternating(lambda: seen.append(torch.get_num_threads()), lambda: None)

@@ -30,6 +30,8 @@ def job(name: str, **rest: object) -> Job:
         ("onnx", {"calibration": pictures(16)}, ["quick-1-int8.onnx"]),
         ("c", {}, ["quick_1.h", "quick_1.c"]),
         ("c", {"calibration": pictures(16)}, ["quick_1_int8.h", "quick_1_int8.c"]),
+        ("lambda", {}, ["quick-1-lambda.zip", "quick-1-lambda.yaml"]),
+        pytest.param("html", {}, ["quick-1.html"], marks=pytest.mark.browser),
     ],
 )
 def test_files_and_how_they_run(
@@ -42,10 +44,10 @@ def test_files_and_how_they_run(
     with made.running(tmp_path) as network:
         assert network is not None
         images = pictures(7)
-        network.one(images[:1])
+        assert (network.one(images[:1]) is None) == (target not in ("html", "lambda"))
         error = network.logits(images) - example("quick").logits(images)
     assert np.abs(error).max() < (0.5 if "calibration" in rest else 1e-3)
-    assert bool(made.budget) == (target == "c")
+    assert bool(made.budget) == (target in ("c", "lambda"))
 
 
 def test_without_a_compiler_c_is_written_and_says_so(
@@ -54,6 +56,17 @@ def test_without_a_compiler_c_is_written_and_says_so(
     monkeypatch.setattr(targets, "find_compiler", lambda: None)
     made = TARGETS["c"].make(job("quick"))
     assert "no C compiler" in str(made.note)
+    with made.running(tmp_path) as network:
+        assert network is None
+
+
+def test_without_a_browser_the_page_is_written_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    made = TARGETS["html"].make(job("quick"))
+    assert list(made.files) == ["quick-1.html"]
+    assert "no Chromium" in str(made.note)
     with made.running(tmp_path) as network:
         assert network is None
 
@@ -71,7 +84,7 @@ def test_what_the_list_cannot_say_is_still_onnx(tmp_path: Path) -> None:
     odd = Job(path, "odd", MEAN, STD)
     (content,) = TARGETS["onnx"].make(odd).files.values()
     assert any(node.op_type == "Erf" for node in onnx.load_from_string(content).graph.node)
-    for target, rest in [("c", {}), ("onnx", {"raw": True})]:
+    for target, rest in [("c", {}), ("html", {}), ("onnx", {"raw": True})]:
         with pytest.raises(UnsupportedOperatorError, match="Erf"):
             TARGETS[target].make(Job(path, "odd", MEAN, STD, **rest))
 

@@ -42,6 +42,8 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
     assert (package / "py.typed").exists()
     assert (package / "kernels" / "block_end.c").exists()
     assert list((package / "report" / "templates").iterdir())
+    assert (package / "exports" / "html" / "page" / "page.html").exists()
+    assert (package / "exports" / "aws" / "function" / "handler.py").exists()
     assert "epochs = 15" in _run(installed / "kilonet", "recipes", "show", "gap-14k").stdout
 
 

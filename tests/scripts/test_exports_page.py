@@ -67,6 +67,21 @@ def test_figures(tmp_path: Path) -> None:
     assert "2030-01-02" in text
 
 
+def test_an_archive_with_its_remark(tmp_path: Path) -> None:
+    form = {
+        "target": "lambda",
+        "model": "net-1",
+        "bytes": {"net-1-lambda.zip": 29_123_456, "net-1-lambda.yaml": 900},
+        "budget": {"unpacked_bytes": 91_234_567},
+        "verification": VERIFIED,
+        "note": "the archive is for Linux",
+    }
+    put(tmp_path, "net", 9_000, forms=[form])
+    text = page.exporting(measured.read_exported(tmp_path))
+    assert "For `net-1` that is 29,123,456 bytes, 91,234,567 unpacked" in text
+    assert "| `net`, 8 epochs | 9,000 | Lambda archive | 29,124,356 | – | – | – |" in text
+
+
 def test_without_measurements(tmp_path: Path) -> None:
     assert "Nothing has been measured yet." in page.exporting(measured.read_exported(tmp_path))
 

@@ -33,7 +33,8 @@ class Export:
     """What was written, and how it compares with PyTorch on the test split.
 
     ``files`` are the export's; ``report`` is the JSON file that holds all of this too.
-    ``verification`` is None where it could not be made, and ``note`` then says why.
+    ``verification`` is None where it could not be made. ``note`` says why, and what else a user
+    must know of the files.
     """
 
     target: str
@@ -71,8 +72,9 @@ def export(
     data_dir: str | Path | None = None,
     model: str | None = None,
 ) -> Export:
-    """Write a finished run's network as ``to``: "onnx" or "c"; compare it with PyTorch.
+    """Write a finished run's network as ``to``; compare it with PyTorch.
 
+    ``to`` is "onnx", "c", "html" or "lambda".
     ``int8`` quantises it, calibrated on training images; ``raw`` is for ONNX with normalised float
     input. Files go to the folder ``out`` (default: ``export`` in the run's directory), and a report
     beside them. Without the run's data set at hand nothing is compared, and the result's ``note``
@@ -98,7 +100,8 @@ def export(
     verification, note = _verified(made, network, dataset, folder, run)
     form = "-".join([to, *(["int8"] if int8 else []), *(["raw"] if raw else [])])
     report = folder / f"{run.name}-{form}.json"
-    result = Export(form, run.name, files, report, verification, made.budget, note)
+    said = "; ".join(filter(None, (made.remark, note))) or None
+    result = Export(form, run.name, files, report, verification, made.budget, said)
     _write_report(result)
     return result
 

@@ -140,6 +140,7 @@ BUDGET = {
     "weight_bytes": "flash for weights and tables",
     "arena_bytes": "RAM, static",
     "stack_bytes": "stack, about",
+    "unpacked_bytes": "archive, unpacked",
 }
 
 

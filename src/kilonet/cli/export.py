@@ -15,7 +15,9 @@ from kilonet.extras import require
 
 def export(
     run: FinishedRun,
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="What to make: onnx or c.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="TARGET", help="What to make: onnx, c, html or lambda.")
+    ],
     int8: Annotated[
         bool, Flag("--int8", help="In 8-bit integers, calibrated on training images.")
     ] = False,

@@ -15,11 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from kilonet.compilers import find_compiler
 from kilonet.errors import UsageError, nearest
+from kilonet.exports.aws.archive import unpacked_bytes
+from kilonet.exports.aws.emit import function_files
+from kilonet.exports.aws.platform import needed_glibc, remark, this_platform
+from kilonet.exports.aws.run import FunctionNetwork
 from kilonet.exports.c.emit import emit
 from kilonet.exports.c.run import CompiledNetwork
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.lower import load_onnx, lower
 from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError
+from kilonet.exports.html import run as browser
+from kilonet.exports.html.emit import page
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
@@ -55,13 +61,14 @@ class Made:
     """The files of an export, by name, and how to run them from the folder that they are in.
 
     ``running`` gives None where this machine cannot, and ``note`` then says why. ``budget`` is
-    what the target states about itself, in bytes.
+    what the target states about itself, in bytes; ``remark`` is what a user must know of it.
     """
 
     files: Mapping[str, bytes]
     running: Runner
     budget: Mapping[str, int] = field(default_factory=dict)
     note: str | None = None
+    remark: str | None = None
 
 
 def to_onnx(job: Job) -> Made:
@@ -111,6 +118,30 @@ def to_c(job: Job) -> Made:
     )
 
 
+def to_html(job: Job) -> Made:
+    """Return one page, in float, that draws, reads and shows the layers without a server."""
+    name = f"{job.name}.html"
+    note = browser.why_not()
+
+    def running(folder: Path) -> AbstractContextManager[Network | None]:
+        return nullcontext(None) if note else browser.BrowserNetwork(folder / name)
+
+    return Made({name: page(lower(job.onnx), job.name).encode()}, running, {}, note)
+
+
+def to_lambda(job: Job) -> Made:
+    """Return the archive of an AWS Lambda function that reads pictures, and its template."""
+    here = this_platform()
+    found = function_files(_onnx(job), job.name, here)
+    archive = next(iter(found))
+    return Made(
+        found,
+        lambda folder: FunctionNetwork(folder / archive),
+        {"unpacked_bytes": unpacked_bytes(found[archive])},
+        remark=remark(here, needed_glibc()),
+    )
+
+
 def _stem(job: Job) -> str:
     return f"{job.name}-int8" if job.calibration is not None else job.name
 
@@ -126,6 +157,8 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "onnx": Target(to_onnx, frozenset({"int8", "raw"})),
     "c": Target(to_c, frozenset({"int8"})),
+    "html": Target(to_html, frozenset()),
+    "lambda": Target(to_lambda, frozenset()),
 }
 
 

@@ -1,0 +1,118 @@
+"""A Lambda function on this machine: unpacked, and run by an interpreter that sees nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.errors import KilonetError
+from kilonet.exports.graph.interpret import Pixels
+
+BATCH = 500
+
+DRIVER = """
+import base64, json, sys, time
+sys.path.insert(0, sys.argv[1])
+import handler, numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1] + "/model.onnx")
+for line in sys.stdin:
+    given = json.loads(line)
+    if "event" in given:
+        began = time.perf_counter()
+        handler.handler(given["event"], None)
+        found = time.perf_counter() - began
+    else:
+        pixels = numpy.frombuffer(base64.b64decode(given["pixels"]), numpy.uint8)
+        found = session.run(["logits"], {"image": pixels.reshape(-1, 1, 28, 28)})[0].tolist()
+    print(json.dumps(found), flush=True)
+"""
+
+
+class FunctionNetwork:
+    """The function in the archive ``path``; a context manager that removes it afterwards.
+
+    The interpreter has no site-packages: what the archive lacks is not there. Logits are those of
+    its model on its ONNX Runtime; the time of a picture is that of a whole request, from the event
+    with a PNG file to the response, by the function's own clock.
+
+    Raises:
+        KilonetError: the function does not start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(self._folder.name)
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", DRIVER, self._folder.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> FunctionNetwork:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """Return the logits (N, K) of uint8 images (N, 1, 28, 28)."""
+        batches = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+        rows = [self._ask({"pixels": _base64(batch.tobytes())}) for batch in batches]
+        return np.concatenate([np.array(batch, np.float32) for batch in rows])
+
+    def one(self, image: Pixels) -> float:
+        """Read one image (1, 1, 28, 28) as a PNG file in a request; return the seconds it took."""
+        return float(self._ask({"event": request(png(image[0, 0]))}))
+
+    def _ask(self, question: dict[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+        except (OSError, ValueError):
+            _, said = self._process.communicate()
+            last = (said.splitlines() or ["no message"])[-1]
+            raise KilonetError(f"The function in the archive does not run: {last}") from None
+
+
+def request(content: bytes) -> dict[str, Any]:
+    """Return an event of payload format 2.0 that posts a picture's file."""
+    return {
+        "version": "2.0",
+        "requestContext": {"http": {"method": "POST", "path": "/"}},
+        "headers": {"content-type": "image/png"},
+        "body": _base64(content),
+        "isBase64Encoded": True,
+    }
+
+
+def png(pixels: Pixels) -> bytes:
+    """Return a PNG file of grey pixels (H, W)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

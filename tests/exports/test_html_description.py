@@ -1,0 +1,38 @@
+"""A graph as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import numpy as np
+from networks import example
+
+from kilonet.exports.graph import operators as ops
+from kilonet.exports.html.description import describe
+
+
+def test_every_weight_is_there_once() -> None:
+    graph = example("simple-8k").graph
+    found = json.loads(describe(graph))
+    numbers = np.frombuffer(base64.b64decode(found["weights"]), "<f4")
+    at = 0
+    for op, described in zip(graph.operators, found["operators"], strict=True):
+        assert described["kind"] == type(op).__name__
+        assert (described["output"], described["shape"]) == (op.output, [*op.shape])
+        for key, value in vars(op).items():
+            if isinstance(value, np.ndarray):
+                assert described[key] == {"at": at, "length": value.size}
+                np.testing.assert_array_equal(numbers[at : at + value.size], value.ravel())
+                at += value.size
+        if isinstance(op, ops.Conv2d):
+            assert described["kernel"] == [*op.kernel]
+    assert at == len(numbers)
+
+
+def test_no_text_ends_its_element() -> None:
+    classes = ",".join(["</script>", *map(str, range(1, 10))])
+    text = describe(replace(example("quick").graph, metadata={"classes": classes}))
+    assert "<" not in text
+    assert json.loads(text)["classes"][0] == "</script>"
