@@ -168,7 +168,7 @@ def reduce(grey: Grey, step: int) -> Floats:
     height, width = grey.shape
     extra = (-height % step, -width % step)
     if any(extra):
-        grey = np.pad(grey, ((0, extra[0]), (0, extra[1])), mode="edge")
+        grey = _filled_up(grey, height + extra[0], width + extra[1])
     rows = grey[::step].astype(np.uint32)
     for row in range(1, step):
         rows += grey[row::step]
@@ -176,3 +176,13 @@ def reduce(grey: Grey, step: int) -> Floats:
     for column in range(1, step):
         blocks += rows[:, column::step]
     return blocks / float(step * step)
+
+
+def _filled_up(grey: Grey, rows: int, columns: int) -> Grey:
+    """Return ``grey`` with its last row and column repeated: numpy.pad is slow."""
+    height, width = grey.shape
+    filled = np.empty((rows, columns), dtype=np.uint8)
+    filled[:height, :width] = grey
+    filled[height:, :width] = grey[-1]
+    filled[:, width:] = filled[:, width - 1 : width]
+    return filled
