@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -56,12 +56,12 @@ def _add_predict(app: FastAPI, service: Service) -> None:
     @app.post(
         "/predict",
         description=PREDICT,
-        dependencies=[Depends(_key_checker(service))],
         openapi_extra=payload.documented(),
         responses=answers.documented() | problems.documented(400, 401, 408, 413, 415, 422, 503),
         response_class=Response,
     )
     async def predict(request: Request, min_confidence: MinConfidence = 0.0) -> Response:
+        service.check_key(request)
         found = await service.predict(request, min_confidence)
         return Response(to_json(found), media_type="application/json")
 
@@ -91,11 +91,11 @@ def _add_health(app: FastAPI, service: Service) -> None:
     @app.get(
         "/metrics",
         description="What the service counts, for Prometheus.",
-        dependencies=[Depends(_key_checker(service))],
         responses=text | problems.documented(401),
         response_class=Response,
     )
-    async def counts() -> Response:
+    async def counts(request: Request) -> Response:
+        service.check_key(request)
         return Response(service.metrics.text(), headers={"content-type": metrics.MEDIA_TYPE})
 
 
@@ -112,10 +112,3 @@ def _add_pages(app: FastAPI, service: Service) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return Response(described, headers=described_headers, media_type=_HTML)
-
-
-def _key_checker(service: Service) -> Any:
-    async def check(request: Request) -> None:
-        service.check_key(request)
-
-    return check

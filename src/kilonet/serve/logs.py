@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 LEVELS = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "error"}
@@ -16,8 +17,9 @@ def log(event: str, *, level: str = "info", **facts: Any) -> None:
     now = time.time()
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
     line = {"time": moment, "level": level, "event": event, **facts}
-    sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # whoever read the log has left; the service goes on
+        sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        sys.stderr.flush()
 
 
 class ToLog(logging.Handler):

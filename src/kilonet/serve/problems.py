@@ -31,6 +31,7 @@ REASONS = {
     413: "too-large",
     415: "media-type",
     422: "invalid",
+    431: "headers",
     500: "internal",
     503: "overload",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from kilonet.serve.settings import Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
 IDLE_SECONDS = 5  # for which a connection may stay open between requests
+OPEN = "Other machines can reach this address, and there is no API key."
 
 
 class ServiceError(KilonetError):
@@ -96,6 +98,8 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
+        if key is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+            log("open", level="warning", message=OPEN)
         log("started", model=str(model), address=address(listener), workers=pool.count)
         await server.serve(sockets=[listener])
         log("stopped")
