@@ -38,3 +38,4 @@ def take_library_logs() -> None:
     root = logging.getLogger()
     root.handlers = [ToLog()]
     root.setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form

@@ -26,6 +26,7 @@ def reference(description: dict[str, Any]) -> bytes:
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<link rel="icon" href="data:,">',
         f"<title>{_text(info['title'])}</title><style>{STYLE}</style></head><body><main>",
         f"<h1>{_text(info['title'])}</h1><p>{_text(info['description'])}</p>",
         '<p>For programs: <a href="openapi.json">openapi.json</a>.</p>',
