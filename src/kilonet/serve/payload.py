@@ -71,7 +71,7 @@ def _of_form(body: bytes, content_type: str, most: int) -> Payload:
 
 def documented() -> dict[str, Any]:
     """Return the request body as OpenAPI describes it."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
+    binary = {"schema": {"type": "string", "contentMediaType": FILES[0]}}
     form = {
         "type": "object",
         "minProperties": 1,
