@@ -14,6 +14,7 @@ from serving.hostile import PNG, Hostile, picture
 ALLOWED = {200, 400, 401, 404, 405, 408, 413, 415, 422, 431, 503}
 PROBE_EVERY = 50  # requests, after which a right picture must be read rightly
 PATIENCE = 60.0
+LOST = "A worker was lost."
 
 
 class Judgement:
@@ -28,7 +29,7 @@ class Judgement:
         """Note one answer."""
         self.answers[kind, status] += 1
         said = f"{kind}: {status} {body[:200]!r}"
-        if status not in ALLOWED:
+        if status not in ALLOWED or b"unprepared" in body:
             self.faults.append(said)
         elif status == 503 and "retry-after" not in headers:
             self.faults.append(f"{said}, without Retry-After")
@@ -67,8 +68,8 @@ def probe(host: str, port: int, found: Judgement) -> None:
     if status != 200 or json.loads(body)["digit"] != "0":
         found.faults.append(f"a right picture: {status} {body[:200]!r}")
     _, _, metrics = _answer(host, port, Hostile("metrics", "GET", "/metrics"))
-    if b"worker-lost" in metrics:
-        found.faults.append("a worker was lost")
+    if b"worker-lost" in metrics and LOST not in found.faults:
+        found.faults.append(LOST)
 
 
 def _answer(host: str, port: int, request: Hostile) -> tuple[int, dict[str, str], bytes]:

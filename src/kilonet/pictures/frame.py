@@ -30,17 +30,29 @@ THIN, THICK = 2.0, 4.0  # pixels of 20: strokes outside are made wider or narrow
 READY_RING, READY_PEAK, READY_BOX, READY_OFFSET = 8, 192, 16, 1.0
 
 
+class FadedError(Exception):
+    """Strokes are so thin for their length that nothing of them is left at MNIST's size."""
+
+
 def frame(ink: Ink) -> Image28:
     """Return the digit as MNIST has it: uint8 (28, 28), bright ink on 0.
 
     It is drawn 80 pixels high or wide, all but black and white; its strokes are brought to a width
     that MNIST has; that is scaled to 20 by averaging areas, and moved by whole pixels.
+
+    Raises:
+        FadedError: nothing is left of it.
     """
-    drawn = _with_usual_strokes(_drawn(ink))
+    drawn = _drawn(ink)
+    if not drawn.any():
+        raise FadedError
+    drawn = _with_usual_strokes(drawn)
     ys, xs = _extent(drawn.sum(axis=1)), _extent(drawn.sum(axis=0))
     side = max(ys[1] - ys[0], xs[1] - xs[0])
     small = _scaled(drawn, _around(ys, side), _around(xs, side))
     pixels = np.floor(np.minimum(small, 1) * 255 + 0.5).astype(np.uint8)
+    if not pixels.any():
+        raise FadedError
     return _centred(pixels)
 
 

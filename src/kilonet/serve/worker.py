@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,9 @@ from kilonet.errors import KilonetError
 from kilonet.pictures import PictureError, prepare
 from kilonet.reading.session import Session
 from kilonet.serve import wire
+from kilonet.serve.logs import log
+
+UNPREPARED = "The picture could not be prepared. This is a mistake in Kilonet; please report it."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,6 +68,9 @@ def _prepared(picture: wire.Picture, most_pixels: int) -> npt.NDArray[np.uint8] 
         return wire.Refusal(error.kind, str(error))
     except MemoryError:
         return wire.Refusal("too-large", "The picture does not fit into memory. Scale it down.")
+    except Exception:  # one picture's mistake of ours must not spoil what others are waiting for
+        log("failure", level="error", traceback=traceback.format_exc())
+        return wire.Refusal("unprepared", UNPREPARED)
 
 
 def _received(stream: BinaryIO) -> bytes | None:
