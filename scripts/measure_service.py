@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from serving.load import TICKS, Processes, run_wrk, write_pictures
 from serving.page import main as write_page
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+PACKAGES = ("fastapi", "onnxruntime", "uvicorn")
 WARM_UP = 3.0  # seconds
 
 
@@ -90,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         "workers": given.workers,
         "connections": given.connections,
         "date": datetime.now(UTC).date().isoformat(),
-        "environment": environment("cpu", 1),
+        "environment": environment("cpu", 1) | {name: version(name) for name in PACKAGES},
     }
     write_text(RESULTS / "service.json", json.dumps(found, indent=1) + "\n")
     return write_page([])

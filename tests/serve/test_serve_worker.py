@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from kilonet.pictures import prepare
 from kilonet.reading.session import Session
-from kilonet.serve import wire
+from kilonet.serve import wire, worker
 from kilonet.serve.worker import read
 
 
@@ -67,3 +70,21 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 1
     assert "is not an ONNX file that can be run" in json.loads(out[wire.LENGTH.size :])["error"]
+
+
+def test_a_mistake_of_ours_spoils_one_picture(
+    model: Path, zero: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(source: bytes, **_: int) -> npt.NDArray[np.uint8]:
+        if source == b"trap":
+            raise ZeroDivisionError
+        return prepare(source)
+
+    monkeypatch.setattr(worker, "prepare", fails)
+    trap, right = read(
+        Session(model), [wire.Picture("file", b"trap"), wire.Picture("file", zero)], 100_000
+    )
+    assert isinstance(trap, wire.Refusal)
+    assert trap.kind == "unprepared"
+    assert isinstance(right, tuple)
+    assert "ZeroDivisionError" in json.loads(capsys.readouterr().err)["traceback"]
