@@ -62,21 +62,25 @@ class Measured(Layout):
     environment: dict[str, str]
 
 
-def read_measured(path: Path) -> Measured:
-    """Return what was measured.
+def read_measured(path: Path) -> Measured | None:
+    """Return what was measured, if anything was.
 
     Raises:
         UsageError: the file is not what ``scripts/measure_service.py`` writes.
     """
     try:
         return Measured.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
         raise UsageError(f"{path}: {reason}. Run scripts/measure_service.py.") from None
 
 
-def figures(found: Measured) -> str:
+def figures(found: Measured | None) -> str:
     """Return the text between the marks."""
+    if found is None:
+        return "Nothing has been measured yet."
     load, facts = found.load, found.environment
     bad = load.refused + load.lost
     first, last = found.memory[0], found.memory[-1]
@@ -95,7 +99,7 @@ after {last.requests:,} {last.bytes / 1e6:.0f} MB. Commit `{facts["commit"]}`, {
 ONNX Runtime {facts["onnxruntime"]}, Python {facts["python"]}."""
 
 
-def with_figures(page: str, found: Measured) -> str:
+def with_figures(page: str, found: Measured | None) -> str:
     """Return the page with the figures of ``found``.
 
     Raises:

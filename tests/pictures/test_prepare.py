@@ -90,8 +90,8 @@ def test_mnists_own_training_images_come_through(mnist_dir: Path) -> None:
 
 
 def test_a_line_too_thin_for_its_length_is_noise() -> None:
-    line = np.zeros((3000, 1), dtype=np.uint8)
-    line[500:2500] = 255
+    line = np.zeros((3000, 40), dtype=np.uint8)
+    line[50:2950, 20:23] = 255
     for picture in (line, line.T):
         with pytest.raises(PictureError) as caught:
             prepare(picture)

@@ -60,17 +60,22 @@ def test_figures(root: Path) -> None:
     assert text.endswith("\n\n<!-- results:end -->\nAfter\n")
 
 
-@pytest.mark.parametrize("damage", ["marks", "result", "missing"])
+@pytest.mark.parametrize("damage", ["marks", "result"])
 def test_what_it_cannot_write(root: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
     result = root / "results" / "service.json"
     if damage == "marks":
         (root / "docs" / "serving.md").write_text("none")
-    elif damage == "result":
-        result.write_text("{}")
     else:
-        result.unlink()
+        result.write_text("{}")
     assert page.main(["--root", str(root)]) == 2
     assert ("needs the lines" if damage == "marks" else "service.json") in capsys.readouterr().err
+
+
+def test_without_a_measurement(root: Path) -> None:
+    (root / "results" / "service.json").unlink()
+    assert page.main(["--root", str(root)]) == 0
+    text = (root / "docs" / "serving.md").read_text()
+    assert "Nothing has been measured yet." in text
 
 
 def test_the_page_in_the_repository_is_that_of_its_result() -> None:
