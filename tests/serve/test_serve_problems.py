@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ def test_the_document() -> None:
     assert response.headers["x"] == "y"
     assert json.loads(bytes(response.body)) == {
         "type": "about:blank",
-        "title": "Request Entity Too Large",
+        "title": HTTPStatus(413).phrase,
         "status": 413,
         "detail": "Too much.",
         "reason": "batch",
