@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,serve,dev]"
 	touch $@
 
 $(VENV)/peers/.installed: benchmarks/requirements.txt

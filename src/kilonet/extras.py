@@ -22,6 +22,7 @@ PACKAGES = {
     ),
     # an export starts from a run, on top of what training needs
     "export": ("onnxruntime",),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "httptools"),
 }
 
 

@@ -19,7 +19,7 @@ from kilonet.cli import console
 from kilonet.cli.main import main
 from kilonet.errors import DataError, MissingExtraError, RecipeError
 
-COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data"]
+COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data", "serve"]
 SUBCOMMANDS = [["recipes", "ls"], ["recipes", "show"], ["recipes", "copy"]]
 SUBCOMMANDS += [["data", "ls"], ["data", "fetch"], ["data", "show"]]
 

@@ -17,7 +17,11 @@ from kilonet.extras import PACKAGES, require
 from trained import start_run
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "python_multipart": "python-multipart",
+    "prometheus_client": "prometheus-client",
+}
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:

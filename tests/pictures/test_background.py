@@ -7,7 +7,7 @@ import pytest
 from made import drawn
 from scipy import ndimage
 
-from kilonet.pictures.background import smoothed, without_background
+from kilonet.pictures.background import _mean_around, _opened, smoothed, without_background
 
 Y, X = np.mgrid[-1:1:80j, -1:1:100j]
 INK = np.zeros((80, 100))
@@ -61,3 +61,18 @@ def test_smoothed_is_scipys_mean() -> None:
     grey = np.random.default_rng(0).uniform(0, 255, (9, 7))
     expected = ndimage.uniform_filter(grey, 3, mode="nearest")
     np.testing.assert_allclose(smoothed(grey), expected)
+
+
+SHAPES = [(30, 40), (3, 90), (90, 1), (1, 1), (7, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_openings_and_means_are_scipys_at_any_reach(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).uniform(0, 255, shape)
+    for reach in (1, 4, 25, 200):
+        wide = np.pad(values, 2 * reach, mode="edge")
+        opened = ndimage.grey_opening(wide, size=2 * reach + 1)
+        inside = np.s_[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+        np.testing.assert_array_equal(_opened(values, reach), opened[inside])
+        mean = ndimage.uniform_filter(values, 2 * reach + 1, mode="nearest")
+        np.testing.assert_allclose(_mean_around(values, reach), mean, rtol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,23 @@ def test_mnists_own_training_images_come_through(mnist_dir: Path) -> None:
     differences = [difference(image, prepare(image)) for image in images]
     assert np.mean(np.array(differences) == 0) > 0.95
     assert np.mean(differences) < 0.01
+
+
+def test_a_line_too_thin_for_its_length_is_noise() -> None:
+    line = np.zeros((3000, 40), dtype=np.uint8)
+    line[50:2950, 20:23] = 255
+    for picture in (line, line.T):
+        with pytest.raises(PictureError) as caught:
+            prepare(picture)
+        assert caught.value.kind == "noise"
+
+
+@pytest.mark.parametrize("shape", [(1_000_000, 1), (2, 500_000)])
+def test_a_picture_of_one_pixels_width_takes_little_memory(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    tracemalloc.start()
+    with pytest.raises(PictureError):
+        prepare(picture)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100e6

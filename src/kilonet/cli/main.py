@@ -20,6 +20,7 @@ from kilonet.cli import (
     predict,
     recipes,
     runs,
+    serve,
     summary,
     train,
 )
@@ -40,6 +41,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("runs")(runs.runs)

@@ -89,12 +89,7 @@ def _top_hat(grey: Floats) -> Relief:
     # Ink is the rarer of the two, so that it is farther from the mean around than paper is.
     dark = np.power(grey - _mean_around(grey, reach), 3).sum() < 0
     ink = -grey if dark else grey
-    paper = np.pad(smoothed(ink), 2 * reach, mode="edge")
-    for axis in (0, 1):
-        paper = -_greatest(-paper, reach, axis)
-    for axis in (0, 1):
-        paper = _greatest(paper, reach, axis)
-    difference = ink - paper
+    difference = ink - _opened(smoothed(ink), reach)
     difference -= _median(difference.ravel())  # noise: the paper's lowest is below its middle
     away = np.abs(difference).ravel()
     spread = TO_DEVIATION * _median(away)
@@ -109,11 +104,32 @@ def smoothed(grey: Floats) -> Floats:
 
 
 def _mean_around(grey: Floats, reach: int) -> Floats:
-    """Return the means of the squares from ``reach`` before to ``reach`` behind each pixel."""
-    span = 2 * reach + 1
-    sums = np.pad(np.pad(grey, reach, mode="edge"), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    rows = sums[span:] - sums[:-span]
-    return np.asarray((rows[:, span:] - rows[:, :-span]) / span**2)
+    """Return the means of the squares from ``reach`` before to ``reach`` behind each pixel.
+
+    The edge goes on beyond itself. It is counted, not padded: a picture may be one pixel wide.
+    """
+    for axis in (0, 1):
+        values = np.swapaxes(grey, 0, axis)
+        count = len(values)
+        sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(0)])
+        place = np.arange(count)[:, None]
+        upto, since = place + reach + 1, place - reach
+        beyond = np.maximum(upto - count, 0) * values[-1] + np.maximum(-since, 0) * values[0]
+        inside = sums[np.minimum(upto[:, 0], count)] - sums[np.maximum(since[:, 0], 0)]
+        grey = np.swapaxes((inside + beyond) / (2 * reach + 1), 0, axis)
+    return grey
+
+
+def _opened(values: Floats, reach: int) -> Floats:
+    """Return the greatest of the least within ``reach``; the edge goes on beyond itself.
+
+    A reach of the picture's own length sees all of it: a longer one finds the same.
+    """
+    down, across = (min(reach, length - 1) for length in values.shape)
+    found = np.pad(values, ((2 * down,) * 2, (2 * across,) * 2), mode="edge")
+    for sign in (-1, 1):
+        found = sign * _greatest(_greatest(sign * found, down, 0), across, 1)
+    return found
 
 
 def _greatest(values: Floats, reach: int, axis: int) -> Floats:

@@ -67,22 +67,27 @@ class Pieces:
 
     def mask(self, chosen: Iterable[Piece]) -> Mask:
         """Return the mask, (H, W), of the pixels of some pieces."""
-        wanted = np.isin(self.owner, [piece.number for piece in chosen])
+        numbers = np.zeros(len(self.pieces), dtype=np.bool_)
+        numbers[[piece.number for piece in chosen]] = True
+        wanted = numbers[self.owner]
         height, width = self.shape
-        edges = np.zeros((height, width + 1), dtype=np.int8)
-        edges[self.rows[wanted], self.starts[wanted]] = 1
-        edges[self.rows[wanted], self.stops[wanted]] = -1
-        return np.cumsum(edges, axis=1, dtype=np.int8)[:, :width].astype(np.bool_)
+        # Where it changes, in the order of pixels: nothing, a run, nothing, a run, ..., nothing.
+        changes = np.zeros(2 * int(wanted.sum()) + 2, dtype=np.intp)
+        changes[1:-1:2] = self.rows[wanted] * width + self.starts[wanted]
+        changes[2:-1:2] = self.rows[wanted] * width + self.stops[wanted]
+        changes[-1] = height * width
+        inside = np.arange(len(changes) - 1) % 2 == 1
+        return np.repeat(inside, changes[1:] - changes[:-1]).reshape(height, width)
 
 
 def pieces_of(mask: Mask, values: Floats) -> Pieces:
     """Return the 8-connected pieces of ``mask``, (H, W), weighed by ``values``, (H, W)."""
     height, width = mask.shape
-    padded = np.zeros((height, width + 2), dtype=np.int8)
+    padded = np.zeros((height, width + 2), dtype=np.bool_)
     padded[:, 1:-1] = mask
-    steps = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(steps == 1)
-    stops = np.nonzero(steps == -1)[1]
+    changes = np.flatnonzero(padded[:, 1:] != padded[:, :-1])  # a start, its stop, a start, ...
+    rows, starts = np.divmod(changes[::2], width + 1)
+    stops = changes[1::2] - rows * (width + 1)
     owner = _joined(rows.tolist(), starts.tolist(), stops.tolist())
     pieces = _measured(rows, starts, stops, owner, np.square(values))
     return Pieces(pieces, (height, width), rows, starts, stops, owner)
@@ -90,26 +95,23 @@ def pieces_of(mask: Mask, values: Floats) -> Pieces:
 
 def _joined(rows: list[int], starts: list[int], stops: list[int]) -> Integers:
     """Return the number of the piece, from 0, that each run belongs to."""
-    parent = list(range(len(rows)))
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = parent[parent[run]]
-            run = parent[run]
-        return run
-
+    parent = list(range(len(rows)))  # an earlier run of the same piece; a piece's first has itself
     above = 0
     for run, row in enumerate(rows):
         while above < run and (
             rows[above] < row - 1 or (rows[above] == row - 1 and stops[above] < starts[run])
         ):
             above += 1
-        other = above
+        other, mine = above, run
         while other < run and rows[other] == row - 1 and starts[other] <= stops[run]:
-            first, second = sorted((root(other), root(run)))
-            parent[second] = first
+            theirs = other
+            while parent[theirs] != theirs:
+                parent[theirs] = theirs = parent[parent[theirs]]
+            parent[max(mine, theirs)] = mine = min(mine, theirs)
             other += 1
-    roots = np.array([root(run) for run in range(len(rows))], dtype=np.intp)
+    for run, earlier in enumerate(parent):
+        parent[run] = parent[earlier]
+    roots = np.array(parent, dtype=np.intp)
     return (np.cumsum(roots == np.arange(len(rows))) - 1)[roots]
 
 

@@ -30,17 +30,29 @@ THIN, THICK = 2.0, 4.0  # pixels of 20: strokes outside are made wider or narrow
 READY_RING, READY_PEAK, READY_BOX, READY_OFFSET = 8, 192, 16, 1.0
 
 
+class FadedError(Exception):
+    """Strokes are so thin for their length that nothing of them is left at MNIST's size."""
+
+
 def frame(ink: Ink) -> Image28:
     """Return the digit as MNIST has it: uint8 (28, 28), bright ink on 0.
 
     It is drawn 80 pixels high or wide, all but black and white; its strokes are brought to a width
     that MNIST has; that is scaled to 20 by averaging areas, and moved by whole pixels.
+
+    Raises:
+        FadedError: nothing is left of it.
     """
-    drawn = _with_usual_strokes(_drawn(ink))
+    drawn = _drawn(ink)
+    if not drawn.any():
+        raise FadedError
+    drawn = _with_usual_strokes(drawn)
     ys, xs = _extent(drawn.sum(axis=1)), _extent(drawn.sum(axis=0))
     side = max(ys[1] - ys[0], xs[1] - xs[0])
     small = _scaled(drawn, _around(ys, side), _around(xs, side))
     pixels = np.floor(np.minimum(small, 1) * 255 + 0.5).astype(np.uint8)
+    if not pixels.any():
+        raise FadedError
     return _centred(pixels)
 
 
@@ -95,7 +107,8 @@ def stroke_width(drawn: Floats) -> float:
     Steps between pixels overestimate an outline, by 4/π on average over all directions.
     """
     padded = np.pad(drawn, 1)
-    steps = np.abs(np.diff(padded, axis=0)).sum() + np.abs(np.diff(padded, axis=1)).sum()
+    down, across = padded[1:] - padded[:-1], padded[:, 1:] - padded[:, :-1]
+    steps = np.abs(down, out=down).sum() + np.abs(across, out=across).sum()
     return float(2 * drawn.sum() / (steps * math.pi / 4))
 
 
@@ -142,9 +155,12 @@ def _shares(length: int, low: float, high: float, count: int) -> Floats:
     step = (high - low) / count
     width = max(1.0, step)
     middle = (low + (np.arange(count) + 0.5) * step)[:, None]
-    pixel = np.arange(length)[None, :]
-    overlap = np.minimum(pixel + 1, middle + width / 2) - np.maximum(pixel, middle - width / 2)
-    return np.asarray(np.maximum(overlap, 0) / width)
+    pixel = np.arange(float(length))[None, :]
+    overlap = np.minimum(pixel + 1, middle + width / 2)
+    overlap -= np.maximum(pixel, middle - width / 2)
+    np.maximum(overlap, 0, out=overlap)
+    overlap /= width
+    return np.asarray(overlap)
 
 
 def _centred(pixels: Image28) -> Image28:

@@ -28,12 +28,15 @@ def flatten(rgba: Bytes) -> Bytes:
     the median, goes on.
     """
     grey, alpha = luma(rgba), rgba[..., 3]
-    visible = np.sort(grey[alpha >= 128])
-    if visible.size == grey.size and alpha.min() == 255:
+    if alpha.min() == 255:
         return grey
-    if not visible.size:
+    upto = np.bincount(grey[alpha >= 128], minlength=256).cumsum()  # visible pixels, by grey
+    visible = int(upto[-1])
+    if not visible:
         return np.full_like(grey, 255)
-    low, middle, high = (int(visible[visible.size * part // 20]) for part in (1, 10, 19))
+    low, middle, high = (
+        int(np.searchsorted(upto, visible * part // 20, side="right")) for part in (1, 10, 19)
+    )
     fill = middle if high - low > _UNIFORM else 255 if middle < 128 else 0
     mixed = grey * alpha.astype(np.uint32) + np.uint32(fill) * (255 - alpha.astype(np.uint32))
     return ((mixed + 127) // 255).astype(np.uint8)

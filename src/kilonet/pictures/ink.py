@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -165,14 +165,17 @@ def _dilated(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def reduce(grey: Grey, step: int) -> Floats:
     """Return the means of blocks of ``step`` by ``step`` pixels, the last ones filled up from the
     picture's edge."""
-    height, width = grey.shape
-    extra = (-height % step, -width % step)
-    if any(extra):
-        grey = np.pad(grey, ((0, extra[0]), (0, extra[1])), mode="edge")
-    rows = grey[::step].astype(np.uint32)
-    for row in range(1, step):
-        rows += grey[row::step]
-    blocks = rows[:, ::step].astype(np.float64)
-    for column in range(1, step):
-        blocks += rows[:, column::step]
-    return blocks / float(step * step)
+    sums = _sums(_sums(grey, step).T, step).T
+    return np.ascontiguousarray(sums) / float(step * step)
+
+
+def _sums(values: npt.NDArray[Any], step: int) -> npt.NDArray[np.uint32]:
+    """Return the sums of each ``step`` rows; the last row is repeated as often as is missing."""
+    whole = len(values) // step * step
+    sums = np.zeros((-(-len(values) // step), *values.shape[1:]), dtype=np.uint32)
+    for row in range(step):
+        sums[: whole // step] += values[row:whole:step]
+    if whole < len(values):
+        sums[-1] = values[whole:].sum(axis=0, dtype=np.uint32)
+        sums[-1] += np.uint32(whole + step - len(values)) * values[-1]
+    return sums

@@ -88,14 +88,17 @@ def _decoded(image: Image.Image, name: str, most_pixels: int) -> Grey:
 
 def _grey_of_image(image: Image.Image) -> Grey:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        return flatten(np.asarray(image.convert("RGBA")))
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            return flatten(np.asarray(image))
     if image.mode.startswith("I;16"):
         return (np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)
     if image.mode in ("I", "F"):
         return _stretched(np.asarray(image, dtype=np.float64))
     if image.mode == "L":
         return np.asarray(image)
-    return np.asarray(image.convert("RGB").convert("L"))  # which is luma, tested
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    return np.asarray(image.convert("L"))  # which is luma, tested
 
 
 def _stretched(values: npt.NDArray[np.float64]) -> Grey:

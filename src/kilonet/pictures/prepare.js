@@ -458,11 +458,15 @@ const KilonetPictures = (() => {
   const READY_OFFSET = 1.0;
 
   function frame(ink) {
-    const digit = withUsualStrokes(drawn(ink));
+    const large = drawn(ink);
+    if (!large.data.some((value) => value > 0)) throw new PictureError("noise");
+    const digit = withUsualStrokes(large);
     const [ys, xs] = [extent(rowSums(digit)), extent(columnSums(digit))];
     const side = Math.max(ys[1] - ys[0], xs[1] - xs[0]);
     const small = scaled(digit, stretch(ys, side), stretch(xs, side));
-    return centred(small.data.map((value) => Math.floor(Math.min(value, 1) * 255 + 0.5)));
+    const pixels = small.data.map((value) => Math.floor(Math.min(value, 1) * 255 + 0.5));
+    if (!pixels.some((value) => value > 0)) throw new PictureError("noise");
+    return centred(pixels);
   }
 
   function ready(grey) {

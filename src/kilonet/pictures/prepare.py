@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kilonet.pictures.failures import SeveralDigitsError
-from kilonet.pictures.frame import Image28, frame, ready
-from kilonet.pictures.ink import find_digits
+from kilonet.pictures.failures import NoiseError, SeveralDigitsError
+from kilonet.pictures.frame import FadedError, Image28, frame, ready
+from kilonet.pictures.ink import Ink, find_digits
 from kilonet.pictures.opening import MOST_PIXELS, Source, open_picture
 
 
@@ -25,7 +25,7 @@ def prepare(source: Source, *, most_pixels: int = MOST_PIXELS) -> Image28:
     digits = find_digits(picture)
     if len(digits) > 1:
         raise SeveralDigitsError(picture.name, len(digits))
-    return frame(digits[0])
+    return _framed(digits[0], picture.name)
 
 
 def split(source: Source, *, most_pixels: int = MOST_PIXELS) -> list[Image28]:
@@ -38,4 +38,11 @@ def split(source: Source, *, most_pixels: int = MOST_PIXELS) -> list[Image28]:
     as_it_is = ready(picture.grey)
     if as_it_is is not None:
         return [as_it_is]
-    return [frame(digit) for digit in find_digits(picture)]
+    return [_framed(digit, picture.name) for digit in find_digits(picture)]
+
+
+def _framed(digit: Ink, name: str) -> Image28:
+    try:
+        return frame(digit)
+    except FadedError:
+        raise NoiseError(name) from None

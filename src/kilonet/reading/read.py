@@ -114,17 +114,7 @@ class Reader:
         if not images:
             return []
         probabilities = self._session.probabilities(np.stack(images))
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-        return [
-            Reading(
-                self.classes[first],
-                float(row[first]),
-                self.classes[second],
-                float(row[second]),
-                bool(row[first] < least),
-            )
-            for row, (first, second) in zip(probabilities, order.tolist(), strict=True)
-        ]
+        return [Reading.of(row, self.classes, least) for row in probabilities.tolist()]
 
 
 def _digits(picture: Source, several: bool) -> Digits | PictureError:

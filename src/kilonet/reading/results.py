@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 COLUMNS = ("digit", "confidence", "runner-up", "confidence", "picture")
@@ -18,6 +19,17 @@ class Reading:
     runner_up_confidence: float
     unsure: bool
     """Whether the confidence is below what was asked for."""
+
+    @classmethod
+    def of(
+        cls, probabilities: Sequence[float], classes: Sequence[str], min_confidence: float
+    ) -> Reading:
+        """Return the reading that ``probabilities``, one a class, amount to."""
+        order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
+        (first, second), best = order[:2], probabilities[order[0]]
+        return cls(
+            classes[first], best, classes[second], probabilities[second], best < min_confidence
+        )
 
     def to_json(self) -> dict[str, str | float | bool]:
         """Return the fields by name; probabilities to a millionth."""

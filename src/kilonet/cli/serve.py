@@ -1,0 +1,59 @@
+"""``kilonet serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kilonet.cli.console import say
+from kilonet.extras import require
+from kilonet.serve.settings import Settings, option, words
+
+
+def _setting(name: str, metavar: str) -> Any:
+    return typer.Option(option(name), metavar=metavar, help=words(name))
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="A run or an ONNX file (default: the newest run)."),
+    ] = None,
+    host: Annotated[str, _setting("host", "ADDRESS")] = Settings.host,
+    port: Annotated[int, _setting("port", "N")] = Settings.port,
+    workers: Annotated[int, _setting("workers", "N")] = Settings.workers,
+    max_body: Annotated[int, _setting("max_body", "BYTES")] = Settings.max_body,
+    max_pixels: Annotated[int, _setting("max_pixels", "N")] = Settings.max_pixels,
+    max_batch: Annotated[int, _setting("max_batch", "N")] = Settings.max_batch,
+    max_at_once: Annotated[int, _setting("max_at_once", "N")] = Settings.max_at_once,
+    body_seconds: Annotated[float, _setting("body_seconds", "S")] = Settings.body_seconds,
+    work_seconds: Annotated[float, _setting("work_seconds", "S")] = Settings.work_seconds,
+    stop_seconds: Annotated[int, _setting("stop_seconds", "S")] = Settings.stop_seconds,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file",
+            metavar="FILE",
+            help="File with a key that requests must have (or set KILONET_API_KEY).",
+        ),
+    ] = None,
+) -> None:
+    """Read digits over HTTP: POST /predict, and a page to try it with at /."""
+    settings = Settings(
+        host, port, workers, max_body, max_pixels, max_batch, max_at_once,
+        body_seconds, work_seconds, stop_seconds,
+    )  # fmt: skip
+    require("serve")
+    from kilonet.reading.models import find_model
+    from kilonet.serve.key import find_key
+    from kilonet.serve.server import serve as run
+
+    run(find_model(model), settings, find_key(api_key_file), _announce)
+
+
+def _announce(address: str) -> None:
+    say(
+        f"Reading digits at {address} (its page is there, its API at {address}/docs). Ctrl-C stops."
+    )
