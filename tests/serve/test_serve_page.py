@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from kilonet.exports.graph.lower import lower
+from kilonet.exports.graph.operators import UnsupportedOperatorError
+from kilonet.exports.html import emit
 from kilonet.serve.page import page, policy
 from service import Live, live
 
@@ -16,8 +19,20 @@ KEY = "correct-horse-battery"
 
 
 def test_it_names_the_model() -> None:
-    assert b"<b>gap-1</b>" in page(Path("runs/gap-1/model.onnx"))
-    assert b"<b>&lt;b&gt;.onnx</b>" in page(Path("<b>.onnx"))
+    assert b"<b>gap-1</b>" in page(Path("runs/gap-1/model.onnx"), public=False)
+    assert b"<b>&lt;b&gt;.onnx</b>" in page(Path("<b>.onnx"), public=False)
+
+
+def test_it_is_the_exported_page(model: Path) -> None:
+    assert page(model).decode() == emit.page(lower(model), model.name)
+
+
+def test_a_form_where_that_cannot_be_made(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object) -> str:
+        raise UnsupportedOperatorError("The page lacks it.")
+
+    monkeypatch.setattr(emit, "page", lacking)
+    assert page(model) == page(model, public=False)
 
 
 def test_the_policy_allows_its_own_scripts_and_styles_alone() -> None:
@@ -47,12 +62,13 @@ def read(tab: Page, name: str, content: bytes) -> str:
 @pytest.mark.browser
 def test_in_a_browser(browser: Browser, service: Live, zero: bytes) -> None:
     tab, complaints = opened(browser, service)
-    said = read(tab, "zero.png", zero)
-    assert said.startswith("0\n")
-    assert "the runner-up is 1" in said
-    assert complaints == []
+    tab.set_input_files(
+        "input[type=file]", {"name": "0.png", "mimeType": "image/png", "buffer": zero}
+    )
+    tab.wait_for_selector("text=, then 1,")
     width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert tab.evaluate(width) <= 0
+    assert complaints == []
     tab.goto(f"{service.address}/docs")
     assert "POST /predict" in tab.inner_text("body")
     assert complaints == []
@@ -62,10 +78,11 @@ def test_in_a_browser(browser: Browser, service: Live, zero: bytes) -> None:
 @pytest.mark.browser
 def test_a_key_is_asked_for(browser: Browser, model: Path, zero: bytes) -> None:
     with live(model, KILONET_API_KEY=KEY) as service:
-        tab, _ = opened(browser, service)
+        tab, complaints = opened(browser, service)
         assert "needs its API key" in read(tab, "zero.png", zero)
         tab.fill("#key", KEY)
         tab.click("button")
         tab.wait_for_selector("text=Confidence")
         assert tab.inner_text(".digit") == "0"
+        assert [text for text in complaints if "401" not in text] == []
         tab.close()

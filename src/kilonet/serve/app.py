@@ -100,7 +100,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:
-    front = page(service.pool.model)
+    front = page(service.pool.model, public=not service.has_key)
     front_headers = {"content-security-policy": policy(front)}
     described = reference(app.openapi())
     described_headers = {"content-security-policy": policy(described)}

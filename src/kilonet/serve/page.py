@@ -1,4 +1,4 @@
-"""The page at ``/``. Whatever page a model is shown with, it comes from ``page`` alone."""
+"""The page at ``/``: the exported one, on which one draws, or a form that asks the service."""
 
 from __future__ import annotations
 
@@ -9,14 +9,35 @@ import re
 from pathlib import Path
 from string import Template
 
+from kilonet.errors import KilonetError
+
 FORM = Path(__file__).with_name("form.html")
 _INLINE = re.compile(rb"<(script|style)\b[^>]*>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 
 
-def page(model: Path) -> bytes:
-    """Return a self-contained HTML page with which a person can try ``model``, an ONNX file."""
-    name = html.escape(model.parent.name if model.name == "model.onnx" else model.name)
-    return Template(FORM.read_text(encoding="utf-8")).substitute(model=name).encode("utf-8")
+def page(model: Path, *, public: bool = True) -> bytes:
+    """Return a self-contained HTML page with which a person can try ``model``, an ONNX file.
+
+    It is what ``kilonet export --to html`` writes, network included. Where that is not to be given
+    away, as the service has a key, or cannot be made, it is a form that sends pictures to
+    ``/predict``.
+    """
+    name = model.parent.name if model.name == "model.onnx" else model.name
+    drawing = _drawing(model, name) if public else None
+    if drawing is not None:
+        return drawing.encode("utf-8")
+    text = FORM.read_text(encoding="utf-8")
+    return Template(text).substitute(model=html.escape(name)).encode("utf-8")
+
+
+def _drawing(model: Path, name: str) -> str | None:
+    try:
+        from kilonet.exports.graph.lower import lower
+        from kilonet.exports.html import emit
+
+        return emit.page(lower(model), name)
+    except (ImportError, KilonetError):  # no onnx, or an operator that the page lacks
+        return None
 
 
 def policy(content: bytes) -> str:

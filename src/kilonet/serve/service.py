@@ -33,6 +33,11 @@ class Service:
         self._key = key
         self._under_way = 0
 
+    @property
+    def has_key(self) -> bool:
+        """Whether requests need a key."""
+        return self._key is not None
+
     def check_key(self, request: Request) -> None:
         """Check that a request has the API key, if there is one.
 
