@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import RunError, UsageError
-from kilonet.paths import runs_dir
-from kilonet.reading.models import find_model
-from kilonet.runs import layout
+from kilonet.reading.models import DEFAULT_MODEL, find_model
+from kilonet.runs import layout, shipped
 from trained import Trained, finish_run, start_run
 
 
@@ -43,14 +42,5 @@ def test_a_run_that_has_no_model() -> None:
         find_model(run.path)
 
 
-def test_the_newest_finished_run(finished: Trained) -> None:
-    with pytest.raises(UsageError, match=r"has no finished run to take one from\. Train one"):
-        find_model(None)
-    for _ in range(2):
-        finish_run(start_run())
-    start_run()
-    for name in ("quick-1", "quick-2", "quick-3"):
-        shutil.copy(finished.path / layout.ONNX, runs_dir() / name)
-    assert find_model(None) == runs_dir() / "quick-2" / layout.ONNX
-    (runs_dir() / "quick-2" / layout.ONNX).unlink()
-    assert find_model(None) == runs_dir() / "quick-1" / layout.ONNX
+def test_what_reads_by_default() -> None:
+    assert find_model(None) == shipped.FOLDER / DEFAULT_MODEL / layout.ONNX

@@ -17,10 +17,10 @@ def reader(model: str | os.PathLike[str] | None = None) -> Reader:
         reader = kilonet.reader("gap-14k-1")
         reader.predict("seven.png").digit
 
-    Without ``model`` it is the newest finished run's.
+    Without ``model`` it is ``kilonet-8k``, which ships.
 
     Raises:
-        UsageError: there is no such model, or no run yet.
+        UsageError: there is no such model.
         ModelError: its file is damaged, or does not take 28×28 grey images.
     """
     return Reader(find_model(model))

@@ -6,32 +6,31 @@ import os
 from pathlib import Path
 
 from kilonet.errors import RunError, UsageError
-from kilonet.paths import runs_dir
 from kilonet.runs import layout
 
 SUFFIX = ".onnx"
+DEFAULT_MODEL = "kilonet-8k"
+"""What reads where no model is named."""
 
 
 def find_model(name: str | os.PathLike[str] | None) -> Path:
     """Return the ONNX file that ``name`` means: a file that ends in .onnx, else a run's.
 
-    None is the newest finished run.
+    None is ``DEFAULT_MODEL``, which ships.
 
     Raises:
-        UsageError: there is no such file or run, or no finished run at all.
+        UsageError: there is no such file or run.
         RunError: the run has not finished, or has no ONNX file.
     """
-    if name is None:
-        return _newest()
-    path = Path(name)
+    path = Path(name or DEFAULT_MODEL)
     if path.suffix == SUFFIX:
         if not path.is_file():
             raise UsageError(f"There is no file {path}. Name an ONNX file, or a run.")
         return path
-    return _of_run(name)
+    return _of_run(path)
 
 
-def _of_run(name: str | os.PathLike[str]) -> Path:
+def _of_run(name: Path) -> Path:
     from kilonet.runs.find import open_run
 
     run = open_run(os.fspath(name))
@@ -41,16 +40,3 @@ def _of_run(name: str | os.PathLike[str]) -> Path:
         note = run.facts.get("onnx_note")
         raise RunError(f"{run.path} has no {layout.ONNX}{f': {note}' if note else '.'}")
     return path
-
-
-def _newest() -> Path:
-    from kilonet.runs.find import list_runs
-
-    for run in reversed(list_runs(runs_dir()).runs):
-        path = run.file(layout.ONNX)
-        if run.finished and path.is_file():
-            return path
-    raise UsageError(
-        f"No model is named, and {runs_dir()} has no finished run to take one from. Train one "
-        "(kilonet train), or name a run or an ONNX file: --model NAME."
-    )
