@@ -26,6 +26,7 @@ from performance.page import performance
 from reproduction.claims import Claims, read_claims
 from reproduction.pages import readme, reproduction
 from reproduction.results import read_results
+from shipping.page import shipping
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,7 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
     found = {
         root / "docs" / "reproduction.md": reproduction(claims, results),
         root / "docs" / "performance.md": performance(measured, results),
+        root / "docs" / "shipping.md": shipping(root / "results"),
         root / "docs" / "frontier.md": frontier(_frontier(root, claims)),
         root / "docs" / "exporting.md": exporting(read_exported(root / "results")),
     }

@@ -95,7 +95,7 @@ def read_frontier(results: Path, others: Mapping[str, Result]) -> Frontier:
         exported.recipe: form.verification.accuracy
         for exported in read_exported(results)
         for form in exported.forms
-        if form.target == "c" and form.model.endswith("-int8")
+        if form.target == "c-int8"
     }
     return Frontier(
         rows=[Row(b, _result(results / f"{b.name}.json"), int8.get(b.name)) for b in budgets],

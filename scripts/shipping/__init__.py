@@ -1,0 +1,1 @@
+"""The page of goals of everything that ships."""
