@@ -57,9 +57,8 @@ def _draw_one(axes: Axes, result: Result, name: str) -> None:
         color=OURS, marker="D", markersize=6, capsize=3, linestyle="none",
         label="frontier, mean and 95 % interval",
     )  # fmt: skip
-    axes.annotate(
-        name, (result.parameters, error), xytext=(7, -12), textcoords="offset points", color=OURS
-    )
+    place = {"xytext": (-8, -12), "textcoords": "offset points", "horizontalalignment": "right"}
+    axes.annotate(name, (result.parameters, error), color=OURS, **place)
 
 
 def _finish(axes: Axes) -> None:
