@@ -45,6 +45,12 @@ def test_a_rare_outlier_is_cut() -> None:
     assert encoding_of(values).scale * 255 < 0.97 * values.max()
 
 
+def test_the_sample_has_all_columns() -> None:
+    values = np.full((128, 28, 28, 28), 5.0)
+    values[..., 0] = 0.1  # a regular step through so many values would meet this column alone
+    assert 4.9 < encoding_of(values).scale * 255 < 5.1
+
+
 def test_nothing_but_zeros() -> None:
     encoding = encoding_of(np.zeros(9))
     assert decoded(encoded(np.zeros(9), encoding), encoding).tolist() == [0] * 9

@@ -21,8 +21,9 @@ def test_close_to_the_float_network(name: str) -> None:
     found = example_int8(name)
     real, stored = interpret(graph, images), interpret_int8(found, images)
     error = decoded(stored["logits"], found.encodings["logits"]) - real["logits"]
-    # batch norm of features that no picture has leaves weights hundreds of times the others'
-    share = 0.1 if name == "negative-scales" else 0.01
+    # batch norm of features that no picture has leaves weights hundreds of times the others'; of
+    # random layers with curves, fifteen in a row, each adds to the error
+    share = 0.1 if name == "negative-scales" else 0.015
     assert np.square(error).mean() < share * real["logits"].var(0).mean()
     for op in found.operators:
         value = decoded(stored[op.output], found.encodings[op.output])
@@ -87,3 +88,15 @@ def test_deterministic() -> None:
         if isinstance(one, QConv2d | QLinear) and isinstance(two, QConv2d | QLinear):
             np.testing.assert_array_equal(one.weights.weight, two.weights.weight)
             np.testing.assert_array_equal(one.weights.offset, two.weights.offset)
+
+
+def test_a_quiet_channel_has_finer_steps() -> None:
+    found = example_int8("simple-8k-plus")
+    for op in found.operators:
+        parts = found.encodings[op.output].parts
+        assert all(10 <= part <= 255 for part in parts)
+        assert len(parts) in (0, op.shape[0])
+        if isinstance(op, Finished) and op.finish.curve != "line":
+            assert op.finish.parts == parts
+    assert len(set(found.encodings[found.operators[1].output].parts)) > 1
+    assert not found.encodings["logits"].parts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
+
+import numpy as np
 
 from kilonet.exports.c.calls import (
     Call,
@@ -39,12 +40,16 @@ def integer_call(plan: Plan, step: Step, label: str) -> Call:
     return CALLS[type(step.op)](plan, step, label)
 
 
-def _ending(label: str, finish: Finish) -> str:
+def _ending(label: str, finish: Finish) -> tuple[str, list[Constant]]:
     fields: dict[str, object] = {"zero": finish.zero, "low": finish.low, "high": finish.high}
     if finish.curve != "line":
         fields |= {"curve": finish.curve.upper(), "multiplier": finish.multiplier}
         fields |= {"shift": finish.shift, "slope": finish.slope}
-    return struct("ending", f"{label}_ending", fields)
+    constants = []
+    if finish.parts:
+        constants = [Constant(f"{label}_parts", np.array(finish.parts, np.uint8))]
+        fields["parts"] = constants[0].name
+    return struct("ending", f"{label}_ending", fields), constants
 
 
 def _scaling(label: str, weights: Weights, zero: int) -> tuple[str, list[Constant]]:
@@ -69,6 +74,7 @@ def _conv2d(plan: Plan, step: Step, label: str) -> Call:
     kind = "depthwise convolution" if op.depthwise else "convolution"
     weight = Constant(f"{label}_weight", filters(op.weights.weight, op.groups, op.depthwise))
     scaling, constants = _scaling(label, op.weights, op.zero)
+    ending, parts = _ending(label, op.finish)
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
@@ -80,8 +86,8 @@ def _conv2d(plan: Plan, step: Step, label: str) -> Call:
         comment(plan, step, label, _curved(window_words(kind, op), op.finish)),
         call,
         ("window", "rounded", "ending", "scaling", function),
-        [geometry, scaling, _ending(label, op.finish)],
-        [weight, *constants],
+        [geometry, scaling, ending],
+        [weight, *constants, *parts],
         len(op.weights.offset),
     )
 
@@ -92,6 +98,7 @@ def _linear(plan: Plan, step: Step, label: str) -> Call:
     function = "wide_linear" if op.finish.wide else "linear"
     weight = Constant(f"{label}_weight", matrix(op.weights.weight, plan.memory(op.source)))
     scaling, constants = _scaling(label, op.weights, op.zero)
+    ending, parts = _ending(label, op.finish)
     call = (
         f"{function}({plan.place(op.source)}, {op.weights.weight.shape[1]}, {weight.name}, "
         f"{len(op.weights.offset)}, &{label}_scaling, &{label}_ending, {plan.place(step.output)})"
@@ -100,8 +107,8 @@ def _linear(plan: Plan, step: Step, label: str) -> Call:
         comment(plan, step, label, _curved("matrix", op.finish)),
         call,
         ("rounded", "ending", "scaling", function),
-        [scaling, _ending(label, op.finish)],
-        [weight, *constants],
+        [scaling, ending],
+        [weight, *constants, *parts],
         len(op.weights.offset),
     )
 
@@ -117,18 +124,22 @@ def _mean(plan: Plan, step: Step, label: str) -> Call:
     )
     said = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
     kernels = ("window", "rounded", "ending", function)
-    return Call(said, call, kernels, [geometry, _ending(label, op.finish)])
+    return Call(said, call, kernels, [geometry, _ending(label, op.finish)[0]])
 
 
 def _activation(plan: Plan, step: Step, label: str) -> Call:
     op = step.op
     assert isinstance(op, QActivation)
+    multiplier = Constant(f"{label}_multiplier", np.array(op.multipliers, np.uint16))
+    step_over = int(len(op.multipliers) > 1)
     call = (
-        f"activation({plan.place(op.source)}, {prod(op.shape)}, {op.zero}, {op.multiplier}, "
-        f"{op.shift}, &{label}_ending, {plan.place(step.output)})"
+        f"activation({plan.place(op.source)}, {pixels(op.shape)}, {op.shape[0]}, {op.zero}, "
+        f"{multiplier.name}, {step_over}, {op.shift}, &{label}_ending, {plan.place(step.output)})"
     )
     said = comment(plan, step, label, _curved("value by value", op.finish))
-    return Call(said, call, ("rounded", "ending", "activation"), [_ending(label, op.finish)])
+    ending, constants = _ending(label, op.finish)
+    kernels = ("rounded", "ending", "activation")
+    return Call(said, call, kernels, [ending], [multiplier, *constants])
 
 
 def _sum(plan: Plan, step: Step, label: str) -> Call:
@@ -139,11 +150,12 @@ def _sum(plan: Plan, step: Step, label: str) -> Call:
         for source, zero, multiplier in zip(op.sources, op.zeros, op.multipliers, strict=True)
     )
     call = (
-        f"add({left}, {right}, {prod(op.shape)}, {op.shift}, &{label}_ending, "
+        f"add({left}, {right}, {pixels(op.shape)}, {op.shape[0]}, {op.shift}, &{label}_ending, "
         f"{plan.place(step.output)})"
     )
     said = comment(plan, step, label, _curved("sum", op.finish))
-    return Call(said, call, ("rounded", "ending", "add"), [_ending(label, op.finish)])
+    ending, parts = _ending(label, op.finish)
+    return Call(said, call, ("rounded", "ending", "add"), [ending], parts)
 
 
 def _product(plan: Plan, step: Step, label: str) -> Call:
@@ -157,7 +169,7 @@ def _product(plan: Plan, step: Step, label: str) -> Call:
         f"&{label}_ending, {plan.place(step.output)})"
     )
     said = comment(plan, step, label, "product")
-    return Call(said, call, ("rounded", "ending", "multiply"), [_ending(label, op.finish)])
+    return Call(said, call, ("rounded", "ending", "multiply"), [_ending(label, op.finish)[0]])
 
 
 def _concat(plan: Plan, step: Step, label: str) -> Call:
@@ -172,7 +184,7 @@ def _concat(plan: Plan, step: Step, label: str) -> Call:
         before += channels
     said = comment(plan, step, label, "side by side")
     kernels = ("rounded", "ending", "join")
-    return Call(said, ";\n    ".join(calls), kernels, [_ending(label, op.finish)])
+    return Call(said, ";\n    ".join(calls), kernels, [_ending(label, op.finish)[0]])
 
 
 CALLS: Mapping[type[Operator], Callable[[Plan, Step, str], Call]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,17 @@ HEADROOM = 4
 """How much larger than any calibrated logit an int16 one may become."""
 
 
-def encoding_of(values: npt.NDArray[Any]) -> Encoding:
+def encoding_of(values: npt.NDArray[Any], parts: tuple[int, ...] = ()) -> Encoding:
     """Return the encoding in bytes that ``values`` lose least by, in the mean of squares.
 
+    With ``parts`` the values are (N, C, …), and errors count by the steps of their channels.
     Cutting off a few large ones can leave finer steps for the rest: the upper end is tried first,
     then the lower one. 0 is always exact, for the zeros around a map.
     """
-    flat = values.ravel()[:: max(1, values.size // SAMPLE)].astype(np.float64)
+    if parts:
+        factor = np.array(parts, np.float32).reshape(-1, *(1,) * (values.ndim - 2))
+        return replace(encoding_of(values * factor), parts=parts)
+    flat = sampled(values, SAMPLE).astype(np.float64)
     low, high = min(float(flat.min()), 0.0), max(float(flat.max()), 0.0)
     if high - low <= 0:
         return Encoding(1.0, 0)
@@ -32,6 +37,17 @@ def encoding_of(values: npt.NDArray[Any]) -> Encoding:
     high = best.scale * (LEVELS - best.zero)
     tried = [best, *(_encoding(low * part, high) for part in np.linspace(1, 0.4, 13))]
     return min(tried, key=lambda encoding: _loss(flat, encoding))
+
+
+def sampled(values: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """Return at most ``count`` of the values, drawn.
+
+    Every k-th would be one and the same column of a map where its width divides k.
+    """
+    flat = values.ravel()
+    if flat.size <= count:
+        return flat
+    return flat[np.random.default_rng(0).integers(0, flat.size, count)]
 
 
 def _encoding(low: float, high: float) -> Encoding:
@@ -45,12 +61,21 @@ def _loss(values: npt.NDArray[np.float64], encoding: Encoding) -> float:
 
 def encoded(values: Any, encoding: Encoding) -> Any:
     """Return the bytes nearest to real ``values``."""
-    return np.clip(np.rint(values / encoding.scale) + encoding.zero, 0, LEVELS).astype(np.uint8)
+    steps = steps_of(encoding, values.ndim)
+    return np.clip(np.rint(values / steps) + encoding.zero, 0, LEVELS).astype(np.uint8)
 
 
 def decoded(stored: Any, encoding: Encoding) -> Any:
     """Return the real numbers that stored ones stand for."""
-    return encoding.scale * (stored.astype(np.float64) - encoding.zero) + encoding.residual
+    steps = steps_of(encoding, stored.ndim)
+    return steps * (stored.astype(np.float64) - encoding.zero) + encoding.residual
+
+
+def steps_of(encoding: Encoding, ndim: int = 2) -> Any:
+    """Return what a step stands for: one number, or one for each channel of values (N, C, …)."""
+    if not encoding.parts:
+        return encoding.scale
+    return (encoding.scale / np.array(encoding.parts)).reshape(-1, *(1,) * (ndim - 2))
 
 
 def wide_encoding(values: npt.NDArray[Any]) -> Encoding:
@@ -71,22 +96,25 @@ def factors(ratios: list[float], bits: int = 15) -> tuple[tuple[int, ...], int]:
 def quantised(
     weight: npt.NDArray[Any],
     bias: npt.NDArray[np.float64],
-    scale: float,
-    unit: float,
+    scale: float | npt.NDArray[np.float64],
+    unit: float | npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
 ) -> Weights:
     """Return int8 weights whose sums over inputs of ``scale`` become multiples of ``unit``.
 
-    A channel's weights are multiples of multiplier · 2^−shift · unit / scale, with the multiplier
-    of least loss: errors count by ``squares`` (the shape of ``weight``), the mean square of the
-    input that each weight is for. A large weight for an input that is always near 0, as batch
-    norm can leave one, would otherwise coarsen all others.
+    ``scale`` is that of each weight's input, one number or in the shape of ``weight``; ``unit`` one
+    number or one for each output. A channel's weights, times their scales, are multiples of
+    multiplier · 2^−shift · unit, with the multiplier of least loss: errors count by ``squares``
+    (the shape of ``weight``), the mean square of the input that each weight is for. A large weight
+    for an input that is always near 0, as batch norm can leave one, would otherwise coarsen all
+    others.
     """
-    rows = weight.reshape(len(weight), -1).astype(np.float64)
-    counts = squares.reshape(rows.shape) + 1e-6 * squares.mean() + 1e-12
-    peaks = np.maximum(np.abs(rows).max(1), 1e-12) / 127 * scale / unit
+    rows = (weight.astype(np.float64) * scale).reshape(len(weight), -1)
+    floor = 1e-6 * squares.mean() + 1e-12
+    counts = np.broadcast_to((squares + floor) / np.square(scale), weight.shape).reshape(rows.shape)
+    peaks = np.maximum(np.abs(rows).max(1), 1e-12) / 127 / unit
     shift = int(np.clip(np.floor(np.log2(65535 / peaks.max())), 1, 46))
-    step = unit / scale * 2.0**-shift
+    step = unit * 2.0**-shift
     best, loss = np.ones(len(rows)), np.full(len(rows), np.inf)
     for part in np.geomspace(1, 0.02, 40):
         tried = np.clip(np.ceil(peaks * part * 2.0**shift), 1, 65535)
@@ -114,7 +142,9 @@ def _lifted(offsets: npt.NDArray[np.float64]) -> tuple[int, npt.NDArray[np.int16
     return lift, np.rint(offsets / 2.0**lift).astype(np.int16)
 
 
-def biased(weights: Weights, bias: npt.NDArray[np.float64], unit: float) -> Weights:
+def biased(
+    weights: Weights, bias: npt.NDArray[np.float64], unit: float | npt.NDArray[np.float64]
+) -> Weights:
     """Return ``weights`` with another bias."""
     lift, offset = _lifted(bias / unit * 2.0**weights.shift)
     return Weights(

@@ -71,9 +71,15 @@ def sigmoid(v: Any) -> Any:
 def finished(v: Any, finish: Finish) -> Any:
     """Return the stored numbers that v ends as."""
     if finish.curve != "line":
-        v = rounded(_curved(np.clip(v, -32768, 32767), finish) * finish.multiplier, finish.shift)
+        multiplier = finish.multiplier * by_channel(finish.parts or (1,), v.ndim)
+        v = rounded(_curved(np.clip(v, -32768, 32767), finish) * multiplier, finish.shift)
     kind = np.int16 if finish.wide else np.uint8
     return np.clip(v + finish.zero, finish.low, finish.high).astype(kind)
+
+
+def by_channel(numbers: Any, ndim: int) -> Any:
+    """Return numbers, one or one for each channel, as int64 that meet values (N, C, …)."""
+    return np.asarray(numbers, np.int64).reshape(1, -1, *(1,) * (ndim - 2))
 
 
 def _curved(v: Any, finish: Finish) -> Any:
@@ -85,9 +91,8 @@ def _curved(v: Any, finish: Finish) -> Any:
 
 
 def _scaled(total: Any, weights: Weights) -> Any:
-    shape = (1, -1, *(1,) * (total.ndim - 2))
-    multiplier = weights.multiplier.astype(np.int64).reshape(shape)
-    offset = weights.offset.astype(np.int64).reshape(shape) << weights.lift
+    multiplier = by_channel(weights.multiplier, total.ndim)
+    offset = by_channel(weights.offset, total.ndim) << weights.lift
     return rounded(total * multiplier + offset, weights.shift)
 
 
@@ -111,7 +116,8 @@ def _mean(op: QMean, x: Any) -> Any:
 
 
 def _activation(op: QActivation, x: Any) -> Any:
-    return finished(rounded(_centred(x, op.zero) * op.multiplier, op.shift), op.finish)
+    product = _centred(x, op.zero) * by_channel(op.multipliers, x.ndim)
+    return finished(rounded(product, op.shift), op.finish)
 
 
 def _concat(op: QConcat, *parts: Any) -> Any:

@@ -43,6 +43,8 @@ SIGMOID = np.rint(UNIT / (1 + np.exp(-np.arange(129) / 16))).astype(np.uint16)
 class Encoding:
     """What a stored number q stands for: ``scale`` · (q − ``zero``) + ``residual``.
 
+    Where channels have ``parts``, whole numbers up to 255, ``scale`` / part is each channel's own:
+    a quiet channel, which the next layer may amplify, then has as many levels as a loud one.
     ``wide`` values are int16, the others uint8. A ``residual`` there is only in the image, whose
     bytes are given; the layer that reads it takes it into its bias.
     """
@@ -51,6 +53,7 @@ class Encoding:
     zero: int
     wide: bool = False
     residual: float = 0.0
+    parts: tuple[int, ...] = ()
 
 
 Curve = Literal["line", "silu", "sigmoid", "leaky"]
@@ -61,7 +64,8 @@ class Finish:
     """The second step: from v to the stored value, between ``low`` and ``high``.
 
     A "line" adds ``zero``. The curves multiply by ``multiplier``, shift right by ``shift`` and add
-    ``zero``; ``slope`` is LeakyReLU's, in 1/UNIT.
+    ``zero``; ``slope`` is LeakyReLU's, in 1/UNIT. ``parts`` are the channels' own factors of the
+    multiplier, none for 1.
     """
 
     zero: int
@@ -71,6 +75,7 @@ class Finish:
     multiplier: int = 0
     shift: int = 1
     slope: int = 0
+    parts: tuple[int, ...] = ()
 
     @property
     def wide(self) -> bool:
@@ -160,10 +165,13 @@ class QMean(Finished):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QActivation(Finished):
-    """(q − zero) · multiplier, shifted and finished: an activation that joined nothing."""
+    """(q − zero) · multiplier, shifted and finished: an activation that joined nothing.
+
+    There is one multiplier, or one for each channel.
+    """
 
     zero: int
-    multiplier: int
+    multipliers: tuple[int, ...]
     shift: int
 
 

@@ -23,6 +23,7 @@ from kilonet.exports.int8.fixed import (
     encoding_of,
     factors,
     quantised,
+    steps_of,
     wide_encoding,
 )
 from kilonet.exports.int8.interpret import compute, sums
@@ -40,6 +41,7 @@ from kilonet.exports.int8.operators import (
     QSum,
     QuantisedGraph,
 )
+from kilonet.exports.int8.parts import parts_of
 
 CALIBRATION_IMAGES = 512
 
@@ -89,6 +91,8 @@ class _Quantiser:
             if isinstance(op, ops.Pointwise) and _joins(graph, op)
         }
         self.wide = _wide(graph)
+        ends = {op.source: op.output for op in self.joined.values()}
+        self.parts = parts_of(graph, self.real, ends, self.wide)
 
     def encoding(self, op: Operator) -> Encoding:
         """Return the encoding of the value that ``op`` reads first."""
@@ -102,7 +106,10 @@ class _Quantiser:
         users = self.graph.users(op.output)
         after = users[0] if users and users[0].output in self.joined else op
         value = self.real[after.output]
-        encoding = wide_encoding(value) if after.output in self.wide else encoding_of(value)
+        if after.output in self.wide:
+            encoding = wide_encoding(value)
+        else:
+            encoding = encoding_of(value, self.parts.get(after.output, ()))
         self.encodings[after.output] = encoding
         return after.output, *_finish(after, encoding)
 
@@ -144,7 +151,7 @@ def _finish(op: Operator, encoding: Encoding) -> tuple[Finish, float]:
     (multiplier,), shift = factors([ratio])
     slope = round(op.slope * UNIT) if isinstance(op, ops.LeakyReLU) else 0
     curve = CURVE_NAMES[type(op)]
-    finish = Finish(encoding.zero, 0, 255, curve, multiplier, shift, slope)
+    finish = Finish(encoding.zero, 0, 255, curve, multiplier, shift, slope, encoding.parts)
     return finish, 2.0**-FRACTION_BITS
 
 
@@ -169,9 +176,11 @@ def _input_scaling(work: _Quantiser, op: ops.InputScaling) -> None:
 def _layer(work: _Quantiser, op: Layer) -> None:
     source = work.encoding(op)
     output, finish, unit = work.ending(op)
+    units = steps_of(work.encodings[output]) if finish.curve == "line" else unit
     total = op.weight.reshape(len(op.weight), -1).sum(1, dtype=np.float64)
     bias = op.bias + source.residual * total
-    weights = quantised(op.weight, bias, source.scale, unit, _squares(work, op))
+    scale = _by_weight(op, steps_of(source))
+    weights = quantised(op.weight, bias, scale, units, _squares(work, op))
     made: QConv2d | QLinear
     common = {"output": output, "sources": op.sources, "shape": op.shape, "finish": finish}
     if isinstance(op, ops.Conv2d):
@@ -179,22 +188,27 @@ def _layer(work: _Quantiser, op: Layer) -> None:
         made = QConv2d(**common, **geometry, weights=weights, zero=source.zero)  # type: ignore[arg-type]
     else:
         made = QLinear(**common, weights=weights, zero=source.zero)  # type: ignore[arg-type]
-    moved = _moved_mean(work, op, made, bias, unit)
-    work.add(replace(made, weights=biased(weights, bias + moved, unit)))
+    moved = _moved_mean(work, op, made, bias, units)
+    work.add(replace(made, weights=biased(weights, bias + moved, units)))
 
 
 def _squares(work: _Quantiser, op: Layer) -> Any:
     """Return the mean square of each weight's input, in the shape of the weights."""
     x = np.square(work.real[op.source], dtype=np.float64)
-    if isinstance(op, ops.Linear):
-        return np.broadcast_to(x.mean(0), op.weight.shape)
+    return _by_weight(op, x.mean((0, *range(2, x.ndim))))
+
+
+def _by_weight(op: Layer, numbers: Any) -> Any:
+    """Return ``numbers``, one or one for each input channel, in the shape of the weights."""
+    if isinstance(op, ops.Linear) or np.ndim(numbers) == 0:
+        return np.broadcast_to(numbers, op.weight.shape)
     outputs, per_group = op.weight.shape[:2]
-    of_group = x.mean((0, 2, 3)).reshape(op.groups, per_group)
+    of_group = numbers.reshape(op.groups, per_group)
     of_output = np.repeat(of_group, outputs // op.groups, axis=0)
     return np.broadcast_to(of_output[:, :, None, None], op.weight.shape)
 
 
-def _moved_mean(work: _Quantiser, op: Layer, made: Any, bias: Any, unit: float) -> Any:
+def _moved_mean(work: _Quantiser, op: Layer, made: Any, bias: Any, unit: Any) -> Any:
     """Return, for each channel, how far the float sums' mean lies above the integer ones'."""
     plain = replace(op, relu=False)
     wanted = RULES[type(op)](plain, work.real[op.source])
@@ -263,7 +277,8 @@ def _mean(work: _Quantiser, op: ops.AvgPool | ops.GlobalAvgPool) -> None:
 def _activation(work: _Quantiser, op: ops.Pointwise) -> None:
     output, finish, unit = work.ending(op)
     source = work.encoding(op)
-    (multiplier,), shift = factors([source.scale / unit])
+    steps = source.scale if finish.curve == "line" else steps_of(source)
+    multipliers, shift = factors([*np.atleast_1d(steps / unit)])
     work.add(
         QActivation(
             output=output,
@@ -271,7 +286,7 @@ def _activation(work: _Quantiser, op: ops.Pointwise) -> None:
             shape=op.shape,
             finish=finish,
             zero=source.zero,
-            multiplier=multiplier,
+            multipliers=multipliers,
             shift=shift,
         )
     )
@@ -296,7 +311,11 @@ def _concat(work: _Quantiser, op: ops.Concat) -> None:
 
 def _kept(work: _Quantiser, op: Operator) -> None:
     """Max pooling and views choose among bytes; what these stand for stays."""
-    work.encodings[op.output] = work.encoding(op)
+    encoding = work.encoding(op)
+    if encoding.parts:
+        parts = np.repeat(encoding.parts, op.shape[0] // len(encoding.parts))
+        encoding = replace(encoding, parts=tuple(parts.tolist()))
+    work.encodings[op.output] = encoding
     work.add(op)
 
 

@@ -41,7 +41,7 @@ static void conv2d(const window *w, const uint8_t *in, const int8_t *weight, con
                 conv2d_sums(w, s->zero, in, weight, y * w->pool_down + i / w->pool_across,
                             x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
-                    const int value = ended(scaled(sum[o], s, o), e);
+                    const int value = ended(scaled(sum[o], s, o), e, o);
                     out[o] = (uint8_t)(value > out[o] ? value : out[o]);
                 }
             }

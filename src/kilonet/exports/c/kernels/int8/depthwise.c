@@ -30,7 +30,7 @@ static void depthwise(const window *w, const uint8_t *in, const int8_t *weight, 
                 depthwise_sums(w, s->zero, in, weight, y * w->pool_down + i / w->pool_across,
                                x * w->pool_across + i % w->pool_across, sum);
                 for (int c = 0; c < w->channels; c++) {
-                    const int value = ended(scaled(sum[c], s, c), e);
+                    const int value = ended(scaled(sum[c], s, c), e, c);
                     out[c] = (uint8_t)(value > out[c] ? value : out[c]);
                 }
             }

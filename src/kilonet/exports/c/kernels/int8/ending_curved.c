@@ -4,6 +4,7 @@ typedef struct {
     int zero, low, high;
     enum { LINE, SILU, SIGMOID, LEAKY } curve;
     int multiplier, shift;
+    const uint8_t *parts; /* each channel's factor of the multiplier, or null */
     int slope; /* of LEAKY, below 0, in 1/32768 */
 } ending;
 
@@ -24,14 +25,15 @@ static int32_t sigmoid(int32_t v)
     return v < 0 ? 32768 - gate : gate;
 }
 
-static int ended(int64_t v, const ending *e)
+static int ended(int64_t v, const ending *e, int channel)
 {
     if (e->curve != LINE) {
         const int32_t x = (int32_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
         const int32_t y = e->curve == SILU      ? x * sigmoid(x)
                           : e->curve == SIGMOID ? sigmoid(x) * 1024
                                                 : x * (x < 0 ? e->slope : 32768);
-        v = rounded((int64_t)y * e->multiplier, e->shift);
+        const int32_t multiplier = e->multiplier * (e->parts ? e->parts[channel] : 1);
+        v = rounded((int64_t)y * multiplier, e->shift);
     }
     v += e->zero;
     return (int)(v < e->low ? e->low : v > e->high ? e->high : v);

@@ -5,5 +5,5 @@ static void join(const uint8_t *in, int zero, int multiplier, int pixels, int ch
     for (int i = 0; i < pixels; i++)
         for (int c = 0; c < channels; c++)
             out[i * all_channels + c] = (uint8_t)ended(
-                rounded((int64_t)(in[i * channels + c] - zero) * multiplier, shift), e);
+                rounded((int64_t)(in[i * channels + c] - zero) * multiplier, shift), e, c);
 }

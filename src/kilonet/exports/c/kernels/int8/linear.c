@@ -12,5 +12,5 @@ static void $name(const uint8_t *restrict in, int inputs, const int8_t *restrict
             sum[o] += value * weight[o];
     }
     for (int o = 0; o < outputs; o++)
-        out[o] = ($stored)ended(scaled(sum[o], s, o), e);
+        out[o] = ($stored)ended(scaled(sum[o], s, o), e, o);
 }

@@ -12,7 +12,7 @@ static void $name(const window *w, const uint8_t *in, int zero, int multiplier, 
                         sum += in[(row * w->width + column) * w->channels + c] - zero;
                     }
                 }
-                out[c] = ($stored)ended(rounded((int64_t)sum * multiplier, shift), e);
+                out[c] = ($stored)ended(rounded((int64_t)sum * multiplier, shift), e, c);
             }
         }
     }

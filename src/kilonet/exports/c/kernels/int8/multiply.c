@@ -8,7 +8,7 @@ static void multiply(const uint8_t *in, int zero, int pixels, int channels, cons
             const int32_t product =
                 (in[i * channels + c] - zero) * (factor[i * step + c] - factor_zero);
             out[i * channels + c] =
-                (uint8_t)ended(rounded((int64_t)product * multiplier, shift), e);
+                (uint8_t)ended(rounded((int64_t)product * multiplier, shift), e, c);
         }
     }
 }

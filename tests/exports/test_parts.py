@@ -1,0 +1,50 @@
+"""Parts of scales: finer steps for quiet channels, in common where channels are scaled alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from networks import NAMES, example, example_int8
+
+from kilonet.exports.graph import operators as ops
+from kilonet.exports.graph.operators import Graph
+from kilonet.exports.int8.fixed import decoded, encoded, encoding_of
+from kilonet.exports.int8.operators import QMean, QSum
+from kilonet.exports.int8.parts import parts_of
+
+
+def test_quiet_channels_lose_less() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 3, 8, 8)) * [[[[1]], [[0.1]], [[5]]]]
+    common, own = encoding_of(values), encoding_of(values, (50, 158, 22))
+    quiet = [
+        np.square(decoded(encoded(values, encoding), encoding) - values)[:, 1].mean()
+        for encoding in (common, own)
+    ]
+    assert quiet[1] < quiet[0] / 10
+    assert own.parts == (50, 158, 22)
+
+
+def test_loud_channels_have_the_smaller_parts() -> None:
+    real = {"a": np.random.default_rng(0).normal(size=(50, 3, 8, 8)) * [[[[1]], [[4]], [[0]]]]}
+    conv = ops.Conv2d(
+        output="a",
+        sources=("image",),
+        shape=(3, 8, 8),
+        weight=np.zeros((3, 1, 1, 1), np.float32),
+        bias=np.zeros(3, np.float32),
+    )
+    found = parts_of(Graph((1, 8, 8), (conv,)), real, {}, set())["a"]
+    assert found[1] < found[0] < found[2] == 255
+    assert 1.8 < found[0] / found[1] < 2.2  # the root of 4
+    assert parts_of(Graph((1, 8, 8), (conv,)), real, {}, {"a"}) == {}
+
+
+def test_what_is_added_or_averaged_has_its_parts_in_common() -> None:
+    for name in NAMES:
+        found = example_int8(name)
+        assert {op.output for op in example(name).graph.operators} >= {
+            op.output for op in found.operators
+        }
+        for op in found.operators:
+            if isinstance(op, QSum | QMean) and op.finish.curve == "line":
+                sources = {found.encodings[source].parts for source in op.sources}
+                assert sources == {found.encodings[op.output].parts}
