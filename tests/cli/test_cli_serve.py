@@ -41,7 +41,6 @@ def test_a_wrong_command_line(
 
 def test_a_model_that_is_none(refused: Callable[..., str]) -> None:
     assert "There is no run" in refused("serve", "gap")
-    assert "Train one (kilonet train)" in refused("serve")
 
 
 def test_a_port_in_use(refused: Callable[..., str], model: Path) -> None:

@@ -104,7 +104,8 @@ def _common(values: list[npt.NDArray[Any]]) -> tuple[int, ...]:
     """Return the parts that suit all ``values`` (N, C, …): the geometric mean of what each needs.
 
     The square root of that is between steps in proportion to the range, which make much of quiet
-    channels that nothing amplifies, and equal ones; it lost least over several networks.
+    channels that nothing amplifies, and equal ones: some networks lose least by the one, some by
+    the other, and none much by the root.
     """
     steps = np.exp(np.mean([np.log(_spans(value)) for value in values], axis=0) / 2)
     whole = np.rint(MOST * steps.min() / steps)
