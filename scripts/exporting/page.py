@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from exporting.measured import Exported, Form
+from rendering import render
 from reproduction.words import NONE, plural, table
 
 LAMBDA = "lambda"
@@ -24,14 +23,8 @@ TITLES = {
 
 def exporting(found: Sequence[Exported]) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.md.j2").render(
+    return render(
+        Path(__file__).with_name("page.md.j2"),
         found=found,
         comparison=_comparison(found),
         sizes=_sizes(found),

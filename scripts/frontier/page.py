@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from frontier.measured import BASE, Effect, Frontier, Record, Row
+from rendering import render
 from reproduction.words import NONE, NOT_MEASURED, between, percent, spread, table
 
 
 def frontier(found: Frontier) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.md.j2").render(
+    return render(
+        Path(__file__).with_name("page.md.j2"),
         goals=_goals(found.rows),
         records=_records(found.records),
         trained=[row for row in found.rows if row.result is not None],

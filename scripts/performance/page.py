@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from benchmarks.results import Machine, Ratio, Throughput
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks import field
 from performance.equivalence import Difference, difference
 from performance.measured import Measured
+from rendering import render
 from reproduction.results import Result
 from reproduction.words import NONE, NOT_MEASURED, percent, table
 
@@ -39,16 +39,9 @@ class Goal:
 
 def performance(measured: Measured, results: dict[str, Result]) -> str:
     """Return the page."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     goals = goals_of(measured, results)
-    return environment.get_template("page.md.j2").render(
+    return render(
+        Path(__file__).with_name("page.md.j2"),
         machine=_machine(measured),
         measured=measured,
         goals=table(

@@ -6,7 +6,6 @@ python scripts/pictures/page.py --check    # exit 1 if the page would change
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,12 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kilonet.atomic import write_text
-from kilonet.errors import KilonetError, UsageError
+from kilonet.errors import UsageError
 from kilonet.evaluation.intervals import wilson
+from rendering import write_or_check
 from reproduction.words import between, percent, table
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -130,24 +128,13 @@ def _refusals(found: dict[str, Refusals]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; 1 if it would differ")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, help="the repository")
-    given = parser.parse_args(arguments)
-    path = given.root / "docs" / "pictures.md"
-    try:
-        result = read_result(given.root / "results" / "pictures-development.json")
-        before = path.read_text(encoding="utf-8")
-        after = with_tables(before, result)
-    except KilonetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    if given.check and after != before:
-        print("docs/pictures.md differs: run python scripts/pictures/page.py", file=sys.stderr)
-        return 1
-    if not given.check:
-        write_text(path, after)
-    return 0
+
+    def changed(page: str, results: Path) -> str:
+        return with_tables(page, read_result(results / "pictures-development.json"))
+
+    return write_or_check(
+        "pictures.md", "scripts/pictures/page.py", changed, __doc__ or "", arguments
+    )
 
 
 if __name__ == "__main__":

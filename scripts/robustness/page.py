@@ -9,7 +9,6 @@ Files of one recipe, a seed each, become one row.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,12 +18,11 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kilonet.atomic import write_text
-from kilonet.errors import KilonetError, UsageError
+from kilonet.errors import UsageError
 from kilonet.evaluation.distortions import KINDS
+from rendering import write_or_check
 from reproduction.words import percent, plural, table
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No measurement of a recipe is stored yet."
 
@@ -174,23 +172,13 @@ def _source(results: Sequence[Seeds]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; 1 if it would differ")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, help="the repository")
-    given = parser.parse_args(arguments)
-    path = given.root / "docs" / "robustness.md"
-    try:
-        before = path.read_text(encoding="utf-8")
-        after = with_tables(before, read_results(given.root / "results"))
-    except KilonetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    if given.check and after != before:
-        print("docs/robustness.md differs: run python scripts/robustness/page.py", file=sys.stderr)
-        return 1
-    if not given.check:
-        write_text(path, after)
-    return 0
+
+    def changed(page: str, results: Path) -> str:
+        return with_tables(page, read_results(results))
+
+    return write_or_check(
+        "robustness.md", "scripts/robustness/page.py", changed, __doc__ or "", arguments
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python scripts/serving/page.py --check    # exit 1 if the page would change
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,11 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
-from kilonet.atomic import write_text
-from kilonet.errors import KilonetError, UsageError
+from kilonet.errors import UsageError
 from pictures.page import BEGIN, END
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from rendering import write_or_check
 
 
 class Layout(BaseModel):
@@ -113,24 +110,14 @@ def with_figures(page: str, found: Measured | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check the page; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--root", type=Path, default=REPOSITORY)
-    given = parser.parse_args(arguments)
-    path = given.root / "docs" / "serving.md"
-    try:
-        text = path.read_text(encoding="utf-8")
-        wanted = with_figures(text, read_measured(given.root / "results" / "service.json"))
-    except KilonetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    if given.check:
-        if text != wanted:
-            print("docs/serving.md differs: run python scripts/serving/page.py", file=sys.stderr)
-        return int(text != wanted)
-    write_text(path, wanted)
-    return 0
+    """Do what the command line asks; return the exit status."""
+
+    def changed(page: str, results: Path) -> str:
+        return with_figures(page, read_measured(results / "service.json"))
+
+    return write_or_check(
+        "serving.md", "scripts/serving/page.py", changed, __doc__ or "", arguments
+    )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from exporting.measured import Exported, Form, read_exported
+from rendering import render
 from reproduction.words import NONE, NOT_MEASURED, percent, table
 from serving.page import Measured, read_measured
 
@@ -50,14 +49,10 @@ def shipping(results: Path) -> str:
         *_service(read_measured(results / "service.json")),
         _drawings(results / "pictures-development.json"),
     ]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     headings = ["figure", "goal", "reached", "met"]
-    return environment.get_template("page.md.j2").render(
-        goals=table(headings, [goal.cells for goal in goals], texts=(0, 1, 2, 3))
+    return render(
+        Path(__file__).with_name("page.md.j2"),
+        goals=table(headings, [goal.cells for goal in goals], texts=(0, 1, 2, 3)),
     )
 
 

@@ -3,7 +3,7 @@
 In networks of a few kilo-parameters these take most of a training step's time. Done by PyTorch each
 passes over memory for itself, and its kernels for channels-last tensors of 6 to 32 channels use
 little of the processor's vectors. The kernels of ``block_end.c`` read and write each element as few
-times as batch norm lets them, three times in all, and compute the same to rounding.
+times as batch norm lets them, and compute the same to rounding.
 
 Batch norm: Ioffe and Szegedy 2015, the gradient as in their section 3. ReLU's slope at 0 is 0.
 """
