@@ -132,9 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     def changed(page: str, results: Path) -> str:
         return with_tables(page, read_result(results / "pictures-development.json"))
 
-    return write_or_check(
-        "pictures.md", "scripts/pictures/page.py", changed, __doc__ or "", arguments
-    )
+    return write_or_check("pictures", changed, __doc__ or "", arguments)
 
 
 if __name__ == "__main__":

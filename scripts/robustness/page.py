@@ -176,9 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     def changed(page: str, results: Path) -> str:
         return with_tables(page, read_results(results))
 
-    return write_or_check(
-        "robustness.md", "scripts/robustness/page.py", changed, __doc__ or "", arguments
-    )
+    return write_or_check("robustness", changed, __doc__ or "", arguments)
 
 
 if __name__ == "__main__":

@@ -115,9 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     def changed(page: str, results: Path) -> str:
         return with_figures(page, read_measured(results / "service.json"))
 
-    return write_or_check(
-        "serving.md", "scripts/serving/page.py", changed, __doc__ or "", arguments
-    )
+    return write_or_check("serving", changed, __doc__ or "", arguments)
 
 
 if __name__ == "__main__":
