@@ -70,7 +70,8 @@ def network(pieces: Pieces) -> nn.Module:
     """Return the recipe's network with its dropout and its blocks as ``pieces`` say."""
     model = with_dropout(build(resolve(RECIPE).recipe.model), pieces.dropout)
     model = model if pieces.joined else taken_apart(model)
-    use_kernels("compiled" if pieces.compiled else "torch", model)
+    if pieces.compiled:
+        use_kernels("compiled", model, torch.device("cpu"))
     task.require_same_size(sum(parameter.numel() for parameter in model.parameters()))
     return model
 

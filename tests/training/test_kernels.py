@@ -8,7 +8,7 @@ from trials import fit, trained
 
 from kilonet.errors import UsageError
 from kilonet.kernels.library import KernelError
-from kilonet.models.blocks import ConvBlock
+from kilonet.models.base import Network
 from kilonet.training import kernels
 from kilonet.training.kernels import choose_kernels
 
@@ -37,17 +37,25 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_kernels("compiled", CPU)
 
 
-def test_all_blocks_of_a_network_use_them() -> None:
-    asked = [b.compiled for b in fit(OURS).model.modules() if isinstance(b, ConvBlock)]
-    assert asked
-    assert all(asked)
-    assert not any(b.compiled for b in fit().model.modules() if isinstance(b, ConvBlock))
+def test_a_network_that_the_kernels_know_is_theirs() -> None:
+    network = fit(OURS).model
+    assert isinstance(network, Network)
+    assert network.has_compiled_blocks
+    theirs = fit().model
+    assert isinstance(theirs, Network)
+    assert not theirs.has_compiled_blocks
 
 
-@pytest.mark.parametrize("words", [(), SILU], ids=["relu, dropout", "silu, pooling first"])
+def test_a_network_that_they_do_not_know_is_pytorchs() -> None:
+    words = ('model.layers="c4 A c8 M"', "training.epochs=1")  # average pooling
+    ours, theirs = trained(OURS, *words), trained(*words)
+    assert all(torch.equal(ours.last[name], tensor) for name, tensor in theirs.last.items())
+
+
+@pytest.mark.parametrize("words", [(), SILU], ids=["relu", "silu"])
 def test_a_first_epoch_is_the_same_to_rounding(words: tuple[str, ...]) -> None:
-    """Few steps, so that rounding has no time to grow; dropout draws the same masks."""
-    words = (*words, "training.epochs=1", "optimizer.lr=0.01")
+    """Few steps, so that rounding has no time to grow; without dropout, whose draws differ."""
+    words = (*words, "model.dropout=0.0", "training.epochs=1", "optimizer.lr=0.01")
     ours, theirs = trained(OURS, *words), trained(*words)
     for row, other in zip(ours.history, theirs.history, strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)

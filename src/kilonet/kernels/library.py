@@ -15,11 +15,11 @@ from kilonet.compilers import compile_library, find_compiler
 from kilonet.errors import KilonetError
 from kilonet.paths import kernel_cache
 
-SOURCE = "block_end.c"
-_SOURCES = (SOURCE, "block_end_of_type.h")
+SOURCE = "trunk.c"
+_SOURCES = (SOURCE, "convolution.h", "ends.h", "step.h")
 # Nothing of these changes how PyTorch computes, as -ffast-math would, which sets a processor mode.
-_EVERYWHERE = ("-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros")
-_HERE = ("-freciprocal-math", "-march=native", "-mprefer-vector-width=512")
+_EVERYWHERE = ("-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+_HERE = ("-march=native", "-fopenmp")  # only some compilers and processors know these
 
 
 class KernelError(KilonetError):
@@ -60,13 +60,13 @@ def _compile(library: Path, compiler: str) -> None:
         for name in _SOURCES:
             (Path(folder) / name).write_bytes(_content(name))
         made = Path(folder) / "made.so"
-        try:
-            compile_library(compiler, (*_EVERYWHERE, *_HERE), Path(folder) / SOURCE, made)
-        except KilonetError:
-            try:  # without what only this kind of processor or compiler knows
-                compile_library(compiler, _EVERYWHERE, Path(folder) / SOURCE, made)
+        for extra in (_HERE, _HERE[:1], ()):
+            try:
+                compile_library(compiler, (*_EVERYWHERE, *extra), Path(folder) / SOURCE, made)
+                break
             except KilonetError as error:
-                raise KernelError(str(error)) from error
+                if not extra:
+                    raise KernelError(str(error)) from error
         made.replace(library)
 
 

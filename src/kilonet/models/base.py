@@ -1,10 +1,16 @@
-"""What every network here offers besides ``forward``: its size, and a printed summary."""
+"""What every network here offers besides ``forward``: its size, a summary, kernels for training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import nn
 
 from kilonet.errors import RecipeError
+from kilonet.kernels.trunk import Trunk
+from kilonet.models.compiling import can_take, trunk_of
 from kilonet.models.measure import count_parameters
 
 
@@ -31,6 +37,36 @@ class Network(nn.Module):
             )
         self.input_shape = input_shape
         self.num_classes = num_classes
+        self._trunk: Trunk | None = None
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the modules that images pass one after another, up to the network's head."""
+        return ()
+
+    def compile_blocks(self) -> bool:
+        """Train ``blocks`` by our own kernels from now on; return False where those cannot.
+
+        They take over in training on the CPU, and compute the same to rounding.
+        """
+        self._trunk = trunk_of(self.blocks(), self.input_shape)
+        return self.has_compiled_blocks
+
+    @property
+    def has_compiled_blocks(self) -> bool:
+        """Whether training uses our own kernels."""
+        return self._trunk is not None
+
+    def past_blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what ``blocks`` make of ``x``, float32 images N×C×H×W."""
+        if self._trunk is not None and self.training and can_take(x):
+            return self._trunk(x)
+        for block in self.blocks():
+            x = block(x)
+        return x
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy of the network is made of: its own modules, not another's kernels."""
+        return {**self.__dict__, "_trunk": None}
 
     def count_parameters(self) -> int:
         """Return how many numbers the deployed network stores, BN's running statistics exempt."""

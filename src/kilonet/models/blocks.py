@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kilonet.kernels.block_end import block_end, is_possible_for
 from kilonet.models.dropout import Dropout
 
 
@@ -22,11 +21,7 @@ class ConvBlock(nn.Sequential):
 
     Padding keeps height and width at stride 1 for odd kernels. Pooling ahead of the nonlinearity
     leaves the rest less to do; with max pooling and ReLU their order changes nothing but that.
-
-    ``compiled`` lets all that follows the convolution be one of our own kernels in training.
     """
-
-    compiled = False
 
     def __init__(
         self,
@@ -55,11 +50,9 @@ class ConvBlock(nn.Sequential):
             self.add_module("drop", Dropout(dropout))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return an N×C×H×W tensor; in training what ends the block is one step where it can be."""
+        """Return an N×C×H×W tensor; ReLU and dropout are one step of training where they can be."""
         conv, *end = self
         x = conv(x)
-        if self.compiled and self.training and (joined := compiled_end(x, end)) is not None:
-            return joined
         for module in end:
             if isinstance(module, nn.BatchNorm2d) and (drop := self._dropout_after_relu(x)):
                 return normed_relu_dropped(x, module, drop)
@@ -72,44 +65,6 @@ class ConvBlock(nn.Sequential):
         if not (self.training and isinstance(act, nn.ReLU) and isinstance(drop, Dropout)):
             return None
         return drop if drop.is_fast_for(x) else None
-
-
-def compile_ends(model: nn.Module) -> None:
-    """Let every block of ``model`` end in our own kernel wherever that can do it."""
-    for module in model.modules():
-        if isinstance(module, ConvBlock):
-            module.compiled = True
-
-
-def compiled_end(x: torch.Tensor, end: list[nn.Module]) -> torch.Tensor | None:
-    """Return ``x`` passed through the modules of ``end`` in training by our own kernel.
-
-    None where they are not such as that kernel knows: [max pooling,] batch norm, ReLU or SiLU
-    [, dropout].
-    """
-    side = _side_of_windows(end[0])
-    rest = end[1:] if side > 1 else end
-    if len(rest) < len(("norm", "activation")):
-        return None
-    norm, act, *drops = rest
-    if not isinstance(norm, nn.BatchNorm2d) or not is_possible_for(x, norm, act, side):
-        return None
-    draws = None
-    for drop in drops:
-        if not isinstance(drop, Dropout) or not drop.is_fast_for(x):
-            return None
-        _, channels, height, width = x.shape
-        draws = drop.draws(len(x) * channels * (height // side) * (width // side))
-    return block_end(x, norm, act, side, draws)
-
-
-def _side_of_windows(module: nn.Module) -> int:
-    """Return the side of the square windows, edge to edge, that ``module`` pools, or 1."""
-    if not isinstance(module, nn.MaxPool2d) or not isinstance(module.kernel_size, int):
-        return 1
-    usual = (module.kernel_size, 0, 1, False, False)
-    its = (module.stride, module.padding, module.dilation, module.ceil_mode, module.return_indices)
-    return module.kernel_size if its == usual else 1
 
 
 def normed_relu_dropped(x: torch.Tensor, norm: nn.BatchNorm2d, drop: Dropout) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -76,8 +76,12 @@ class ConvStack(Network):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return float32 logits N×K for float32 images N×C×H×W."""
-        logits: torch.Tensor = self.head(self.features(x))
+        logits: torch.Tensor = self.head(self.past_blocks(x))
         return logits
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return all but the head."""
+        return list(self.features)
 
 
 def _chain(

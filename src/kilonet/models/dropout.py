@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from kilonet.kernels.block_end import Draws
+from kilonet.kernels.trunk import Draws
 
 _LEVELS = 2**16  # what 16 bits can tell apart
 _INTEGERS = {  # as wide as the numbers that they mask
@@ -60,7 +60,7 @@ class Dropout(nn.Dropout):
         """Say whether training takes the fast path for ``input``."""
         return (
             not self.inplace
-            and 0 < self._dropped_levels < _LEVELS
+            and self.has_draws()
             and input.device.type == "cpu"
             and input.dtype in _INTEGERS
             and (input.is_contiguous() or _is_channels_last(input))
@@ -74,8 +74,12 @@ class Dropout(nn.Dropout):
         kept: Tensor = _MaskedReLU.apply(input, self._dropped_levels)  # type: ignore[no-untyped-call]
         return kept
 
+    def has_draws(self) -> bool:
+        """Say whether sixteen bits can tell which elements are kept; not where all or none are."""
+        return 0 < self._dropped_levels < _LEVELS
+
     def draws(self, count: int) -> Draws:
-        """Return what decides which of ``count`` elements training keeps, the same as ever."""
+        """Return what decides which of ``count`` elements training keeps; see ``has_draws``."""
         least = self._dropped_levels - _LEVELS // 2
         return Draws(_words(count // 4 + 1), least, self.scale)
 

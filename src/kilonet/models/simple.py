@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -43,8 +45,10 @@ class SimpleMNISTNet(Network):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return float32 logits N×K for float32 images N×C×H×W."""
-        x = self.pool1(self.layer3(self.layer2(self.layer1(x))))
-        x = self.pool2(self.residual1(x))
-        x = self.residual3(self.residual2(self.widen(x)))
-        x = self.classifier(self.drop(self.pool3(x)))
-        return torch.flatten(x, 1)
+        x = self.pool3(self.past_blocks(x))
+        return torch.flatten(self.classifier(self.drop(x)), 1)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return all but the average pooling and what follows it."""
+        full = (self.layer1, self.layer2, self.layer3, self.pool1, self.residual1, self.pool2)
+        return (*full, self.widen, self.residual2, self.residual3)

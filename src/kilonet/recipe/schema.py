@@ -225,9 +225,9 @@ class Training(Section):
     )
     kernels: Literal["torch", "compiled", "auto"] = Field(
         "torch",
-        description="What computes the ends of blocks (pooling, batch norm, nonlinearity, dropout) "
-        'in training on a CPU: PyTorch, or C of ours, the same to rounding and faster. "auto": '
-        "compiled where there is a C compiler.",
+        description="What computes a network's blocks in training on a CPU: PyTorch, or C of "
+        'ours, in float32, the same to rounding and faster. "auto": compiled where there is a C '
+        "compiler.",
     )
     workers: Annotated[
         int | Literal["auto"],

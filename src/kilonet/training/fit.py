@@ -76,10 +76,9 @@ class Fit:
         self.device = device
         self.workers = workers
         self.phases = Phases(device)
-        self.precision = choose_precision(recipe.training.precision, device)
         self.kernels = choose_kernels(recipe.training.kernels, device)
-        use_kernels(self.kernels, model)
-        self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = choose_precision(recipe.training.precision, device, self.kernels)
+        self.model = use_kernels(self.kernels, model, device)
         self.augment = Augmentation(**recipe.augmentation.model_dump())
         training = recipe.training
         self.optimizer = build_optimizer(self.model, recipe.optimizer)

@@ -7,7 +7,7 @@ from torch import nn
 
 from kilonet.errors import UsageError
 from kilonet.kernels.library import KernelError, load
-from kilonet.models.blocks import compile_ends
+from kilonet.models.base import Network
 
 
 def choose_kernels(name: str, device: torch.device) -> str:
@@ -32,7 +32,13 @@ def choose_kernels(name: str, device: torch.device) -> str:
     return "compiled"
 
 
-def use_kernels(kernels: str, model: nn.Module) -> None:
-    """Have ``model`` trained with ``kernels``, as ``choose_kernels`` returned them."""
-    if kernels == "compiled":
-        compile_ends(model)
+def use_kernels(kernels: str, model: nn.Module, device: torch.device) -> nn.Module:
+    """Return ``model`` on ``device``, to be trained with ``kernels`` from ``choose_kernels``.
+
+    Its weights are in the memory format that those kernels do best with. Compiled ones leave a
+    network that they do not know to PyTorch's.
+    """
+    if kernels == "compiled" and isinstance(model, Network) and model.compile_blocks():
+        return model.to(device)
+    moved: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved

@@ -9,17 +9,19 @@ import torch
 from kilonet.errors import UsageError
 
 
-def choose_precision(name: str, device: torch.device) -> str:
+def choose_precision(name: str, device: torch.device, kernels: str = "torch") -> str:
     """Return "float32" or "bfloat16" for ``name``; "auto" takes bfloat16 where it is faster.
 
     That is where the device computes in it: CUDA from compute capability 8.0, and processors
-    whose instructions multiply bfloat16 (AVX512-BF16, AMX).
+    whose instructions multiply bfloat16 (AVX512-BF16, AMX), but not where our own ``kernels``
+    compute, "compiled", because these do so in float32.
 
     Raises:
         UsageError: bfloat16 was asked for by name, and the device cannot do it.
     """
     if name == "auto":
-        return "bfloat16" if _computes_in_bfloat16(device) else "float32"
+        in_half = kernels == "torch" and _computes_in_bfloat16(device)
+        return "bfloat16" if in_half else "float32"
     if name == "bfloat16" and not _knows_bfloat16(device):
         raise UsageError(
             f'training.precision: "bfloat16" was asked for, but the device {device} has no '

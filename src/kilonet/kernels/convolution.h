@@ -1,0 +1,188 @@
+/* Convolutions of a block of images and their gradients, on vectors of one number of each image.
+ *
+ * A tile of sums stays in registers: `deep` channels by `wide` columns of the result forwards, the
+ * taps of a few pairs of channels for the gradient of weights. The sizes of tiles are constants where
+ * a tile is asked for, so that compilers unroll its loops and keep it there.
+ */
+
+
+#define WIDEST 7 /* 28, 14 and 7 columns are whole tiles */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
+
+/* Planes, one after another, of rows of vectors: where they are, and how far it is to the next. */
+typedef struct {
+    V *at;
+    long row, plane;
+} Planes;
+
+/* result (+)= the sum over channels and taps of weight times input, for one tile. weights go by input
+ * channel, row of the kernel, column, channel of the result. */
+INLINE void tile(const V *restrict in, long row, long plane, long channels, const long kernel,
+                 long stride, const float *restrict weights, V *restrict out, long out_plane,
+                 int adds, const int deep, const int wide)
+{
+    V sums[4][WIDEST];
+    UNROLLED for (int c = 0; c < deep; c++)
+        UNROLLED for (int x = 0; x < wide; x++)
+            sums[c][x] = adds ? out[c * out_plane + x] : (V){0};
+    for (long i = 0; i < channels; i++)
+        for (long r = 0; r < kernel; r++) {
+            const V *line = in + i * plane + r * row;
+            for (long k = 0; k < kernel; k++, weights += deep)
+                UNROLLED for (int x = 0; x < wide; x++) {
+                    V value = line[k + x * stride];
+                    UNROLLED for (int c = 0; c < deep; c++) sums[c][x] += weights[c] * value;
+                }
+        }
+    UNROLLED for (int c = 0; c < deep; c++)
+        UNROLLED for (int x = 0; x < wide; x++) out[c * out_plane + x] = sums[c][x];
+}
+
+/* How many of `left` channels the next tile takes. */
+INLINE long depth_of(long left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+
+#define TILE(deep, wide) \
+    case (deep) * 8 + (wide): \
+        tile(place, in.row, in.plane, channels, kernel, stride, packed, result, out.plane, adds, \
+             deep, wide); \
+        break;
+#define TILES(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
+
+/* out (+)= in convolved, where `in` has all that the kernel touches: its margin is part of it. packed
+ * are the weights by tile of result channels, each as `tile` takes them. */
+INLINE void convolve(Planes in, long channels, const long kernel, const long stride,
+                     const float *weights, Planes out, long out_channels, long height, long width,
+                     int adds)
+{
+    if (kernel == 1 && stride == 1 && in.row == width && out.row == width)
+        width *= height, height = 1; /* no margins: one long row */
+    long tiles = width < 4 ? width : (width + WIDEST - 1) / WIDEST;
+    for (long y = 0; y < height; y++)
+        for (long t = 0; t < tiles; t++) {
+            long x = t * width / tiles, wide = (t + 1) * width / tiles - x, deep;
+            const V *place = in.at + y * stride * in.row + x * stride;
+            for (long c = 0; c < out_channels; c += deep) {
+                deep = depth_of(out_channels - c);
+                const float *packed = weights + c * channels * kernel * kernel;
+                V *result = out.at + c * out.plane + y * out.row + x;
+                switch (deep * 8 + wide) {
+                    TILES(4)
+                    TILES(2)
+                    TILES(1)
+                }
+            }
+        }
+}
+
+static void convolve_full(Planes in, long channels, long kernel, long stride, const float *packed,
+                          Planes out, long out_channels, long height, long width, int adds)
+{
+    convolve(in, channels, kernel, stride, packed, out, out_channels, height, width, adds);
+}
+
+/* One channel by its own kernel. */
+static void convolve_depthwise(Planes in, long kernel, long stride, const float *weights, Planes out,
+                               long height, long width, int adds)
+{
+    if (kernel == 3 && stride == 1) convolve(in, 1, 3, 1, weights, out, 1, height, width, adds);
+    else convolve(in, 1, kernel, stride, weights, out, 1, height, width, adds);
+}
+
+/* sums += products of `gradient` and `in`, over height x width pixels: for `deep` channels of the one,
+ * `many` of the other, and `high` x `broad` taps. Pairs of channels are `first` and `second` apart. */
+INLINE void correlate(Planes gradient, Planes in, long height, long width, long stride, V *sums,
+                      long first, long second, long kernel, const int deep, const int many,
+                      const int high, const int broad)
+{
+    V own[4][4][3][5];
+#define EACH \
+    UNROLLED for (int c = 0; c < deep; c++) \
+        UNROLLED for (int i = 0; i < many; i++) \
+            UNROLLED for (int r = 0; r < high; r++) \
+                UNROLLED for (int k = 0; k < broad; k++)
+    EACH own[c][i][r][k] = sums[c * first + i * second + r * kernel + k];
+    for (long y = 0; y < height; y++) {
+        const V *restrict g = gradient.at + y * gradient.row;
+        const V *restrict line = in.at + y * stride * in.row;
+        for (long x = 0; x < width; x++)
+            EACH own[c][i][r][k] += g[c * gradient.plane + x]
+                                    * line[i * in.plane + r * in.row + x * stride + k];
+    }
+    EACH sums[c * first + i * second + r * kernel + k] = own[c][i][r][k];
+#undef EACH
+}
+
+#define CORRELATE(deep, many, high, broad) \
+    correlate(g, from, height, width, stride, at, in_channels *kernel *kernel, kernel *kernel, \
+              kernel, deep, many, high, broad)
+#define BY_DEPTH(many, high, broad) \
+    if (deep == 4) CORRELATE(4, many, high, broad); \
+    else if (deep == 2) CORRELATE(2, many, high, broad); \
+    else CORRELATE(1, many, high, broad);
+
+/* All pairs of channels, over a strip of rows; sums go as weights do. */
+static void correlate_strip(Planes gradient, long channels, Planes in, long in_channels, long kernel,
+                            long stride, long height, long width, V *sums)
+{
+    long many, deep;
+    for (long i = 0; i < in_channels; i += many) {
+        many = kernel == 1 ? depth_of(in_channels - i) : 1;
+        for (long c = 0; c < channels; c += deep) {
+            deep = depth_of(channels - c);
+            if (kernel == 3 && deep == 4) deep = 2;
+            V *at = sums + (c * in_channels + i) * kernel * kernel;
+            Planes g = {gradient.at + c * gradient.plane, gradient.row, gradient.plane};
+            Planes from = {in.at + i * in.plane, in.row, in.plane};
+            if (kernel == 1) {
+                if (many == 4) { BY_DEPTH(4, 1, 1) }
+                else if (many == 2) { BY_DEPTH(2, 1, 1) }
+                else { BY_DEPTH(1, 1, 1) }
+            } else if (kernel == 3) {
+                if (deep == 2) CORRELATE(2, 1, 3, 3);
+                else CORRELATE(1, 1, 3, 3);
+            } else
+                for (long r = 0; r < kernel; r++, from.at += in.row) {
+                    if (kernel == 5) {
+                        BY_DEPTH(1, 1, 5)
+                        at += 5;
+                    } else {
+                        for (long k = 0; k < kernel; k++, at++, from.at++) BY_DEPTH(1, 1, 1)
+                        from.at -= kernel;
+                    }
+                }
+        }
+    }
+}
+
+#define STRIP 28 /* pixels, whose vectors of some tens of channels the first cache holds */
+
+/* sums += the gradient of the weights of a full convolution. */
+static void correlate_full(Planes gradient, long channels, Planes in, long in_channels, long kernel,
+                           long stride, long height, long width, V *sums)
+{
+    if (kernel == 1 && stride == 1 && in.row == width && gradient.row == width) {
+        long pixels = height * width;
+        for (long p = 0; p < pixels; p += STRIP, gradient.at += STRIP, in.at += STRIP)
+            correlate_strip(gradient, channels, in, in_channels, 1, 1, 1,
+                            pixels - p < STRIP ? pixels - p : STRIP, sums);
+        return;
+    }
+    long rows = width < STRIP ? STRIP / width : 1;
+    for (long y = 0; y < height; y += rows) {
+        correlate_strip(gradient, channels, in, in_channels, kernel, stride,
+                        height - y < rows ? height - y : rows, width, sums);
+        gradient.at += rows * gradient.row;
+        in.at += rows * stride * in.row;
+    }
+}
+
+/* sums += the gradient of one channel's kernel. */
+static void correlate_depthwise(Planes gradient, Planes in, long kernel, long stride, long height,
+                                long width, V *sums)
+{
+    correlate_strip(gradient, 1, in, 1, kernel, stride, height, width, sums);
+}

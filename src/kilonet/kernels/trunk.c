@@ -1,0 +1,491 @@
+/* A chain of convolution blocks while it is trained: its value for a batch and its gradients.
+ *
+ * Networks of a few kilo-parameters have few channels, so vectors run over images here, sixteen of
+ * them: a block of images is an array (channel, row, column, image), and whatever the numbers of
+ * channels and columns, every vector is full. All steps up to one that needs the whole batch (batch
+ * norm's mean and variance) are taken for one block after another, while the block is in the cache.
+ *
+ * What a convolution gives is kept, before batch norm; what follows, batch norm, nonlinearity and
+ * dropout, is computed anew by everyone who needs it, which takes less time than fetching it.
+ *
+ * All is float32; sums over a batch are taken by image within a block and in double precision over
+ * blocks. Where a batch ends within a block, the images beyond it are zeros that count for nothing.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#else
+static int omp_get_thread_num(void) { return 0; }
+static int omp_get_num_threads(void) { return 1; }
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES 16 /* images of a block */
+#define RELU 0   /* the codes that trunk.py gives */
+#define SILU 1
+#define NONE 2
+
+/* Vectors have one number of each image of a block. */
+typedef float V __attribute__((vector_size(64), may_alias));
+typedef int32_t W __attribute__((vector_size(64), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(LANES), may_alias));
+typedef int16_t Draws __attribute__((vector_size(32), aligned(2), may_alias));
+
+#include "convolution.h"
+#include "ends.h"
+#include "step.h"
+
+/* A batch's images, their blocks, and how many threads share these. */
+typedef struct {
+    long images, blocks, threads;
+} Batch;
+
+static Batch batch_of(long images, long threads)
+{
+    return (Batch){images, (images + LANES - 1) / LANES, threads};
+}
+
+/* How many of a block's lanes are images. */
+static long filled(const Batch *batch, long b) { return least_of(batch->images - b * LANES, LANES); }
+
+/* For every block b of `batch`, on the thread that it is for: blocks in a row, about as many each. */
+#define FOR_EACH_BLOCK \
+    _Pragma("omp parallel num_threads((int)batch.threads)") \
+    for (long thread = omp_get_thread_num(), sharing = omp_get_num_threads(), \
+              b = thread * batch.blocks / sharing; \
+         b < (thread + 1) * batch.blocks / sharing; b++)
+
+/* A part of a block: some channels, and rows of them. */
+typedef struct {
+    long b, channel, channels, y, rows;
+} Part;
+
+static Part whole(const Step *s, long b) { return (Part){b, 0, s->channels, 0, s->height}; }
+
+/* Where a part of a value is that is there. */
+static Planes stored(const Step *s, Part part)
+{
+    long row = row_of(s), plane = plane_of(s), block = part.b * s->channels + part.channel;
+    return (Planes){s->numbers + block * plane + (s->margin + part.y) * row + s->margin, row, plane};
+}
+
+typedef enum { NOT_ADDED, ADDED } Added;
+
+/* Put a part of a value to where it shall be; or add it to what is there. slopes, if they are wanted,
+ * have no margin. */
+static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
+{
+    long pixels = area(s), count = part.rows * s->width, activation = s->activation;
+    Planes from = s->kind == UNIT ? (Planes){NULL, 0, 0} : stored(s, part);
+    for (long c = 0; c < part.channels; c++) {
+        const Channel *one = s->channel + part.channel + c;
+        long at = (part.b * s->channels + part.channel + c) * pixels + part.y * s->width;
+        int together = to.row == s->width && s->kind == UNIT;
+        long rows = together ? 1 : part.rows, wide = together ? count : s->width;
+        for (long y = 0; y < rows; y++, at += wide) {
+            const V *z = s->numbers + at, *there = from.at + c * from.plane + y * from.row;
+            V *place = to.at + c * to.plane + y * to.row;
+            if (s->kind != UNIT)
+                for (long x = 0; x < wide; x++) place[x] = there[x] + (added ? place[x] : (V){0});
+            else if (added) apply_adding(z, wide, one, (int)activation, draws_at(s, at), place);
+            else if (slopes)
+                apply_keeping(z, wide, one, (int)activation, draws_at(s, at), place,
+                              slopes + c * count + y * wide);
+            else apply(z, wide, one, (int)activation, draws_at(s, at), place);
+        }
+    }
+}
+
+/* A part of the value of s's source with s's padding around it, in `value` if it is not there. */
+static Planes taken_from(const Step *s, const Step *source, Part part, V *value, V *slopes)
+{
+    long padding = s->padding;
+    Planes in = stored(source, part);
+    if (source->kind == UNIT) {
+        in.row = source->width + 2 * padding;
+        in.plane = (part.rows + 2 * padding) * in.row;
+        in.at = value + padding * (in.row + 1);
+        put(source, part, in, slopes, NOT_ADDED);
+    }
+    in.at -= padding * (in.row + 1);
+    return in;
+}
+
+/* Add to the two totals of a block's channel; only `images` of the lanes count. */
+static void add_to_totals(const Step *s, long b, long channel, const V *sums, long images)
+{
+    double *totals = s->totals + 2 * (b * s->channels + channel);
+    for (long l = 0; l < images; l++) totals[0] += sums[0][l], totals[1] += sums[1][l];
+}
+
+static void clear_totals(const Step *s, const Batch *batch)
+{
+    memset(s->totals, 0, (size_t)(batch->blocks * s->channels) * 2 * sizeof *s->totals);
+}
+
+/* One of the two totals of a channel over all blocks. */
+static double total(const Step *s, const Batch *batch, long channel, int which)
+{
+    double sum = 0;
+    for (long b = 0; b < batch->blocks; b++)
+        sum += s->totals[2 * (b * s->channels + channel) + which];
+    return sum;
+}
+
+/* Weights (out, in, kernel, kernel) in the order of `tile`; for the gradient of the input, turned
+ * around, with in and out exchanged. */
+static void pack(const Step *s, const Step *steps)
+{
+    long taps = s->kernel * s->kernel, out = s->channels, in = steps[s->source].channels, deep;
+    if (s->depthwise) {
+        memcpy(s->packed, s->weight, (size_t)(out * taps) * sizeof *s->packed);
+        for (long i = 0; i < out * taps; i++)
+            s->flipped[i] = s->weight[i / taps * taps + taps - 1 - i % taps];
+        return;
+    }
+    float *to = s->packed;
+    for (long o = 0; o < out; o += deep) {
+        deep = depth_of(out - o);
+        for (long i = 0; i < in; i++)
+            for (long k = 0; k < taps; k++)
+                for (long c = 0; c < deep; c++) *to++ = s->weight[((o + c) * in + i) * taps + k];
+    }
+    to = s->flipped;
+    for (long i = 0; i < in; i += deep) {
+        deep = depth_of(in - i);
+        for (long o = 0; o < out; o++)
+            for (long k = taps - 1; k >= 0; k--)
+                for (long c = 0; c < deep; c++) *to++ = s->weight[(o * in + i + c) * taps + k];
+    }
+}
+
+/* The parts of a block of its source, one after another, that a unit works on. */
+static Part first_part(const Step *s, const Step *source, long b)
+{
+    Part part = whole(source, b);
+    if (s->way == BY_CHANNEL) part.channels = 1;
+    if (s->way == BY_ROWS) part.rows = least_of(rows_of(source), source->height);
+    return part;
+}
+
+static int next_part(const Step *s, const Step *source, Part *part)
+{
+    if (s->way == BY_CHANNEL) return ++part->channel < source->channels;
+    part->y += part->rows;
+    part->rows = least_of(part->rows, source->height - part->y);
+    return part->rows > 0;
+}
+
+/* The channels and rows of a unit's result that come of a part of its source. */
+static Part result_of(const Step *s, Part part)
+{
+    if (s->way == WHOLE) return whole(s, part.b);
+    if (s->way == BY_CHANNEL) part.rows = s->height;
+    else part.channels = s->channels;
+    return part;
+}
+
+/* Convolve a part, pool it, and add to batch norm's sums. */
+static void unit_part(const Step *s, const Step *source, Part part, const Work *work)
+{
+    Planes in = taken_from(s, source, part, work->value, NULL);
+    Part result = result_of(s, part);
+    long first = part.b * s->channels + result.channel, pixels = area(s);
+    V *z = s->numbers + first * pixels + result.y * s->width;
+    Planes to = {z, s->width, pixels};
+    long rows = s->way == BY_ROWS ? part.rows : s->full_height;
+    if (s->side > 1) to = (Planes){work->full, s->full_width, s->full_height * s->full_width};
+    if (s->depthwise) {
+        const float *weights = s->packed + part.channel * s->kernel * s->kernel;
+        convolve_depthwise(in, s->kernel, s->stride, weights, to, rows, s->full_width, 0);
+    } else
+        convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels, rows,
+                      s->full_width, 0);
+    for (long c = 0; c < result.channels; c++, z += pixels) {
+        long channel = result.channel + c;
+        if (s->side > 1)
+            pool(to.at + c * to.plane, to.row, s->side, s->height, s->width, z, s->width,
+                 s->place + (first + c) * pixels);
+        if (s->normed)
+            add_up(z, result.rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
+                   work->norm_sums + 2 * channel);
+    }
+}
+
+static void unit_block(const Step *s, const Step *steps, long b, long thread, long images)
+{
+    const Step *source = steps + s->source;
+    Work work = work_of(s, thread);
+    memset(work.norm_sums, 0, (size_t)s->channels * 2 * sizeof(V));
+    Part part = first_part(s, source, b);
+    do unit_part(s, source, part, &work);
+    while (next_part(s, source, &part));
+    for (long c = 0; c < s->channels; c++)
+        add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
+}
+
+/* Batch norm's scale and shift from the totals of the batch; the running statistics move. A bias of
+ * the convolution moves only those. */
+static void settle_norm(const Step *s, const Batch *batch)
+{
+    double number = (double)(batch->images * area(s));
+    for (long c = 0; c < s->channels; c++) {
+        Channel *one = s->channel + c;
+        float bias = s->bias ? s->bias[c] : 0;
+        one->least = (int32_t)s->least;
+        one->factor = (float)s->factor;
+        one->scale = 1, one->shift = bias, one->centre = 0;
+        if (!s->normed) continue;
+        double distance = total(s, batch, c, 0) / number;
+        double variance = total(s, batch, c, 1) / number - distance * distance;
+        variance = variance < 0 ? 0 : variance;
+        one->inverse = 1 / sqrt(variance + s->epsilon);
+        one->centre = (float)(s->mean[c] - bias + distance);
+        one->scale = (float)(s->gamma[c] * one->inverse);
+        one->shift = s->beta[c] - one->centre * one->scale;
+        s->mean[c] += (float)(s->momentum * distance);
+        variance *= number / (number - 1);
+        s->variance[c] += (float)(s->momentum * (variance - s->variance[c]));
+    }
+}
+
+static void input_block(const Step *s, long b, long images, const float *x)
+{
+    long one = block_of(s);
+    Planes to = stored(s, whole(s, b));
+    x += b * LANES * one;
+    for (long c = 0; c < s->channels; c++)
+        for (long y = 0; y < s->height; y++)
+            for (long k = 0; k < s->width; k++, x++)
+                for (long l = 0; l < images; l++)
+                    to.at[c * to.plane + y * to.row + k][l] = x[l * one];
+}
+
+/* In the last step's gradient, which has no other use yet, and from there as plain numbers. */
+static void output_block(const Step *s, long b, long images, float *y)
+{
+    long one = block_of(s);
+    V *value = s->gradient + b * one;
+    put(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NOT_ADDED);
+    y += b * LANES * one;
+    for (long p = 0; p < one; p++, y++)
+        for (long l = 0; l < images; l++) y[l * one] = value[p][l];
+}
+
+static void sum_block(const Step *s, const Step *steps, long b)
+{
+    Planes to = stored(s, whole(s, b));
+    put(steps + s->source, whole(s, b), to, NULL, NOT_ADDED);
+    put(steps + s->other, whole(s, b), to, NULL, ADDED);
+}
+
+static void pool_block(const Step *s, const Step *steps, long b, long thread)
+{
+    const Step *source = steps + s->source;
+    V *value = work_of(s, thread).value;
+    Planes to = stored(s, whole(s, b)), from = stored(source, whole(source, b));
+    for (long c = 0; c < s->channels; c++) {
+        Part part = {b, c, 1, 0, source->height};
+        V *plane = source->kind == UNIT ? value : from.at + c * from.plane;
+        long row = source->kind == UNIT ? source->width : from.row;
+        if (source->kind == UNIT) put(source, part, (Planes){plane, row, 0}, NULL, NOT_ADDED);
+        pool(plane, row, s->side, s->height, s->width, to.at + c * to.plane, to.row,
+             s->place + (b * s->channels + c) * area(s));
+    }
+}
+
+/* y, images x channels x height x width, is the value of the last step for x, the input. */
+void trunk_forward(Step *steps, long count, long images, long threads, const float *x, float *y)
+{
+    const Batch batch = batch_of(images, threads);
+    for (Step *s = steps; s < steps + count; s++) {
+        if (s->kind == UNIT) {
+            pack(s, steps);
+            clear_totals(s, &batch);
+        }
+        FOR_EACH_BLOCK {
+            if (s->kind == INPUT) input_block(s, b, filled(&batch, b), x);
+            else if (s->kind == UNIT) unit_block(s, steps, b, thread, filled(&batch, b));
+            else if (s->kind == SUM) sum_block(s, steps, b);
+            else pool_block(s, steps, b, thread);
+        }
+        if (s->kind == UNIT) settle_norm(s, &batch);
+    }
+    FOR_EACH_BLOCK output_block(steps + count - 1, b, filled(&batch, b), y);
+}
+
+/* A part of the value's gradient is whole: go on to that before the activation. dy is its block's,
+ * and may be the step's own. */
+static void finish(const Step *s, Part part, const V *dy, const V *slopes)
+{
+    if (s->kind != UNIT) return;
+    long pixels = area(s), count = part.rows * s->width;
+    for (long c = part.channel; c < part.channel + part.channels; c++) {
+        long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
+        V sums[2] = {{0}};
+        apply_slope(s->numbers + at, count, s->channel + c, (int)s->activation, draws_at(s, at),
+                    dy + within, slopes, s->gradient + at, sums);
+        add_to_totals(s, part.b, c, sums, LANES);
+        if (slopes) slopes += count;
+    }
+}
+
+/* Batch norm's own gradients, and what its input's takes from the whole batch. */
+static void settle_gradient(const Step *s, const Batch *batch)
+{
+    double number = (double)(batch->images * area(s));
+    for (long c = 0; c < s->channels; c++) {
+        Channel *one = s->channel + c;
+        double sum = total(s, batch, c, 0), product = total(s, batch, c, 1);
+        double inverse = one->inverse;
+        one->offset = one->tilt = 0;
+        if (s->bias) s->dbias[c] = s->normed ? 0 : (float)sum;
+        if (!s->normed) continue;
+        s->dbeta[c] = (float)sum;
+        s->dgamma[c] = (float)(product * inverse);
+        one->offset = (float)(-one->scale * sum / number);
+        one->tilt = (float)(-one->scale * inverse * inverse * product / number);
+    }
+}
+
+/* Make zero what belongs to no image. */
+static void clear_lanes(V *at, long row, long height, long width, long images)
+{
+    for (long y = 0; y < height; y++)
+        for (long x = 0; x < width; x++)
+            for (long l = images; l < LANES; l++) at[y * row + x][l] = 0;
+}
+
+/* The gradient of a part of the convolution's result. */
+static Planes back_part(const Step *s, Part part, long images, const Work *work)
+{
+    long rows = s->way == BY_ROWS ? part.rows : s->full_height, margin = s->back_margin;
+    long row = s->full_width + 2 * margin, plane = (rows + 2 * margin) * row, width = s->width;
+    Planes back = {work->back + margin * (row + 1), row, plane};
+    for (long c = 0; c < part.channels; c++) {
+        long at = (part.b * s->channels + part.channel + c) * area(s) + part.y * width;
+        const Channel *one = s->channel + part.channel + c;
+        V *z = s->numbers + at, *g = s->gradient + at, *to = back.at + c * plane;
+        if (s->side > 1) {
+            through_norm(z, g, area(s), one, work->full);
+            unpool(work->full, s->place + at, s->side, s->height, width, to, row, rows, s->full_width, 0);
+        } else if (row == width)
+            through_norm(z, g, rows * width, one, to);
+        else
+            for (long y = 0; y < rows; y++)
+                through_norm(z + y * width, g + y * width, width, one, to + y * row);
+        if (images < LANES) clear_lanes(to, row, rows, s->full_width, images);
+    }
+    return back;
+}
+
+static void unit_back_part(const Step *s, const Step *source, Part part, long images,
+                           const Work *work)
+{
+    long height = s->way == BY_ROWS ? part.rows : s->full_height, taps = s->kernel * s->kernel;
+    int keeps = s->finishes && source->kind == UNIT && source->activation == SILU;
+    V *slopes = keeps ? work->slopes : NULL;
+    Planes back = back_part(s, result_of(s, part), images, work);
+    Planes in = taken_from(s, source, part, work->value, slopes);
+    if (s->depthwise)
+        correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
+                            work->sums + part.channel * taps);
+    else
+        correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
+                       s->full_width, work->sums);
+    if (source->kind == INPUT) return;
+    V *gradient = source->gradient + part.b * block_of(source);
+    Planes to = {gradient + part.channel * area(source) + part.y * source->width, source->width,
+                 area(source)};
+    back.at -= s->back_margin * (back.row + 1);
+    if (s->depthwise)
+        convolve_depthwise(back, s->kernel, 1, s->flipped + part.channel * taps, to, part.rows,
+                           source->width, (int)s->adds);
+    else
+        convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
+                      source->width, (int)s->adds);
+    if (s->finishes) finish(source, part, gradient, slopes);
+}
+
+static void unit_back(const Step *s, const Step *steps, long b, long thread, long images)
+{
+    const Step *source = steps + s->source;
+    Work work = work_of(s, thread);
+    Part part = first_part(s, source, b);
+    do unit_back_part(s, source, part, images, &work);
+    while (next_part(s, source, &part));
+}
+
+static void pool_back(const Step *s, const Step *steps, long b)
+{
+    const Step *source = steps + s->source;
+    if (source->kind == INPUT) return;
+    V *gradient = source->gradient + b * block_of(source);
+    for (long c = 0; c < s->channels; c++) {
+        long at = (b * s->channels + c) * area(s);
+        unpool(s->gradient + at, s->place + at, s->side, s->height, s->width,
+               gradient + c * area(source), source->width, source->height, source->width,
+               (int)s->adds);
+        if (s->finishes) finish(source, (Part){b, c, 1, 0, source->height}, gradient, NULL);
+    }
+}
+
+static void output_back(const Step *s, long b, long images, const float *dy)
+{
+    long one = block_of(s);
+    V *to = s->gradient + b * one;
+    dy += b * LANES * one;
+    for (long p = 0; p < one; p++, dy++)
+        for (long l = 0; l < LANES; l++) to[p][l] = l < images ? dy[l * one] : 0;
+    finish(s, whole(s, b), to, NULL);
+}
+
+static void sum_back(const Step *s, const Step *steps, long b)
+{
+    const V *gradient = s->gradient + b * block_of(s);
+    finish(steps + s->other, whole(s, b), gradient, NULL);
+    if (s->finishes) finish(steps + s->source, whole(s, b), gradient, NULL);
+}
+
+static void clear_sums(const Step *s, const Step *steps, const Batch *batch)
+{
+    for (long thread = 0; thread < batch->threads; thread++)
+        memset(work_of(s, thread).sums, 0, (size_t)weights_of(s, steps) * sizeof(V));
+}
+
+static void sum_up(const Step *s, const Step *steps, const Batch *batch)
+{
+    for (long i = 0; i < weights_of(s, steps); i++) {
+        double sum = 0;
+        for (long thread = 0; thread < batch->threads; thread++)
+            for (int l = 0; l < LANES; l++) sum += work_of(s, thread).sums[i][l];
+        s->dweight[i] = (float)sum;
+    }
+}
+
+/* Fill in all gradients that steps say where to put, for dy, that of trunk_forward's y. */
+void trunk_backward(Step *steps, long count, long images, long threads, const float *dy)
+{
+    const Batch batch = batch_of(images, threads);
+    for (Step *s = steps; s < steps + count; s++)
+        if (s->kind == UNIT) clear_totals(s, &batch);
+    FOR_EACH_BLOCK output_back(steps + count - 1, b, filled(&batch, b), dy);
+    for (Step *s = steps + count - 1; s > steps; s--) {
+        if (s->kind == UNIT) {
+            settle_gradient(s, &batch);
+            clear_sums(s, steps, &batch);
+        }
+        FOR_EACH_BLOCK {
+            if (s->kind == UNIT) unit_back(s, steps, b, thread, filled(&batch, b));
+            else if (s->kind == SUM) sum_back(s, steps, b);
+            else pool_back(s, steps, b);
+        }
+        if (s->kind == UNIT) sum_up(s, steps, &batch);
+    }
+}

@@ -1,0 +1,301 @@
+"""Our kernels for a chain of blocks, held to PyTorch's own modules, forwards and backwards."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from kilonet.kernels.trunk import ACTIVATIONS, LANES, Draws, Layer, Pool, Sum, Trunk, Unit
+
+RELU, SILU, NONE = (ACTIVATIONS[kind] for kind in (nn.ReLU, nn.SiLU, nn.Identity))
+FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
+
+
+class Fixed:
+    """The same draws every time."""
+
+    def __init__(self, share: float) -> None:
+        self.levels = round(share * 65536)
+
+    def __call__(self, count: int) -> Draws:
+        generator = torch.Generator().manual_seed(self.levels)
+        words = torch.randint(-(2**63), 2**63 - 1, (count // 4 + 1,), generator=generator)
+        return Draws(words, self.levels - 32768, 65536 / (65536 - self.levels))
+
+    def factors(self, shape: torch.Size) -> Tensor:
+        """What each number of an N×C×H×W tensor is multiplied by: 0, or the factor."""
+        images, *rest = shape
+        blocks = -(-images // LANES)
+        draws = self(blocks * LANES * shape[1:].numel())
+        kept = draws.words.view(torch.int16)[: blocks * LANES * shape[1:].numel()] >= draws.least
+        by_image = kept.view(blocks, *rest, LANES).movedim(-1, 1).reshape(-1, *rest)[:images]
+        return by_image * draws.factor
+
+
+def by_torch(layers: list[Layer], x: Tensor) -> Tensor:
+    """The value of the last layer, each of them by PyTorch's modules."""
+    values = [x]
+    for layer in layers:
+        value = values[layer.source]
+        if isinstance(layer, Sum):
+            value = value + values[layer.other]
+        else:
+            value = layer.conv(value) if isinstance(layer, Unit) else value
+            value = nn.functional.max_pool2d(value, layer.side) if layer.side > 1 else value
+        if isinstance(layer, Unit):
+            value = layer.norm(value) if layer.norm else value
+            value = FUNCTIONS[layer.activation](value)
+            if layer.draws is not None:
+                assert isinstance(layer.draws, Fixed)
+                value = value * layer.draws.factors(value.shape)
+        values.append(value)
+    return values[-1]
+
+
+def norm_of(channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, momentum=0.3)
+    for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        assert tensor is not None
+        nn.init.uniform_(tensor, 0.5, 1.5)
+    return norm
+
+
+def unit(
+    source: int,
+    channels: tuple[int, int],
+    kernel: int = 3,
+    activation: int = RELU,
+    side: int = 1,
+    dropout: float = 0.0,
+    *,
+    padding: int | None = None,
+    stride: int = 1,
+    bias: bool = False,
+    norm: bool = True,
+    depthwise: bool = False,
+) -> Unit:
+    padding = kernel // 2 if padding is None else padding
+    groups = channels[0] if depthwise else 1
+    conv = nn.Conv2d(*channels, kernel, stride, padding, groups=groups, bias=bias)
+    draws = Fixed(dropout) if dropout else None
+    return Unit(source, conv, side, norm_of(channels[1]) if norm else None, activation, draws)
+
+
+def modules(layers: list[Layer]) -> nn.ModuleList:
+    units = [layer for layer in layers if isinstance(layer, Unit)]
+    return nn.ModuleList(m for one in units for m in (one.conv, one.norm) if m is not None)
+
+
+def all_of(layers: list[Layer], x: Tensor, *, ours: bool) -> dict[str, Tensor]:
+    """Return what comes out, what moves, and every gradient for one of the output."""
+    layers = copy.deepcopy(layers)
+    shape = (x.shape[1], x.shape[2], x.shape[3])
+    y = Trunk(layers, shape)(x) if ours else by_torch(layers, x)
+    y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(5)))
+    owner = modules(layers)
+    gradients = {name: p.grad for name, p in owner.named_parameters() if p.grad is not None}
+    assert len(gradients) == len(list(owner.parameters()))
+    return {"y": y.detach(), **gradients, **{k: v.float() for k, v in owner.named_buffers()}}
+
+
+def assert_equal(layers: list[Layer], x: Tensor) -> None:
+    """Equal to rounding: each tensor's difference by its norm, or by the gradients' where it is 0.
+
+    A bias ahead of batch norm has no gradient but rounding. A number that is zero but for rounding
+    may pass ReLU here and not there, which is what most of the tolerance is for.
+    """
+    ours, theirs = (all_of(layers, x, ours=ours) for ours in (True, False))
+    assert ours.keys() == theirs.keys()
+    typical = max(float(tensor.norm()) for tensor in theirs.values())
+    for name, tensor in theirs.items():
+        difference = float((ours[name] - tensor).norm())
+        assert difference < 1e-3 * float(tensor.norm()) + 1e-6 * typical, name
+
+
+def images(count: int, channels: int = 1, height: int = 9, width: int = 11) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return torch.randn(count, channels, height, width, generator=generator) + 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(2, 35),
+    channels=st.tuples(*(st.integers(1, 13),) * 3),
+    size=st.tuples(st.integers(5, 17), st.integers(5, 17)),
+    kernel=st.sampled_from([1, 2, 3, 4, 5, 7]),
+    stride=st.integers(1, 3),
+    padded=st.booleans(),
+    activation=st.sampled_from([RELU, SILU, NONE]),
+    dropout=st.sampled_from([0.0, 0.1, 0.6]),
+    side=st.integers(1, 3),
+    bias=st.booleans(),
+    norm=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_two_units_are_what_pytorch_computes(  # noqa: PLR0917
+    count: int,
+    channels: tuple[int, int, int],
+    size: tuple[int, int],
+    kernel: int,
+    stride: int,
+    padded: bool,
+    activation: int,
+    dropout: float,
+    side: int,
+    bias: bool,
+    norm: bool,
+    seed: int,
+) -> None:
+    """The first with a stride, the second with any kernel, pooling and end."""
+    torch.manual_seed(seed)
+    one, two, three = channels
+    padding = kernel // 2 if padded else 0
+    left = [(length + 1) // stride + 2 * padding - kernel for length in size]
+    if min(left) < 2 * side:
+        return
+    second = unit(
+        1, (two, three), kernel, activation, side, dropout, padding=padding, bias=bias, norm=norm
+    )
+    layers: list[Layer] = [unit(0, (one, two), 2, activation, stride=stride, padding=1), second]
+    assert_equal(layers, images(count, one, *size))
+
+
+@pytest.mark.parametrize("activation", [RELU, SILU], ids=["relu", "silu"])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("count", [16, 37])
+def test_residual_separable_blocks(
+    activation: int, dropout: float, kernel: int, count: int
+) -> None:
+    """A value that three take, sums of sums, pooling of what is there and of what is not."""
+    torch.manual_seed(3)
+    layers: list[Layer] = [
+        unit(0, (1, 6), 3, activation, side=2),
+        unit(1, (6, 6), kernel, activation, depthwise=True),
+        unit(2, (6, 6), 1, activation, dropout=dropout),
+        Sum(1, 3),
+        unit(4, (6, 6), kernel, activation, depthwise=True),
+        unit(5, (6, 6), 1, activation, dropout=dropout),
+        Sum(4, 6),
+        Pool(7, 2),
+        unit(8, (6, 9), 1, activation),
+        Pool(9, 2),
+        unit(10, (9, 4), 3, activation, dropout=dropout),
+    ]
+    assert_equal(layers, images(count, 1, 21, 18))
+
+
+def test_many_channels() -> None:
+    """All sizes of tiles, and more rows than one of them has."""
+    torch.manual_seed(4)
+    wide: list[Layer] = [unit(0, (3, 39), 3, SILU), unit(1, (39, 30), 1), unit(2, (30, 33), 3)]
+    assert_equal([*wide, unit(3, (33, 33), 3, SILU, depthwise=True)], images(18, 3, 29, 15))
+
+
+def test_gradient_by_finite_differences() -> None:
+    """Independent of PyTorch's own gradients: the slope of a weighted sum of the output."""
+    torch.manual_seed(1)
+    layers: list[Layer] = [
+        unit(0, (1, 3), 3, SILU),
+        unit(1, (3, 3), 3, SILU, depthwise=True),
+        unit(2, (3, 3), 1, SILU),
+        Sum(1, 3),
+    ]
+    x, weights = images(5), torch.randn(5, 3, 9, 11)
+
+    def total() -> Tensor:
+        return (Trunk(copy.deepcopy(layers), (1, 9, 11))(x).double() * weights).sum()
+
+    trunk = Trunk(layers, (1, 9, 11))
+    (trunk(x) * weights).sum().backward()
+    for parameter in modules(layers).parameters():
+        assert parameter.grad is not None
+        flat, slopes = parameter.data.view(-1), parameter.grad.view(-1)
+        for index in {0, len(flat) // 2, len(flat) - 1}:
+            before = float(flat[index])
+            flat[index] = before + 1e-2
+            higher = total()
+            flat[index] = before - 1e-2
+            slope = float((higher - total()).detach()) / 2e-2
+            flat[index] = before
+            assert slope == pytest.approx(float(slopes[index]), abs=0.05, rel=0.02)
+
+
+def test_large_means_lose_no_precision() -> None:
+    """Sums are taken about the running mean, so a mean of a thousand spreads cancels nothing."""
+    first = unit(0, (1, 2), 1)
+    assert first.norm is not None
+    assert first.norm.running_mean is not None
+    with torch.no_grad():
+        first.conv.weight.fill_(1.0)
+    first.norm.running_mean.fill_(999.0)
+    x = torch.randn(32, 1, 8, 8) + 1000
+    exact = copy.deepcopy(first)
+    assert exact.norm is not None
+    expected = torch.relu(exact.norm.double()(exact.conv.double()(x.double())))
+    assert float((Trunk([first], (1, 8, 8))(x) - expected).detach().abs().max()) < 1e-3
+
+
+def test_of_equal_numbers_the_first_gets_the_gradient() -> None:
+    torch.manual_seed(8)
+    layers: list[Layer] = [unit(0, (1, 2), 1, side=3, norm=False), unit(1, (2, 2)), Pool(2, 2)]
+    assert_equal(layers, torch.randint(2, (17, 1, 9, 9)).float())
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [3, 16, 100])
+def test_threads_change_nothing_but_roundings(count: int) -> None:
+    torch.manual_seed(2)
+    layers: list[Layer] = [unit(0, (1, 5), 3, SILU, 2), unit(1, (5, 7), 3), unit(2, (7, 8), 1)]
+    alone = all_of(layers, images(count), ours=True)
+    with threads(3):
+        together, again = (all_of(layers, images(count), ours=True) for _ in range(2))
+    for name, tensor in alone.items():
+        torch.testing.assert_close(together[name], tensor, atol=1e-4, rtol=1e-4)
+        assert torch.equal(together[name], again[name])
+
+
+def test_batches_of_any_size_one_after_another_and_nested() -> None:
+    """What is kept between batches is zeros where zeros have to be, and nobody else's."""
+    torch.manual_seed(6)
+    layers: list[Layer] = [unit(0, (1, 4), 3, SILU), unit(1, (4, 4), 5, side=2), unit(2, (4, 3))]
+    fresh = {count: all_of(layers, images(count), ours=True)["y"] for count in (37, 16, 5)}
+    layers = copy.deepcopy(layers)
+    trunk = Trunk(layers, (1, 9, 11))
+    for count in (37, 16, 37, 5, 37, 5):
+        inner = trunk(images(count))
+        y = trunk(images(count))
+        torch.testing.assert_close(y, fresh[count], atol=1e-5, rtol=1e-5)
+        y.sum().backward()
+        inner.sum().backward()
+
+
+def test_a_result_that_is_not_gone_back_from_is_forgotten() -> None:
+    trunk = Trunk([unit(0, (1, 4))], (1, 9, 11))
+    first = trunk(images(4)).detach().clone()
+    torch.testing.assert_close(trunk(images(4)), first)
+
+
+def test_any_layout_is_taken() -> None:
+    torch.manual_seed(7)
+    layers: list[Layer] = [unit(0, (3, 4)), unit(1, (4, 6), 3)]
+    other = copy.deepcopy(layers)
+    modules(other).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = images(9, 3)
+    ours = all_of(layers, x, ours=True)
+    theirs = all_of(other, x.to(memory_format=torch.channels_last), ours=True)
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())

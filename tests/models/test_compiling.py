@@ -1,0 +1,166 @@
+"""Which blocks our kernels are given, and that a network computes the same with and without."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from kilonet.models.base import Network
+from kilonet.models.blocks import ConvBlock, Residual, Separable
+from kilonet.models.compiling import can_take, trunk_of
+from kilonet.models.conv_stack import ConvStack
+from kilonet.models.dropout import Dropout
+from kilonet.models.simple import SimpleMNISTNet
+from kilonet.models.two_conv import TwoConv
+
+SHAPE = (1, 28, 28)
+CHAINS = [
+    ("c4k5s2v c6 M p5", {}),
+    ("c16 c16 M p12 c28 M", {"dropout": 0.1}),
+    ("c4 M d6 r r M d9 R", {"activation": "silu", "pool_first": True}),
+    ("c4 M3 d6k5 rk5", {"bias": True, "batch_norm": False, "dropout": 0.2}),
+]
+
+
+def step(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return the logits, and what a step leaves: gradients and running statistics."""
+    torch.manual_seed(1)
+    logits = network(images)
+    logits.square().sum().backward()
+    left = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return logits.detach(), left | {name: b.float() for name, b in network.named_buffers()}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [*(ConvStack(layers, **style) for layers, style in CHAINS[::2]), SimpleMNISTNet(dropout=0.0)],
+    ids=["strided", "silu", "simple"],
+)
+def test_networks_compute_the_same(network: Network) -> None:
+    ours, images = copy.deepcopy(network), torch.randn(20, *SHAPE)
+    assert ours.compile_blocks()
+    (logits, left), (expected, should) = step(ours, images), step(network, images)
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    assert left.keys() == should.keys()
+    for name, tensor in should.items():
+        torch.testing.assert_close(left[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("layers", "style"), CHAINS)
+def test_chains_are_known(layers: str, style: dict[str, object]) -> None:
+    network = ConvStack(layers, **style)  # type: ignore[arg-type]
+    assert network.compile_blocks()
+    logits, left = step(network, torch.randn(5, *SHAPE))
+    assert logits.isfinite().all()
+    assert all(tensor.isfinite().all() for tensor in left.values())
+
+
+def test_dropout_drops_as_much_as_it_should_and_anew_each_time() -> None:
+    block = ConvBlock((1, 8), batch_norm=False, dropout=0.3)
+    trunk = trunk_of([block], SHAPE)
+    assert trunk is not None
+    with torch.no_grad():
+        block.conv.weight.zero_()  # type: ignore[union-attr]
+        block.conv.weight[:, :, 1, 1] = 1.0  # type: ignore[index, union-attr]
+    x = torch.ones(64, *SHAPE)
+    first, second = trunk(x).detach(), trunk(x).detach()
+    kept = (first > 0).float()
+    assert float(kept.mean()) == pytest.approx(0.7, abs=0.005)
+    assert float(first.max()) == pytest.approx(1 / 0.7, rel=1e-3)
+    together = float((kept * (second > 0)).mean())
+    assert together == pytest.approx(0.49, abs=0.005)  # independent of the first
+    for shifted in (kept[1:] * kept[:-1], kept[..., 1:] * kept[..., :-1]):
+        assert float(shifted.mean()) == pytest.approx(0.49, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(2, stride=1),
+        nn.MaxPool2d(16),
+        nn.MaxPool2d((2, 2)),
+        ConvBlock((1, 4), pool=nn.AvgPool2d(2)),
+        ConvBlock((1, 4), dropout=1.0),
+        Residual(nn.Conv2d(1, 1, 3, padding=1)),
+        Residual(ConvBlock((1, 1), dropout=0.1), 0.1),
+        nn.Sequential(ConvBlock((1, 4))),
+    ],
+)
+def test_unknown_blocks(block: nn.Module) -> None:
+    assert trunk_of([ConvBlock((1, 1)), block], SHAPE) is None
+
+
+def with_part(name: str, part: nn.Module) -> ConvBlock:
+    block = ConvBlock((4, 4), dropout=0.1)
+    setattr(block, name, part)
+    return block
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        with_part("act", nn.GELU()),
+        with_part("drop", nn.Dropout(0.1)),
+        with_part("norm", nn.InstanceNorm2d(4)),
+        with_part("norm", nn.BatchNorm2d(4, affine=False)),
+        with_part("norm", nn.BatchNorm2d(4, track_running_stats=False)),
+        with_part("norm", nn.BatchNorm2d(4, momentum=None)),
+        with_part("conv", nn.Conv2d(4, 4, 3, groups=2)),
+        with_part("conv", nn.Conv2d(4, 8, 3, groups=4)),
+        with_part("conv", nn.Conv2d(4, 4, (1, 3), padding=(0, 1))),
+        with_part("conv", nn.Conv2d(4, 4, 3, padding=3)),
+        with_part("conv", nn.Conv2d(4, 4, 3, padding="same")),
+        with_part("conv", nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")),
+        with_part("conv", nn.Conv2d(4, 4, 3, dilation=2)),
+        with_part("conv", nn.Conv2d(4, 4, 3, stride=2)),
+    ],
+)
+def test_unknown_parts(block: ConvBlock) -> None:
+    assert trunk_of([ConvBlock((1, 4)), block], SHAPE) is None
+
+
+def test_what_begins_with_a_pooling_or_not_at_all() -> None:
+    assert trunk_of([nn.MaxPool2d(2), ConvBlock((1, 4))], SHAPE) is None
+    assert trunk_of([], SHAPE) is None
+    assert not TwoConv().compile_blocks()
+    assert trunk_of([Separable((1, 4))], SHAPE) is not None
+
+
+def test_only_for_steps_of_training_on_the_cpu() -> None:
+    x = torch.randn(4, *SHAPE)
+    assert can_take(x)
+    assert not can_take(x.double())
+    assert not can_take(x[:1])
+    assert not can_take(x.clone().requires_grad_())
+    assert not can_take(x.to("meta"))
+    with torch.no_grad():
+        assert not can_take(x)
+
+
+def test_evaluation_is_pytorchs_own() -> None:
+    network = ConvStack("c4 M d6 r").eval()
+    expected = network(torch.ones(3, *SHAPE))
+    assert network.compile_blocks()
+    assert torch.equal(network(torch.ones(3, *SHAPE)), expected)
+
+
+def test_a_copy_has_its_own_weights() -> None:
+    network = ConvStack("c4 M d6 r").train()
+    assert network.compile_blocks()
+    network(torch.ones(3, *SHAPE)).sum().backward()
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert float(other(torch.ones(3, *SHAPE)).detach().abs().max()) == 0
+    assert float(network(torch.ones(3, *SHAPE)).detach().abs().max()) > 0
+    assert "_trunk" not in network.state_dict()
+
+
+def test_our_dropout_in_its_usual_place_is_known() -> None:
+    assert isinstance(with_part("drop", Dropout(0.1)).drop, Dropout)
+    assert trunk_of([ConvBlock((1, 4)), with_part("drop", Dropout(0.1))], SHAPE) is not None
