@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,23 +20,32 @@ FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
 
 
 class Fixed:
-    """The same draws every time."""
+    """The same draws every time, and what they should be."""
 
     def __init__(self, share: float) -> None:
         self.levels = round(share * 65536)
 
-    def __call__(self, count: int) -> Draws:
-        generator = torch.Generator().manual_seed(self.levels)
-        words = torch.randint(-(2**63), 2**63 - 1, (count // 4 + 1,), generator=generator)
-        return Draws(words, self.levels - 32768, 65536 / (65536 - self.levels))
+    def __call__(self) -> Draws:
+        least = (self.levels - 32768) * 65536
+        return Draws(0x0123456789ABCDEF + self.levels, least, 65536 / (65536 - self.levels))
 
     def factors(self, shape: torch.Size) -> Tensor:
-        """What each number of an N×C×H×W tensor is multiplied by: 0, or the factor."""
-        images, *rest = shape
-        blocks = -(-images // LANES)
-        draws = self(blocks * LANES * shape[1:].numel())
-        kept = draws.words.view(torch.int16)[: blocks * LANES * shape[1:].numel()] >= draws.least
-        by_image = kept.view(blocks, *rest, LANES).movedim(-1, 1).reshape(-1, *rest)[:images]
+        """What each number of an N×C×H×W tensor is multiplied by: 0, or the factor.
+
+        A number's place is that in an array (block, channel, row, column, image of the block).
+        """
+        count, *rest = shape
+        blocks, draws = -(-count // LANES), self()
+        x = np.arange(blocks * LANES * shape[1:].numel(), dtype=np.uint32)
+        x ^= np.uint32(draws.key & 0xFFFFFFFF)
+        x ^= x >> np.uint32(16)
+        x *= np.uint32(0x7FEB352D)
+        x += np.uint32(draws.key >> 32)
+        x ^= x >> np.uint32(15)
+        x *= np.uint32(0x846CA68B)
+        x ^= x >> np.uint32(16)
+        kept = torch.from_numpy(x.view(np.int32) >= draws.least)
+        by_image = kept.view(blocks, *rest, LANES).movedim(-1, 1).reshape(-1, *rest)[:count]
         return by_image * draws.factor
 
 
@@ -190,6 +200,20 @@ def test_residual_separable_blocks(
         unit(10, (9, 4), 3, activation, dropout=dropout),
     ]
     assert_equal(layers, images(count, 1, 21, 18))
+
+
+@pytest.mark.parametrize("size", [(28, 28), (12, 20), (4, 6), (10, 8)])
+def test_full_convolutions_by_tiles(size: tuple[int, int]) -> None:
+    """Heights and widths are even and channels many, so that Winograd's way is taken."""
+    torch.manual_seed(9)
+    layers: list[Layer] = [
+        unit(0, (2, 9), 3, SILU),
+        unit(1, (9, 16), 3, SILU, dropout=0.2),
+        unit(2, (16, 16), 3, SILU),
+        Sum(2, 3),
+        unit(4, (16, 12), 3, SILU, side=2),
+    ]
+    assert_equal(layers, images(19, 2, *size))
 
 
 def test_many_channels() -> None:

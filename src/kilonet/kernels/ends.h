@@ -51,17 +51,33 @@ INLINE V sigmoid(V x)
 typedef struct {
     float scale, shift, centre, tilt, offset; /* batch norm's, and those of its gradient */
     int32_t least;                            /* draws below it are dropped, others times factor */
+    uint32_t key[2];                          /* of the draws */
     float factor;
     double inverse; /* 1 / standard deviation */
 } Channel;
 
-INLINE V dropped(V value, const Channel *one, const Draws *draws)
+/* Dropout's draws for the vector of this number: a hash of the numbers' places, Wellons' "lowbias32"
+ * (2018), between two halves of a key. Drawing anew takes less time than remembering. */
+INLINE W drawn(const Channel *one, long vector)
 {
-    return only(__builtin_convertvector(*draws, W) >= (W){0} + one->least, value * one->factor);
+    Words x = FIRST_LANES + (uint32_t)(vector * LANES);
+    x ^= one->key[0];
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x += one->key[1];
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    x ^= x >> 16;
+    return (W)x;
 }
 
-/* y (+)= dropout(activation(batch norm(z))), for count vectors. With `keeps`, slopes gets SiLU's. */
-INLINE void apply_as(const V *restrict z, long count, const Channel *one, const Draws *restrict draws,
+INLINE V dropped(V value, const Channel *one, long vector)
+{
+    return only(drawn(one, vector) >= (W){0} + one->least, value * one->factor);
+}
+
+/* y (+)= dropout(activation(batch norm(z))), for count vectors from number `at`. With `keeps`, slopes gets SiLU's. */
+INLINE void apply_as(const V *restrict z, long count, const Channel *one, long at,
                      V *restrict y, V *restrict slopes, const int activation, const int drops,
                      const int adds, const int keeps)
 {
@@ -75,7 +91,7 @@ INLINE void apply_as(const V *restrict z, long count, const Channel *one, const 
             x *= s;
             if (keeps) slopes[j] = s + x * (1.0f - s);
         }
-        if (drops) x = dropped(x, &c, draws + j);
+        if (drops) x = dropped(x, &c, at + j);
         y[j] = x + (adds ? y[j] : (V){0});
     }
 }
@@ -83,7 +99,7 @@ INLINE void apply_as(const V *restrict z, long count, const Channel *one, const 
 /* The gradient before the nonlinearity, for dy; it may be where dy is. sums gets its sum, and that of
  * it times z - centre. Slopes are SiLU's as `apply_as` kept them, if it did. */
 INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
-                           const Draws *restrict draws, const V *dy, const V *slopes, V *gradient,
+                           long at, const V *dy, const V *slopes, V *gradient,
                            V *restrict sums, const int activation, const int drops, const int kept)
 {
     const Channel c = *one;
@@ -98,7 +114,7 @@ INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
             V s = sigmoid(x);
             g *= s * (1.0f + x * (1.0f - s));
         }
-        if (drops) g = dropped(g, &c, draws + j);
+        if (drops) g = dropped(g, &c, at + j);
         gradient[j] = g;
         sum += g;
         product += g * (z[j] - c.centre);
@@ -108,41 +124,40 @@ INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
 
 /* Loops of their own for every end that there is. */
 #define BY_END(does, last, ...) \
-    if (activation == RELU && draws) does(__VA_ARGS__, RELU, 1, last); \
+    if (activation == RELU && drops) does(__VA_ARGS__, RELU, 1, last); \
     else if (activation == RELU) does(__VA_ARGS__, RELU, 0, last); \
-    else if (activation == SILU && draws) does(__VA_ARGS__, SILU, 1, last); \
+    else if (activation == SILU && drops) does(__VA_ARGS__, SILU, 1, last); \
     else if (activation == SILU) does(__VA_ARGS__, SILU, 0, last); \
-    else if (draws) does(__VA_ARGS__, NONE, 1, last); \
+    else if (drops) does(__VA_ARGS__, NONE, 1, last); \
     else does(__VA_ARGS__, NONE, 0, last);
 #define PLAIN 0, 0
 #define ADDING 1, 0
 #define KEEPING 0, 1
 
-static void apply(const V *z, long count, const Channel *one, int activation, const Draws *draws,
-                  V *y)
+static void apply(const V *z, long count, const Channel *one, int activation, int drops, long at, V *y)
 {
-    BY_END(apply_as, PLAIN, z, count, one, draws, y, NULL)
+    BY_END(apply_as, PLAIN, z, count, one, at, y, NULL)
 }
 
-static void apply_adding(const V *z, long count, const Channel *one, int activation,
-                         const Draws *draws, V *y)
+static void apply_adding(const V *z, long count, const Channel *one, int activation, int drops,
+                         long at, V *y)
 {
-    BY_END(apply_as, ADDING, z, count, one, draws, y, NULL)
+    BY_END(apply_as, ADDING, z, count, one, at, y, NULL)
 }
 
-static void apply_keeping(const V *z, long count, const Channel *one, int activation,
-                          const Draws *draws, V *y, V *slopes)
+static void apply_keeping(const V *z, long count, const Channel *one, int activation, int drops,
+                          long at, V *y, V *slopes)
 {
-    BY_END(apply_as, KEEPING, z, count, one, draws, y, slopes)
+    BY_END(apply_as, KEEPING, z, count, one, at, y, slopes)
 }
 
-static void apply_slope(const V *z, long count, const Channel *one, int activation,
-                        const Draws *draws, const V *dy, const V *slopes, V *g, V *sums)
+static void apply_slope(const V *z, long count, const Channel *one, int activation, int drops,
+                        long at, const V *dy, const V *slopes, V *g, V *sums)
 {
     if (slopes) {
-        BY_END(apply_slope_as, 1, z, count, one, draws, dy, slopes, g, sums)
+        BY_END(apply_slope_as, 1, z, count, one, at, dy, slopes, g, sums)
     } else {
-        BY_END(apply_slope_as, 0, z, count, one, draws, dy, NULL, g, sums)
+        BY_END(apply_slope_as, 0, z, count, one, at, dy, NULL, g, sums)
     }
 }
 

@@ -3,8 +3,9 @@
 enum { INPUT, UNIT, SUM, POOL };
 
 /* How a unit's convolution goes through a block: as a whole, one channel after another, or a few rows
- * of all channels after another; so that what it works on is in a cache as near as can be. */
-enum { WHOLE, BY_CHANNEL, BY_ROWS };
+ * of all channels after another, so that what it works on is in a cache as near as can be; or as a
+ * whole by way of tiles (winograd.h). */
+enum { WHOLE, BY_CHANNEL, BY_ROWS, BY_TILES };
 
 /* What one thread works in; that of the next is `size` bytes on. */
 typedef struct {
@@ -12,6 +13,8 @@ typedef struct {
     V *slopes;    /* as much of the slopes of the source's nonlinearity */
     V *back;      /* as much of the gradient of the convolution's result, with back_margin */
     V *full;      /* of a unit that pools: the convolution's result */
+    V *mapped;    /* of a unit by tiles: a few rows of them, of the larger of both channels */
+    V *products;  /* as many */
     V *sums;      /* of weights' gradients */
     V *norm_sums; /* two for each channel */
     int64_t size;
@@ -27,12 +30,11 @@ typedef struct {
     int64_t kernel, padding, stride, depthwise, side, activation, normed;
     int64_t adds;     /* the source's gradient has a share of later steps already */
     int64_t finishes; /* with this step's share it is whole */
-    int64_t least;
+    int64_t drops, key, least; /* dropout: see `dropped` */
     double factor, momentum, epsilon;
     const float *weight, *bias, *gamma, *beta;
     float *mean, *variance;
     float *dweight, *dbias, *dgamma, *dbeta;
-    const int16_t *draws;
     /* below, what `trunk_plan` finds out and lays out in memory */
     int64_t way, full_height, full_width, back_margin;
     V *numbers;  /* of all blocks */
@@ -44,6 +46,9 @@ typedef struct {
     double *totals; /* of each block, two for each channel */
 } Step;
 
+#ifndef FEWEST_FOR_TILES
+#define FEWEST_FOR_TILES 8 /* channels; with fewer, mapping takes longer than it saves */
+#endif
 #define ROWS 28 /* about as many vectors of each channel as BY_ROWS works on */
 
 static long least_of(long a, long b) { return a < b ? a : b; }
@@ -57,9 +62,11 @@ static long weights_of(const Step *s, const Step *steps)
     return s->channels * s->kernel * s->kernel * (s->depthwise ? 1 : steps[s->source].channels);
 }
 
-static const Draws *draws_at(const Step *s, long vector)
+/* How many numbers weights are computed with: mapped ones, for tiles. */
+static long places_of(const Step *s, const Step *steps)
 {
-    return s->draws ? (const Draws *)(s->draws + vector * LANES) : NULL;
+    long weights = weights_of(s, steps);
+    return s->way == BY_TILES ? weights / (s->kernel * s->kernel) * PLACES : weights;
 }
 
 static void *taken(char *memory, size_t *used, long bytes)
@@ -76,7 +83,10 @@ static void find_out(Step *s, const Step *steps)
     s->full_width = (source->width + 2 * s->padding - s->kernel) / s->stride + 1;
     s->back_margin = source->kind == INPUT ? 0 : s->kernel - 1 - s->padding;
     int plain = s->kernel == 1 && s->padding == 0 && s->stride == 1 && s->side == 1;
-    s->way = s->depthwise ? BY_CHANNEL : plain ? BY_ROWS : WHOLE;
+    int tiles = s->kernel == 3 && s->stride == 1 && s->full_height % 2 == 0
+                && s->full_width % 2 == 0 && source->height % 2 == 0 && source->width % 2 == 0
+                && least_of(s->channels, source->channels) >= FEWEST_FOR_TILES;
+    s->way = s->depthwise ? BY_CHANNEL : plain ? BY_ROWS : tiles ? BY_TILES : WHOLE;
 }
 
 static int works_alike(const Step *a, const Step *b, const Step *steps)
@@ -109,6 +119,14 @@ static void lay_out_work(Step *s, const Step *steps, const Step *end, long threa
     s->work.slopes = taken(memory, used, values);
     s->work.back = taken(memory, used, out * back_rows * (s->full_width + 2 * s->back_margin));
     s->work.full = taken(memory, used, s->side > 1 ? out * s->full_height * s->full_width : 0);
+    if (s->way == BY_TILES) {
+        long most = s->channels > source->channels ? s->channels : source->channels;
+        long wider = s->full_width > source->width ? s->full_width : source->width;
+        long tiles = TOGETHER > wider / 2 ? TOGETHER : wider / 2;
+        tiles = place_of(most, tiles) * PLACES * vector;
+        s->work.mapped = taken(memory, used, tiles);
+        s->work.products = taken(memory, used, tiles);
+    }
     s->work.sums = taken(memory, used, weights_of(s, steps) * vector);
     s->work.norm_sums = taken(memory, used, s->channels * 2 * vector);
     s->work.size = (int64_t)(*used - before);
@@ -121,7 +139,7 @@ static Work work_of(const Step *s, long thread)
     Work work = s->work;
     long on = thread * work.size / (long)sizeof(V);
     work.value += on, work.slopes += on, work.back += on, work.full += on;
-    work.sums += on, work.norm_sums += on;
+    work.mapped += on, work.products += on, work.sums += on, work.norm_sums += on;
     return work;
 }
 
@@ -134,8 +152,8 @@ long trunk_plan(Step *steps, long count, long images, long threads, char *memory
     for (Step *s = steps; s < steps + count; s++) s->gradient = NULL;
     for (long n = count - 1; n >= 0; n--) {
         Step *s = steps + n;
-        long block = block_of(s), weights = weights_of(s, steps);
         if (s->kind == UNIT) find_out(s, steps);
+        long block = block_of(s), weights = places_of(s, steps);
         if (s->kind != INPUT && !s->gradient)
             s->gradient = taken(memory, &used, blocks * block * vector);
         if (s->kind == SUM) steps[s->source].gradient = s->gradient; /* the same to both of a sum */

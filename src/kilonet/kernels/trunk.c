@@ -35,9 +35,12 @@ static int omp_get_num_threads(void) { return 1; }
 typedef float V __attribute__((vector_size(64), may_alias));
 typedef int32_t W __attribute__((vector_size(64), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(LANES), may_alias));
-typedef int16_t Draws __attribute__((vector_size(32), aligned(2), may_alias));
+typedef uint32_t Words __attribute__((vector_size(64), may_alias));
+
+static const Words FIRST_LANES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 #include "convolution.h"
+#include "winograd.h"
 #include "ends.h"
 #include "step.h"
 
@@ -81,7 +84,8 @@ typedef enum { NOT_ADDED, ADDED } Added;
  * have no margin. */
 static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
 {
-    long pixels = area(s), count = part.rows * s->width, activation = s->activation;
+    long pixels = area(s), count = part.rows * s->width;
+    int activation = (int)s->activation, drops = (int)s->drops;
     Planes from = s->kind == UNIT ? (Planes){NULL, 0, 0} : stored(s, part);
     for (long c = 0; c < part.channels; c++) {
         const Channel *one = s->channel + part.channel + c;
@@ -93,11 +97,11 @@ static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
             V *place = to.at + c * to.plane + y * to.row;
             if (s->kind != UNIT)
                 for (long x = 0; x < wide; x++) place[x] = there[x] + (added ? place[x] : (V){0});
-            else if (added) apply_adding(z, wide, one, (int)activation, draws_at(s, at), place);
+            else if (added) apply_adding(z, wide, one, activation, drops, at, place);
             else if (slopes)
-                apply_keeping(z, wide, one, (int)activation, draws_at(s, at), place,
+                apply_keeping(z, wide, one, activation, drops, at, place,
                               slopes + c * count + y * wide);
-            else apply(z, wide, one, (int)activation, draws_at(s, at), place);
+            else apply(z, wide, one, activation, drops, at, place);
         }
     }
 }
@@ -138,31 +142,40 @@ static double total(const Step *s, const Batch *batch, long channel, int which)
     return sum;
 }
 
-/* Weights (out, in, kernel, kernel) in the order of `tile`; for the gradient of the input, turned
- * around, with in and out exchanged. */
+/* Where `tile` looks for the weight of result channel o, channel i and tap k. */
+static long packed_place(long o, long out, long i, long in, long k, long taps)
+{
+    long first = o / 4 * 4, deep = depth_of(out - first);
+    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three are two and one */
+    return first * in * taps + (i * taps + k) * deep + o - first;
+}
+
+/* Weights (out, in, kernel, kernel) as they are computed with; and for the gradient of the input,
+ * turned around, with in and out exchanged. */
 static void pack(const Step *s, const Step *steps)
 {
-    long taps = s->kernel * s->kernel, out = s->channels, in = steps[s->source].channels, deep;
-    if (s->depthwise) {
-        memcpy(s->packed, s->weight, (size_t)(out * taps) * sizeof *s->packed);
-        for (long i = 0; i < out * taps; i++)
-            s->flipped[i] = s->weight[i / taps * taps + taps - 1 - i % taps];
-        return;
-    }
-    float *to = s->packed;
-    for (long o = 0; o < out; o += deep) {
-        deep = depth_of(out - o);
-        for (long i = 0; i < in; i++)
-            for (long k = 0; k < taps; k++)
-                for (long c = 0; c < deep; c++) *to++ = s->weight[((o + c) * in + i) * taps + k];
-    }
-    to = s->flipped;
-    for (long i = 0; i < in; i += deep) {
-        deep = depth_of(in - i);
-        for (long o = 0; o < out; o++)
-            for (long k = taps - 1; k >= 0; k--)
-                for (long c = 0; c < deep; c++) *to++ = s->weight[(o * in + i + c) * taps + k];
-    }
+    long taps = s->kernel * s->kernel, out = s->channels;
+    long in = s->depthwise ? 1 : steps[s->source].channels;
+    for (long o = 0; o < out; o++)
+        for (long i = 0; i < in; i++) {
+            const float *kernel = s->weight + (o * in + i) * taps;
+            if (s->way == BY_TILES) {
+                float turned[9], places[PLACES], back[PLACES];
+                for (long k = 0; k < taps; k++) turned[k] = kernel[taps - 1 - k];
+                map_kernel(kernel, places);
+                map_kernel(turned, back);
+                for (long p = 0; p < PLACES; p++) {
+                    s->packed[p * in * out + packed_place(o, out, i, in, 0, 1)] = places[p];
+                    s->flipped[p * in * out + packed_place(i, in, o, out, 0, 1)] = back[p];
+                }
+            } else
+                for (long k = 0; k < taps; k++) {
+                    long at = s->depthwise ? o * taps + k : packed_place(o, out, i, in, k, taps);
+                    long back = s->depthwise ? at : packed_place(i, in, o, out, k, taps);
+                    s->packed[at] = kernel[k];
+                    s->flipped[back] = kernel[taps - 1 - k];
+                }
+        }
 }
 
 /* The parts of a block of its source, one after another, that a unit works on. */
@@ -185,7 +198,7 @@ static int next_part(const Step *s, const Step *source, Part *part)
 /* The channels and rows of a unit's result that come of a part of its source. */
 static Part result_of(const Step *s, Part part)
 {
-    if (s->way == WHOLE) return whole(s, part.b);
+    if (s->way == WHOLE || s->way == BY_TILES) return whole(s, part.b);
     if (s->way == BY_CHANNEL) part.rows = s->height;
     else part.channels = s->channels;
     return part;
@@ -204,7 +217,10 @@ static void unit_part(const Step *s, const Step *source, Part part, const Work *
     if (s->depthwise) {
         const float *weights = s->packed + part.channel * s->kernel * s->kernel;
         convolve_depthwise(in, s->kernel, s->stride, weights, to, rows, s->full_width, 0);
-    } else
+    } else if (s->way == BY_TILES)
+        convolve_winograd(in, source->channels, s->packed, to, s->channels, rows, s->full_width, 0,
+                          work->mapped, work->products);
+    else
         convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels, rows,
                       s->full_width, 0);
     for (long c = 0; c < result.channels; c++, z += pixels) {
@@ -239,6 +255,7 @@ static void settle_norm(const Step *s, const Batch *batch)
         Channel *one = s->channel + c;
         float bias = s->bias ? s->bias[c] : 0;
         one->least = (int32_t)s->least;
+        one->key[0] = (uint32_t)s->key, one->key[1] = (uint32_t)((uint64_t)s->key >> 32);
         one->factor = (float)s->factor;
         one->scale = 1, one->shift = bias, one->centre = 0;
         if (!s->normed) continue;
@@ -329,7 +346,7 @@ static void finish(const Step *s, Part part, const V *dy, const V *slopes)
     for (long c = part.channel; c < part.channel + part.channels; c++) {
         long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
         V sums[2] = {{0}};
-        apply_slope(s->numbers + at, count, s->channel + c, (int)s->activation, draws_at(s, at),
+        apply_slope(s->numbers + at, count, s->channel + c, (int)s->activation, (int)s->drops, at,
                     dy + within, slopes, s->gradient + at, sums);
         add_to_totals(s, part.b, c, sums, LANES);
         if (slopes) slopes += count;
@@ -407,6 +424,9 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     if (s->depthwise)
         convolve_depthwise(back, s->kernel, 1, s->flipped + part.channel * taps, to, part.rows,
                            source->width, (int)s->adds);
+    else if (s->way == BY_TILES)
+        convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
+                          source->width, (int)s->adds, work->mapped, work->products);
     else
         convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
                       source->width, (int)s->adds);

@@ -30,12 +30,12 @@ LANES = 16  # images of a block
 
 @dataclass(frozen=True)
 class Draws:
-    """Which elements dropout keeps: those whose int16 draw is ``least`` or more, times ``factor``.
+    """Which elements dropout keeps: those whose int32 draw is ``least`` or more, times ``factor``.
 
-    ``words`` are int64 with four draws each, enough for all elements.
+    A draw is a hash of the element's place and of ``key``, 64 bits.
     """
 
-    words: Tensor
+    key: int
     least: int
     factor: float
 
@@ -45,7 +45,7 @@ class Unit:
     """dropout(activation(norm(max_pool(conv(value of step ``source``))))); all but conv may lack.
 
     ``activation`` is one of ``ACTIVATIONS``' codes; pooling is by ``side`` × ``side``. ``draws``
-    gives those for a number of elements.
+    gives those of a step.
     """
 
     source: int
@@ -53,7 +53,7 @@ class Unit:
     side: int = 1
     norm: nn.BatchNorm2d | None = None
     activation: int = ACTIVATIONS[nn.Identity]
-    draws: Callable[[int], Draws] | None = None
+    draws: Callable[[], Draws] | None = None
 
     def parameters(self) -> dict[str, Tensor]:
         """Return what there is of the unit's parameters, by its name in ``step.h``."""
@@ -90,13 +90,13 @@ _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 _TOLD = (
     *("kind", "source", "other", "channels", "height", "width", "margin"),
     *("kernel", "padding", "stride", "depthwise", "side", "activation", "normed"),
-    *("adds", "finishes", "least"),
+    *("adds", "finishes", "drops", "key", "least"),
 )
 _TENSORS = (
     *("weight", "bias", "gamma", "beta", "mean", "variance"),
-    *("dweight", "dbias", "dgamma", "dbeta", "draws"),
+    *("dweight", "dbias", "dgamma", "dbeta"),
 )
-_OWN = 4 + 3 + 7 + 4  # what trunk_plan finds out, each of eight bytes
+_OWN = 4 + 3 + 9 + 4  # what trunk_plan finds out, each of eight bytes
 
 
 class _Step(ctypes.Structure):
@@ -119,7 +119,6 @@ class _Pass:
 
     steps: Any
     memory: Tensor
-    alive: list[Tensor]  # what the steps point to
     threads: int
 
 
@@ -158,7 +157,7 @@ class Trunk:
         """Return the value, and what ``backward`` needs. All are contiguous, x float32."""
         images, threads = len(x), torch.get_num_threads()
         steps = type(self._steps).from_buffer_copy(self._steps)
-        alive = self._told(steps, images)
+        self._tell(steps)
         self._point(steps, "", parameters)
         memory = self._memory.pop((images, threads), None)
         if memory is None:
@@ -170,7 +169,7 @@ class Trunk:
         _call("trunk_forward", steps, images, threads, x.data_ptr(), y.data_ptr())
         if self._tracked:
             torch._foreach_add_(self._tracked, 1)
-        return y, _Pass(steps, memory, [*alive, *parameters], threads)
+        return y, _Pass(steps, memory, threads)
 
     def backward(self, dy: Tensor, done: _Pass, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Return the gradient of each of the parameters for ``dy``, that of the value."""
@@ -186,9 +185,8 @@ class Trunk:
         for (number, name), tensor in zip(self._names, tensors, strict=True):
             setattr(steps[number], prefix + name, tensor.data_ptr())
 
-    def _told(self, steps: Any, images: int) -> list[Tensor]:
-        """Tell the steps what may change between batches; return what has to live as long."""
-        alive = []
+    def _tell(self, steps: Any) -> None:
+        """Tell the steps what may change between batches."""
         for step, layer in zip(steps[1:], self.layers, strict=True):
             if not isinstance(layer, Unit):
                 continue
@@ -198,16 +196,9 @@ class Trunk:
                 step.mean = layer.norm.running_mean.data_ptr()
                 step.variance = layer.norm.running_var.data_ptr()
             if layer.draws is not None:
-                blocks = -(-images // LANES)
-                numbers = blocks * LANES * step.channels * step.height * step.width
-                draws = layer.draws(numbers)
-                alive.append(draws.words)
-                step.draws, step.least, step.factor = (
-                    alive[-1].data_ptr(),
-                    draws.least,
-                    draws.factor,
-                )
-        return alive
+                draws = layer.draws()
+                step.drops, step.key = True, draws.key
+                step.least, step.factor = draws.least, draws.factor
 
 
 class _Applied(torch.autograd.Function):

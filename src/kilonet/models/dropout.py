@@ -78,10 +78,10 @@ class Dropout(nn.Dropout):
         """Say whether sixteen bits can tell which elements are kept; not where all or none are."""
         return 0 < self._dropped_levels < _LEVELS
 
-    def draws(self, count: int) -> Draws:
-        """Return what decides which of ``count`` elements training keeps; see ``has_draws``."""
-        least = self._dropped_levels - _LEVELS // 2
-        return Draws(_words(count // 4 + 1), least, self.scale)
+    def draws(self) -> Draws:
+        """Return what decides which elements our kernels keep in one step; see ``has_draws``."""
+        least = (self._dropped_levels - _LEVELS // 2) * _LEVELS
+        return Draws(_seed(), least, self.scale)
 
     @property
     def scale(self) -> float:
@@ -175,5 +175,8 @@ def _words(count: int) -> Tensor:
 
     Its seed is a draw of PyTorch's default generator.
     """
-    seed = int(torch.empty((), dtype=torch.int64).random_())
-    return torch.from_numpy(np.random.SFC64(seed).random_raw(count).view(np.int64))
+    return torch.from_numpy(np.random.SFC64(_seed()).random_raw(count).view(np.int64))
+
+
+def _seed() -> int:
+    return int(torch.empty((), dtype=torch.int64).random_())

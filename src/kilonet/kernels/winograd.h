@@ -1,0 +1,111 @@
+/* 3x3 convolutions by way of 2x2 tiles of their result: 16 products where there were 36.
+ *
+ * Winograd's minimal filtering F(2x2, 3x3), for networks by Lavin and Gray, "Fast algorithms for
+ * convolutional neural networks" (2016): tiles of 4x4 of what is convolved, the kernels and tiles of
+ * the result are all mapped to 4x4 places, and at each place a pair of channels is one product. (The
+ * gradient of weights gained nothing by it: its sums would be sixteen of each pair of channels.)
+ *
+ * Mapped tiles are arrays (place, channel, tile), for a few rows of tiles at a time.
+ */
+
+#define PLACES 16
+
+/* From one place to the next: odd, so that the sixteen do not all fall on the same lines of a cache. */
+static long place_of(long channels, long tiles) { return channels * tiles | 1; }
+
+/* Rows of tiles that are mapped together: about TOGETHER tiles. */
+#ifndef TOGETHER
+#define TOGETHER 14
+#endif
+static long tile_rows(long width) { return width / 2 < TOGETHER ? TOGETHER / (width / 2) : 1; }
+
+/* Two of these in a row, one for rows and one for columns, map a tile. */
+#define MAP_INPUT(a, b, c, d, to) \
+    to[0] = (a) - (c), to[1] = (b) + (c), to[2] = (c) - (b), to[3] = (b) - (d)
+#define MAP_BACK(a, b, c, d, to) to[0] = (a) + (b) + (c), to[1] = (b) - (c) - (d)
+
+/* Map tiles of 4x4, each two rows or columns from the last. */
+static void map_input(Planes from, long channels, long rows, long columns, V *to)
+{
+    long tiles = rows * columns, place = place_of(channels, tiles);
+    for (long c = 0; c < channels; c++)
+        for (long r = 0; r < rows; r++)
+            for (long t = 0; t < columns; t++) {
+                const V *at = from.at + c * from.plane + 2 * r * from.row + 2 * t;
+                V by_row[4][4], mapped[4][4], *result = to + c * tiles + r * columns + t;
+                UNROLLED for (int k = 0; k < 4; k++) {
+                    const V *column = at + k;
+                    V all[4];
+                    MAP_INPUT(column[0], column[from.row], column[2 * from.row],
+                              column[3 * from.row], all);
+                    UNROLLED for (int j = 0; j < 4; j++) by_row[j][k] = all[j];
+                }
+                UNROLLED for (int j = 0; j < 4; j++)
+                    MAP_INPUT(by_row[j][0], by_row[j][1], by_row[j][2], by_row[j][3], mapped[j]);
+                UNROLLED for (int p = 0; p < PLACES; p++) result[p * place] = mapped[p / 4][p % 4];
+            }
+}
+
+/* Mapped tiles back to 2x2 of the result each. */
+INLINE void map_back(const V *from, long channels, long rows, long columns, Planes to,
+                     const int adds)
+{
+    long tiles = rows * columns, place = place_of(channels, tiles);
+    for (long c = 0; c < channels; c++)
+        for (long r = 0; r < rows; r++)
+            for (long t = 0; t < columns; t++) {
+                const V *at = from + c * tiles + r * columns + t;
+                V by_row[2][4], *result = to.at + c * to.plane + 2 * r * to.row + 2 * t;
+                UNROLLED for (int k = 0; k < 4; k++) {
+                    V all[2];
+                    MAP_BACK(at[k * place], at[(4 + k) * place], at[(8 + k) * place],
+                             at[(12 + k) * place], all);
+                    by_row[0][k] = all[0], by_row[1][k] = all[1];
+                }
+                UNROLLED for (int j = 0; j < 2; j++) {
+                    V two[2], *pair = result + j * to.row;
+                    MAP_BACK(by_row[j][0], by_row[j][1], by_row[j][2], by_row[j][3], two);
+                    pair[0] = adds ? pair[0] + two[0] : two[0] + (V){0};
+                    pair[1] = adds ? pair[1] + two[1] : two[1] + (V){0};
+                }
+            }
+}
+
+/* out (+)= in convolved; height and width are even. weights are those of every place as `convolve`
+ * takes them. mapped and products are for tiles of a few rows. */
+static void convolve_winograd(Planes in, long channels, const float *weights, Planes out,
+                              long out_channels, long height, long width, int adds, V *mapped,
+                              V *products)
+{
+    long columns = width / 2, step = tile_rows(width), rows;
+    for (long r = 0; r < height / 2; r += rows) {
+        rows = height / 2 - r < step ? height / 2 - r : step;
+        long tiles = rows * columns;
+        Planes from = {in.at + 2 * r * in.row, in.row, in.plane};
+        Planes to = {out.at + 2 * r * out.row, out.row, out.plane};
+        map_input(from, channels, rows, columns, mapped);
+        for (long p = 0; p < PLACES; p++)
+            convolve((Planes){mapped + p * place_of(channels, tiles), tiles, tiles}, channels, 1, 1,
+                     weights + p * channels * out_channels,
+                     (Planes){products + p * place_of(out_channels, tiles), tiles, tiles}, out_channels, 1,
+                     tiles, 0);
+        if (adds) map_back(products, out_channels, rows, columns, to, 1);
+        else map_back(products, out_channels, rows, columns, to, 0);
+    }
+}
+
+/* A kernel of 3x3 to its 4x4 places. */
+static void map_kernel(const float *kernel, float *to)
+{
+    float by_row[4][3];
+    for (int k = 0; k < 3; k++) {
+        float a = kernel[k], b = kernel[3 + k], c = kernel[6 + k];
+        by_row[0][k] = a, by_row[3][k] = c;
+        by_row[1][k] = 0.5f * (a + b + c), by_row[2][k] = 0.5f * (a - b + c);
+    }
+    for (int j = 0; j < 4; j++) {
+        float a = by_row[j][0], b = by_row[j][1], c = by_row[j][2];
+        to[4 * j] = a, to[4 * j + 3] = c;
+        to[4 * j + 1] = 0.5f * (a + b + c), to[4 * j + 2] = 0.5f * (a - b + c);
+    }
+}
