@@ -2,11 +2,6 @@
 
 enum { INPUT, UNIT, SUM, POOL };
 
-/* How a unit's convolution goes through a block: as a whole, one channel after another, or a few rows
- * of all channels after another, so that what it works on is in a cache as near as can be; or as a
- * whole by way of tiles (winograd.h). */
-enum { WHOLE, BY_CHANNEL, BY_ROWS, BY_TILES };
-
 /* What one thread works in; that of the next is `size` bytes on. */
 typedef struct {
     V *value;     /* the source's value, for as much as is worked on, with the step's padding */
@@ -36,7 +31,9 @@ typedef struct {
     float *mean, *variance;
     float *dweight, *dbias, *dgamma, *dbeta;
     /* below, what `trunk_plan` finds out and lays out in memory */
-    int64_t way, full_height, full_width, back_margin;
+    int64_t full_height, full_width, back_margin;
+    int64_t rows;  /* of the source that a unit works on at a time, besides those around them */
+    int64_t tiles; /* the convolution goes by way of tiles (winograd.h) */
     V *numbers;  /* of all blocks */
     V *gradient; /* of all blocks, without margin: of the value; once whole, before activation */
     Bytes *place;
@@ -46,27 +43,25 @@ typedef struct {
     double *totals; /* of each block, two for each channel */
 } Step;
 
-#ifndef FEWEST_FOR_TILES
 #define FEWEST_FOR_TILES 8 /* channels; with fewer, mapping takes longer than it saves */
-#endif
-#define ROWS 28 /* about as many vectors of each channel as BY_ROWS works on */
+#define NEAREST 28 /* vectors of each channel that a 1x1 convolution works on */
+#define NEAR 250000 /* bytes that another one works in */
 
 static long least_of(long a, long b) { return a < b ? a : b; }
 static long area(const Step *s) { return s->height * s->width; }
 static long block_of(const Step *s) { return s->channels * area(s); }
 static long row_of(const Step *s) { return s->width + 2 * s->margin; }
 static long plane_of(const Step *s) { return (s->height + 2 * s->margin) * row_of(s); }
-static long rows_of(const Step *s) { return s->width < ROWS ? ROWS / s->width : 1; }
 static long weights_of(const Step *s, const Step *steps)
 {
     return s->channels * s->kernel * s->kernel * (s->depthwise ? 1 : steps[s->source].channels);
 }
 
-/* How many numbers weights are computed with: mapped ones, for tiles. */
+/* How many numbers weights are computed with, and sums make their gradients: mapped ones, for tiles. */
 static long places_of(const Step *s, const Step *steps)
 {
     long weights = weights_of(s, steps);
-    return s->way == BY_TILES ? weights / (s->kernel * s->kernel) * PLACES : weights;
+    return s->tiles ? weights / (s->kernel * s->kernel) * PLACES : weights;
 }
 
 static void *taken(char *memory, size_t *used, long bytes)
@@ -76,23 +71,34 @@ static void *taken(char *memory, size_t *used, long bytes)
     return place;
 }
 
+/* How many rows a unit works on at a time: so many that what it works in stays in a near cache. A
+ * depthwise unit works on one channel at a time instead. */
+static long rows_of(const Step *s, const Step *source)
+{
+    int keeps_size = s->kernel == 2 * s->padding + 1 && s->stride == 1 && s->side == 1;
+    if (s->depthwise || !keeps_size) return source->height;
+    if (s->kernel == 1) return source->width < NEAREST ? NEAREST / source->width : 1;
+    long row = (s->channels + source->channels) * (source->width + 2 * s->padding) * (long)sizeof(V);
+    long rows = (NEAR / row - 2 * s->padding) / 2 * 2;
+    return rows < 4 ? 4 : rows;
+}
+
 static void find_out(Step *s, const Step *steps)
 {
     const Step *source = steps + s->source;
     s->full_height = (source->height + 2 * s->padding - s->kernel) / s->stride + 1;
     s->full_width = (source->width + 2 * s->padding - s->kernel) / s->stride + 1;
     s->back_margin = source->kind == INPUT ? 0 : s->kernel - 1 - s->padding;
-    int plain = s->kernel == 1 && s->padding == 0 && s->stride == 1 && s->side == 1;
-    int tiles = s->kernel == 3 && s->stride == 1 && s->full_height % 2 == 0
-                && s->full_width % 2 == 0 && source->height % 2 == 0 && source->width % 2 == 0
-                && least_of(s->channels, source->channels) >= FEWEST_FOR_TILES;
-    s->way = s->depthwise ? BY_CHANNEL : plain ? BY_ROWS : tiles ? BY_TILES : WHOLE;
+    s->rows = least_of(rows_of(s, source), source->height);
+    s->tiles = !s->depthwise && s->kernel == 3 && s->stride == 1 && s->full_height % 2 == 0
+               && s->full_width % 2 == 0 && source->height % 2 == 0 && source->width % 2 == 0
+               && least_of(s->channels, source->channels) >= FEWEST_FOR_TILES;
 }
 
 static int works_alike(const Step *a, const Step *b, const Step *steps)
 {
     const Step *one = steps + a->source, *other = steps + b->source;
-    return b->kind == UNIT && a->way == b->way && a->padding == b->padding && a->kernel == b->kernel
+    return b->kind == UNIT && a->depthwise == b->depthwise && a->padding == b->padding && a->kernel == b->kernel
            && a->stride == b->stride && a->side == b->side && a->channels == b->channels
            && a->back_margin == b->back_margin && one->channels == other->channels
            && one->height == other->height && one->width == other->width;
@@ -109,17 +115,17 @@ static void lay_out_work(Step *s, const Step *steps, const Step *end, long threa
         s->work = like->work;
         return;
     }
-    long vector = sizeof(V), rows = s->way == BY_ROWS ? rows_of(source) : source->height + 2 * s->padding;
-    long in = vector * (s->way == BY_CHANNEL ? 1 : source->channels);
-    long values = in * rows * (source->width + 2 * s->padding);
-    long back_rows = s->way == BY_ROWS ? rows : s->full_height + 2 * s->back_margin;
-    long out = vector * (s->way == BY_CHANNEL ? 1 : s->channels);
+    long vector = sizeof(V), whole = s->rows == source->height;
+    long in = vector * (s->depthwise ? 1 : source->channels);
+    long values = in * (s->rows + 2 * s->padding) * (source->width + 2 * s->padding);
+    long back_rows = (whole ? s->full_height : s->rows) + 2 * s->back_margin;
+    long out = vector * (s->depthwise ? 1 : s->channels);
     size_t before = *used;
     s->work.value = taken(memory, used, values);
     s->work.slopes = taken(memory, used, values);
     s->work.back = taken(memory, used, out * back_rows * (s->full_width + 2 * s->back_margin));
     s->work.full = taken(memory, used, s->side > 1 ? out * s->full_height * s->full_width : 0);
-    if (s->way == BY_TILES) {
+    if (s->tiles) {
         long most = s->channels > source->channels ? s->channels : source->channels;
         long wider = s->full_width > source->width ? s->full_width : source->width;
         long tiles = TOGETHER > wider / 2 ? TOGETHER : wider / 2;
@@ -127,7 +133,7 @@ static void lay_out_work(Step *s, const Step *steps, const Step *end, long threa
         s->work.mapped = taken(memory, used, tiles);
         s->work.products = taken(memory, used, tiles);
     }
-    s->work.sums = taken(memory, used, weights_of(s, steps) * vector);
+    s->work.sums = taken(memory, used, places_of(s, steps) * vector);
     s->work.norm_sums = taken(memory, used, s->channels * 2 * vector);
     s->work.size = (int64_t)(*used - before);
     *used += (size_t)((threads - 1) * s->work.size);

@@ -106,18 +106,39 @@ static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
     }
 }
 
+/* The rows of a part and `around` them that there are, of `height`. */
+static Part widened(Part part, long around, long height)
+{
+    long y = part.y < around ? 0 : part.y - around;
+    part.rows = least_of(part.y + part.rows + around, height) - y;
+    part.y = y;
+    return part;
+}
+
+/* Make zero the rows around a part that there are not, where `to` has those around `part`. */
+static void clear_rows(Planes to, Part part, Part there, long around)
+{
+    long above = there.y - (part.y - around), all = part.rows + 2 * around;
+    size_t row = (size_t)to.row * sizeof(V);
+    for (long c = 0; c < part.channels; c++)
+        for (long y = 0; y < all; y++)
+            if (y < above || y >= above + there.rows) memset(to.at + c * to.plane + y * to.row, 0, row);
+}
+
 /* A part of the value of s's source with s's padding around it, in `value` if it is not there. */
 static Planes taken_from(const Step *s, const Step *source, Part part, V *value, V *slopes)
 {
-    long padding = s->padding;
-    Planes in = stored(source, part);
-    if (source->kind == UNIT) {
-        in.row = source->width + 2 * padding;
-        in.plane = (part.rows + 2 * padding) * in.row;
-        in.at = value + padding * (in.row + 1);
-        put(source, part, in, slopes, NOT_ADDED);
+    long padding = s->padding, row = source->width + 2 * padding;
+    if (source->kind != UNIT) {
+        Planes in = stored(source, part);
+        in.at -= padding * (in.row + 1);
+        return in;
     }
-    in.at -= padding * (in.row + 1);
+    Part there = widened(part, padding, source->height);
+    Planes in = {value, row, (part.rows + 2 * padding) * row}, inner = in;
+    inner.at += (there.y - (part.y - padding)) * row + padding;
+    if (part.rows < source->height) clear_rows(in, part, there, padding);
+    put(source, there, inner, slopes, NOT_ADDED);
     return in;
 }
 
@@ -159,7 +180,7 @@ static void pack(const Step *s, const Step *steps)
     for (long o = 0; o < out; o++)
         for (long i = 0; i < in; i++) {
             const float *kernel = s->weight + (o * in + i) * taps;
-            if (s->way == BY_TILES) {
+            if (s->tiles) {
                 float turned[9], places[PLACES], back[PLACES];
                 for (long k = 0; k < taps; k++) turned[k] = kernel[taps - 1 - k];
                 map_kernel(kernel, places);
@@ -181,26 +202,22 @@ static void pack(const Step *s, const Step *steps)
 /* The parts of a block of its source, one after another, that a unit works on. */
 static Part first_part(const Step *s, const Step *source, long b)
 {
-    Part part = whole(source, b);
-    if (s->way == BY_CHANNEL) part.channels = 1;
-    if (s->way == BY_ROWS) part.rows = least_of(rows_of(source), source->height);
-    return part;
+    return (Part){b, 0, s->depthwise ? 1 : source->channels, 0, s->rows};
 }
 
 static int next_part(const Step *s, const Step *source, Part *part)
 {
-    if (s->way == BY_CHANNEL) return ++part->channel < source->channels;
+    if (s->depthwise) return ++part->channel < source->channels;
     part->y += part->rows;
     part->rows = least_of(part->rows, source->height - part->y);
     return part->rows > 0;
 }
 
-/* The channels and rows of a unit's result that come of a part of its source. */
-static Part result_of(const Step *s, Part part)
+/* What of the convolution's result comes of a part of its source. */
+static Part result_of(const Step *s, const Step *source, Part part)
 {
-    if (s->way == WHOLE || s->way == BY_TILES) return whole(s, part.b);
-    if (s->way == BY_CHANNEL) part.rows = s->height;
-    else part.channels = s->channels;
+    if (!s->depthwise) part.channels = s->channels;
+    if (part.rows == source->height) part.rows = s->full_height;
     return part;
 }
 
@@ -208,28 +225,27 @@ static Part result_of(const Step *s, Part part)
 static void unit_part(const Step *s, const Step *source, Part part, const Work *work)
 {
     Planes in = taken_from(s, source, part, work->value, NULL);
-    Part result = result_of(s, part);
-    long first = part.b * s->channels + result.channel, pixels = area(s);
-    V *z = s->numbers + first * pixels + result.y * s->width;
+    Part full = result_of(s, source, part);
+    long first = full.b * s->channels + full.channel, pixels = area(s), width = s->full_width;
+    V *z = s->numbers + first * pixels + (s->side > 1 ? 0 : full.y * s->width);
     Planes to = {z, s->width, pixels};
-    long rows = s->way == BY_ROWS ? part.rows : s->full_height;
-    if (s->side > 1) to = (Planes){work->full, s->full_width, s->full_height * s->full_width};
+    if (s->side > 1) to = (Planes){work->full, width, s->full_height * width};
     if (s->depthwise) {
         const float *weights = s->packed + part.channel * s->kernel * s->kernel;
-        convolve_depthwise(in, s->kernel, s->stride, weights, to, rows, s->full_width, 0);
-    } else if (s->way == BY_TILES)
-        convolve_winograd(in, source->channels, s->packed, to, s->channels, rows, s->full_width, 0,
+        convolve_depthwise(in, s->kernel, s->stride, weights, to, full.rows, width, 0);
+    } else if (s->tiles)
+        convolve_winograd(in, source->channels, s->packed, to, s->channels, full.rows, width, 0,
                           work->mapped, work->products);
     else
-        convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels, rows,
-                      s->full_width, 0);
-    for (long c = 0; c < result.channels; c++, z += pixels) {
-        long channel = result.channel + c;
+        convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels,
+                      full.rows, width, 0);
+    for (long c = 0; c < full.channels; c++, z += pixels) {
+        long channel = full.channel + c, rows = full.rows / s->side;
         if (s->side > 1)
-            pool(to.at + c * to.plane, to.row, s->side, s->height, s->width, z, s->width,
+            pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
                  s->place + (first + c) * pixels);
         if (s->normed)
-            add_up(z, result.rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
+            add_up(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
                    work->norm_sums + 2 * channel);
     }
 }
@@ -379,40 +395,49 @@ static void clear_lanes(V *at, long row, long height, long width, long images)
             for (long l = images; l < LANES; l++) at[y * row + x][l] = 0;
 }
 
-/* The gradient of a part of the convolution's result. */
+/* The gradient of a part of the convolution's result, with back_margin around it. */
 static Planes back_part(const Step *s, Part part, long images, const Work *work)
 {
-    long rows = s->way == BY_ROWS ? part.rows : s->full_height, margin = s->back_margin;
-    long row = s->full_width + 2 * margin, plane = (rows + 2 * margin) * row, width = s->width;
-    Planes back = {work->back + margin * (row + 1), row, plane};
+    long margin = s->back_margin, width = s->full_width, row = width + 2 * margin;
+    Part there = widened(part, margin, s->full_height);
+    Planes back = {work->back, row, (part.rows + 2 * margin) * row};
+    if (part.rows < s->full_height) clear_rows(back, part, there, margin);
     for (long c = 0; c < part.channels; c++) {
-        long at = (part.b * s->channels + part.channel + c) * area(s) + part.y * width;
+        long at = (part.b * s->channels + part.channel + c) * area(s);
         const Channel *one = s->channel + part.channel + c;
-        V *z = s->numbers + at, *g = s->gradient + at, *to = back.at + c * plane;
+        V *to = back.at + c * back.plane + (there.y - (part.y - margin)) * row + margin;
         if (s->side > 1) {
-            through_norm(z, g, area(s), one, work->full);
-            unpool(work->full, s->place + at, s->side, s->height, width, to, row, rows, s->full_width, 0);
-        } else if (row == width)
-            through_norm(z, g, rows * width, one, to);
-        else
+            through_norm(s->numbers + at, s->gradient + at, area(s), one, work->full);
+            unpool(work->full, s->place + at, s->side, s->height, s->width, to, row, there.rows,
+                   width, 0);
+        } else {
+            V *z = s->numbers + at + there.y * width, *g = s->gradient + at + there.y * width;
+            long rows = row == width ? 1 : there.rows, wide = row == width ? there.rows * width : width;
             for (long y = 0; y < rows; y++)
-                through_norm(z + y * width, g + y * width, width, one, to + y * row);
-        if (images < LANES) clear_lanes(to, row, rows, s->full_width, images);
+                through_norm(z + y * wide, g + y * wide, wide, one, to + y * row);
+        }
+        if (images < LANES) clear_lanes(to, row, there.rows, width, images);
     }
+    back.at += margin * (row + 1);
     return back;
 }
 
 static void unit_back_part(const Step *s, const Step *source, Part part, long images,
                            const Work *work)
 {
-    long height = s->way == BY_ROWS ? part.rows : s->full_height, taps = s->kernel * s->kernel;
+    Part full = result_of(s, source, part);
+    long height = full.rows, taps = s->kernel * s->kernel;
     int keeps = s->finishes && source->kind == UNIT && source->activation == SILU;
-    V *slopes = keeps ? work->slopes : NULL;
-    Planes back = back_part(s, result_of(s, part), images, work);
+    int alone = s->padding == 0 || part.rows == source->height; /* no rows around it */
+    V *slopes = keeps && alone ? work->slopes : NULL;
+    Planes back = back_part(s, full, images, work);
     Planes in = taken_from(s, source, part, work->value, slopes);
     if (s->depthwise)
         correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
                             work->sums + part.channel * taps);
+    else if (s->tiles)
+        correlate_winograd(back, s->channels, in, source->channels, height, s->full_width,
+                           work->sums, work->mapped, work->products);
     else
         correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
                        s->full_width, work->sums);
@@ -424,7 +449,7 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     if (s->depthwise)
         convolve_depthwise(back, s->kernel, 1, s->flipped + part.channel * taps, to, part.rows,
                            source->width, (int)s->adds);
-    else if (s->way == BY_TILES)
+    else if (s->tiles)
         convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
                           source->width, (int)s->adds, work->mapped, work->products);
     else
@@ -476,17 +501,27 @@ static void sum_back(const Step *s, const Step *steps, long b)
 static void clear_sums(const Step *s, const Step *steps, const Batch *batch)
 {
     for (long thread = 0; thread < batch->threads; thread++)
-        memset(work_of(s, thread).sums, 0, (size_t)weights_of(s, steps) * sizeof(V));
+        memset(work_of(s, thread).sums, 0, (size_t)places_of(s, steps) * sizeof(V));
 }
 
+static double summed(const Step *s, const Batch *batch, long place)
+{
+    double sum = 0;
+    for (long thread = 0; thread < batch->threads; thread++)
+        for (int l = 0; l < LANES; l++) sum += work_of(s, thread).sums[place][l];
+    return sum;
+}
+
+/* The gradients of weights. */
 static void sum_up(const Step *s, const Step *steps, const Batch *batch)
 {
-    for (long i = 0; i < weights_of(s, steps); i++) {
-        double sum = 0;
-        for (long thread = 0; thread < batch->threads; thread++)
-            for (int l = 0; l < LANES; l++) sum += work_of(s, thread).sums[i][l];
-        s->dweight[i] = (float)sum;
+    long weights = weights_of(s, steps), pairs = weights / (s->kernel * s->kernel);
+    for (long i = 0; s->tiles && i < pairs; i++) {
+        double places[PLACES];
+        for (long p = 0; p < PLACES; p++) places[p] = summed(s, batch, p * pairs + i);
+        map_kernel_back(places, s->dweight + 9 * i);
     }
+    for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)summed(s, batch, i);
 }
 
 /* Fill in all gradients that steps say where to put, for dy, that of trunk_forward's y. */

@@ -96,7 +96,7 @@ _TENSORS = (
     *("weight", "bias", "gamma", "beta", "mean", "variance"),
     *("dweight", "dbias", "dgamma", "dbeta"),
 )
-_OWN = 4 + 3 + 9 + 4  # what trunk_plan finds out, each of eight bytes
+_OWN = 5 + 3 + 9 + 4  # what trunk_plan finds out, each of eight bytes
 
 
 class _Step(ctypes.Structure):

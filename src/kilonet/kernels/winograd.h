@@ -2,8 +2,8 @@
  *
  * Winograd's minimal filtering F(2x2, 3x3), for networks by Lavin and Gray, "Fast algorithms for
  * convolutional neural networks" (2016): tiles of 4x4 of what is convolved, the kernels and tiles of
- * the result are all mapped to 4x4 places, and at each place a pair of channels is one product. (The
- * gradient of weights gained nothing by it: its sums would be sixteen of each pair of channels.)
+ * the result are all mapped to 4x4 places, and at each place a pair of channels is one product. The
+ * gradient of a kernel goes the same way back.
  *
  * Mapped tiles are arrays (place, channel, tile), for a few rows of tiles at a time.
  */
@@ -14,14 +14,13 @@
 static long place_of(long channels, long tiles) { return channels * tiles | 1; }
 
 /* Rows of tiles that are mapped together: about TOGETHER tiles. */
-#ifndef TOGETHER
 #define TOGETHER 14
-#endif
 static long tile_rows(long width) { return width / 2 < TOGETHER ? TOGETHER / (width / 2) : 1; }
 
 /* Two of these in a row, one for rows and one for columns, map a tile. */
 #define MAP_INPUT(a, b, c, d, to) \
     to[0] = (a) - (c), to[1] = (b) + (c), to[2] = (c) - (b), to[3] = (b) - (d)
+#define MAP_GRADIENT(a, b, to) to[0] = (a), to[1] = (a) + (b), to[2] = (a) - (b), to[3] = -(b)
 #define MAP_BACK(a, b, c, d, to) to[0] = (a) + (b) + (c), to[1] = (b) - (c) - (d)
 
 /* Map tiles of 4x4, each two rows or columns from the last. */
@@ -42,6 +41,26 @@ static void map_input(Planes from, long channels, long rows, long columns, V *to
                 }
                 UNROLLED for (int j = 0; j < 4; j++)
                     MAP_INPUT(by_row[j][0], by_row[j][1], by_row[j][2], by_row[j][3], mapped[j]);
+                UNROLLED for (int p = 0; p < PLACES; p++) result[p * place] = mapped[p / 4][p % 4];
+            }
+}
+
+/* Map tiles of 2x2 of the result's gradient. */
+static void map_gradient(Planes from, long channels, long rows, long columns, V *to)
+{
+    long tiles = rows * columns, place = place_of(channels, tiles);
+    for (long c = 0; c < channels; c++)
+        for (long r = 0; r < rows; r++)
+            for (long t = 0; t < columns; t++) {
+                const V *at = from.at + c * from.plane + 2 * r * from.row + 2 * t;
+                V by_row[4][2], mapped[4][4], *result = to + c * tiles + r * columns + t;
+                UNROLLED for (int k = 0; k < 2; k++) {
+                    V all[4];
+                    MAP_GRADIENT(at[k], at[from.row + k], all);
+                    UNROLLED for (int j = 0; j < 4; j++) by_row[j][k] = all[j];
+                }
+                UNROLLED for (int j = 0; j < 4; j++)
+                    MAP_GRADIENT(by_row[j][0], by_row[j][1], mapped[j]);
                 UNROLLED for (int p = 0; p < PLACES; p++) result[p * place] = mapped[p / 4][p % 4];
             }
 }
@@ -94,6 +113,25 @@ static void convolve_winograd(Planes in, long channels, const float *weights, Pl
     }
 }
 
+/* sums, for every place and pair of channels, += the gradient of mapped weights. */
+static void correlate_winograd(Planes gradient, long channels, Planes in, long in_channels,
+                               long height, long width, V *sums, V *mapped, V *products)
+{
+    long columns = width / 2, step = tile_rows(width), rows;
+    for (long r = 0; r < height / 2; r += rows) {
+        rows = height / 2 - r < step ? height / 2 - r : step;
+        long tiles = rows * columns;
+        Planes from = {in.at + 2 * r * in.row, in.row, in.plane};
+        Planes back = {gradient.at + 2 * r * gradient.row, gradient.row, gradient.plane};
+        map_input(from, in_channels, rows, columns, mapped);
+        map_gradient(back, channels, rows, columns, products);
+        for (long p = 0; p < PLACES; p++)
+            correlate_strip((Planes){products + p * place_of(channels, tiles), tiles, tiles}, channels,
+                            (Planes){mapped + p * place_of(in_channels, tiles), tiles, tiles}, in_channels, 1,
+                            1, 1, tiles, sums + p * channels * in_channels);
+    }
+}
+
 /* A kernel of 3x3 to its 4x4 places. */
 static void map_kernel(const float *kernel, float *to)
 {
@@ -107,5 +145,23 @@ static void map_kernel(const float *kernel, float *to)
         float a = by_row[j][0], b = by_row[j][1], c = by_row[j][2];
         to[4 * j] = a, to[4 * j + 3] = c;
         to[4 * j + 1] = 0.5f * (a + b + c), to[4 * j + 2] = 0.5f * (a - b + c);
+    }
+}
+
+/* The gradient of a kernel's 4x4 places to that of the kernel. */
+static void map_kernel_back(const double *places, float *to)
+{
+    double by_row[3][4];
+    for (int k = 0; k < 4; k++) {
+        double a = places[k], b = places[4 + k], c = places[8 + k], d = places[12 + k];
+        by_row[0][k] = a + 0.5 * (b + c);
+        by_row[1][k] = 0.5 * (b - c);
+        by_row[2][k] = 0.5 * (b + c) + d;
+    }
+    for (int j = 0; j < 3; j++) {
+        double a = by_row[j][0], b = by_row[j][1], c = by_row[j][2], d = by_row[j][3];
+        to[3 * j] = (float)(a + 0.5 * (b + c));
+        to[3 * j + 1] = (float)(0.5 * (b - c));
+        to[3 * j + 2] = (float)(0.5 * (b + c) + d);
     }
 }
