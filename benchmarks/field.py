@@ -43,15 +43,15 @@ def ours(name: str, *changes: str, whole_runs: bool = False) -> Contestant:
 # The fastest way on two cores, and what it is made of.
 HALF, OWN_KERNELS = "training.precision=bfloat16", "training.kernels=compiled"
 FASTEST = ours(
-    "kilonet, 2 workers, bfloat16, compiled",
-    *(HALF, OWN_KERNELS, "training.workers=2"),
+    "kilonet, 2 workers, compiled",
+    *(OWN_KERNELS, "training.workers=2"),
     whole_runs=True,
 )
-ONE_WORKER = ours("kilonet, 1 thread, bfloat16, compiled", HALF, OWN_KERNELS, "training.threads=1")
+ONE_WORKER = ours("kilonet, 1 thread, compiled", OWN_KERNELS, "training.threads=1")
 OURS = (
     ours("kilonet"),
     ours("kilonet, bfloat16", HALF),
-    ours("kilonet, bfloat16, compiled", HALF, OWN_KERNELS),
+    ours("kilonet, compiled", OWN_KERNELS),
     ONE_WORKER,
     FASTEST,
 )

@@ -47,7 +47,6 @@ STEPS: dict[str, Switches] = {
     "everything but the joined block": {**EVERYTHING, "joined": False},
     "everything but kept memory": {**EVERYTHING, "keep_memory": False},
     "everything, no dropout at all": {**EVERYTHING, "dropout": "none"},
-    "everything, bfloat16 and compiled kernels": {**EVERYTHING, "bfloat16": True, "compiled": True},
 }
 
 

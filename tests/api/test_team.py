@@ -289,7 +289,7 @@ def test_other_errors_pass_before_there_is_a_run() -> None:
 def test_the_precision_that_was_picked_is_part_of_the_run(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "choose_precision", lambda name, device: "float32")
+    monkeypatch.setattr(train, "choose_precision", lambda name, device, kernels: "float32")
     run = kilonet.train(file, precision="auto", epochs=1, out=tmp_path / "run")
     assert run.recipe.training.precision == "float32"
 

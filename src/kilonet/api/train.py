@@ -149,11 +149,9 @@ def _path(given: str | Path | None) -> Path | None:
 def _settled(recipe: Recipe, device: torch.device) -> Recipe:
     """Return ``recipe`` with the arithmetic and the kernels that it is really trained with."""
     asked = recipe.training
-    found = {
-        "precision": choose_precision(asked.precision, device),
-        "kernels": choose_kernels(asked.kernels, device),
-    }
-    training = asked.model_copy(update=found)
+    kernels = choose_kernels(asked.kernels, device)
+    precision = choose_precision(asked.precision, device, kernels)
+    training = asked.model_copy(update={"kernels": kernels, "precision": precision})
     return recipe.model_copy(update={"training": training})
 
 
