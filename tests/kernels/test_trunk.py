@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kilonet.kernels.trunk import ACTIVATIONS, LANES, Draws, Layer, Pool, Sum, Trunk, Unit
+from kilonet.kernels import library
+from kilonet.kernels.library import load
+from kilonet.kernels.trunk import ACTIVATIONS, Draws, Layer, Pool, Sum, Trunk, Unit, lanes
 
 RELU, SILU, NONE = (ACTIVATIONS[kind] for kind in (nn.ReLU, nn.SiLU, nn.Identity))
 FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
@@ -35,8 +39,9 @@ class Fixed:
         A number's place is that in an array (block, channel, row, column, image of the block).
         """
         count, *rest = shape
-        blocks, draws = -(-count // LANES), self()
-        x = np.arange(blocks * LANES * shape[1:].numel(), dtype=np.uint32)
+        size, draws = lanes(), self()
+        blocks = -(-count // size)
+        x = np.arange(blocks * size * shape[1:].numel(), dtype=np.uint32)
         x ^= np.uint32(draws.key & 0xFFFFFFFF)
         x ^= x >> np.uint32(16)
         x *= np.uint32(0x7FEB352D)
@@ -45,7 +50,7 @@ class Fixed:
         x *= np.uint32(0x846CA68B)
         x ^= x >> np.uint32(16)
         kept = torch.from_numpy(x.view(np.int32) >= draws.least)
-        by_image = kept.view(blocks, *rest, LANES).movedim(-1, 1).reshape(-1, *rest)[:count]
+        by_image = kept.view(blocks, *rest, size).movedim(-1, 1).reshape(-1, *rest)[:count]
         return by_image * draws.factor
 
 
@@ -177,16 +182,10 @@ def test_two_units_are_what_pytorch_computes(  # noqa: PLR0917
     assert_equal(layers, images(count, one, *size))
 
 
-@pytest.mark.parametrize("activation", [RELU, SILU], ids=["relu", "silu"])
-@pytest.mark.parametrize("dropout", [0.0, 0.25])
-@pytest.mark.parametrize("kernel", [3, 5])
-@pytest.mark.parametrize("count", [16, 37])
-def test_residual_separable_blocks(
-    activation: int, dropout: float, kernel: int, count: int
-) -> None:
+def residual_blocks(activation: int, dropout: float, kernel: int) -> list[Layer]:
     """A value that three take, sums of sums, pooling of what is there and of what is not."""
     torch.manual_seed(3)
-    layers: list[Layer] = [
+    return [
         unit(0, (1, 6), 3, activation, side=2),
         unit(1, (6, 6), kernel, activation, depthwise=True),
         unit(2, (6, 6), 1, activation, dropout=dropout),
@@ -199,21 +198,53 @@ def test_residual_separable_blocks(
         Pool(9, 2),
         unit(10, (9, 4), 3, activation, dropout=dropout),
     ]
-    assert_equal(layers, images(count, 1, 21, 18))
 
 
-@pytest.mark.parametrize("size", [(28, 28), (12, 20), (4, 6), (10, 8)])
-def test_full_convolutions_by_tiles(size: tuple[int, int]) -> None:
-    """Heights and widths are even and channels many, so that Winograd's way is taken."""
+@pytest.mark.parametrize("activation", [RELU, SILU], ids=["relu", "silu"])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("count", [16, 37])
+def test_residual_separable_blocks(
+    activation: int, dropout: float, kernel: int, count: int
+) -> None:
+    assert_equal(residual_blocks(activation, dropout, kernel), images(count, 1, 21, 18))
+
+
+def full_blocks() -> list[Layer]:
+    """Channels are so many that convolutions go by tiles where heights and widths are even."""
     torch.manual_seed(9)
-    layers: list[Layer] = [
+    return [
         unit(0, (2, 9), 3, SILU),
         unit(1, (9, 16), 3, SILU, dropout=0.2),
         unit(2, (16, 16), 3, SILU),
         Sum(2, 3),
         unit(4, (16, 12), 3, SILU, side=2),
     ]
-    assert_equal(layers, images(19, 2, *size))
+
+
+@pytest.mark.parametrize("size", [(28, 28), (12, 20), (4, 6), (10, 8), (9, 12)])
+def test_full_convolutions_by_tiles(size: tuple[int, int]) -> None:
+    assert_equal(full_blocks(), images(19, 2, *size))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="flags of x86-64")
+@pytest.mark.parametrize(
+    ("flags", "width"), [((), 4), (("-mavx2", "-mfma"), 8)], ids=["128 bits", "256 bits"]
+)
+def test_narrower_vectors(
+    flags: tuple[str, ...], width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if "-mavx2" in flags and "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        pytest.skip("this processor has none")
+    monkeypatch.setattr(library, "_HERE", flags)
+    monkeypatch.setattr(library, "kernel_cache", lambda: tmp_path)
+    load.cache_clear()
+    try:
+        assert lanes() == width
+        assert_equal(residual_blocks(SILU, 0.25, 3), images(21, 1, 21, 18))
+        assert_equal(full_blocks(), images(21, 2, 28, 28))
+    finally:
+        load.cache_clear()
 
 
 def test_many_channels() -> None:

@@ -31,6 +31,7 @@ PARAMETERS = {
     "fast-99.4": 21_482,
     "kilonet-8k": 7_430,
     "kilonet-4k": 3_990,
+    "kilonet-2k": 1_906,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]
 

@@ -6,7 +6,6 @@
  */
 
 
-#define WIDEST 7 /* 28, 14 and 7 columns are whole tiles */
 #ifdef __clang__
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #else
@@ -42,15 +41,15 @@ INLINE void tile(const V *restrict in, long row, long plane, long channels, cons
         UNROLLED for (int x = 0; x < wide; x++) out[c * out_plane + x] = sums[c][x];
 }
 
-/* How many of `left` channels the next tile takes. */
+/* How many of `left` channels the next tile takes, and how many of them are correlated at a time. */
 INLINE long depth_of(long left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+INLINE long depth_up_to(long left, long most) { return depth_of(left < most ? left : most); }
 
 #define TILE(deep, wide) \
     case (deep) * 8 + (wide): \
         tile(place, in.row, in.plane, channels, kernel, stride, packed, result, out.plane, adds, \
              deep, wide); \
         break;
-#define TILES(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
 
 /* out (+)= in convolved, where `in` has all that the kernel touches: its margin is part of it. packed
  * are the weights by tile of result channels, each as `tile` takes them. */
@@ -60,7 +59,7 @@ INLINE void convolve(Planes in, long channels, const long kernel, const long str
 {
     if (kernel == 1 && stride == 1 && in.row == width && out.row == width)
         width *= height, height = 1; /* no margins: one long row */
-    long tiles = width < 4 ? width : (width + WIDEST - 1) / WIDEST;
+    long tiles = width < WIDEST / 2 + 1 ? width : (width + WIDEST - 1) / WIDEST;
     for (long y = 0; y < height; y++)
         for (long t = 0; t < tiles; t++) {
             long x = t * width / tiles, wide = (t + 1) * width / tiles - x, deep;
@@ -70,9 +69,9 @@ INLINE void convolve(Planes in, long channels, const long kernel, const long str
                 const float *packed = weights + c * channels * kernel * kernel;
                 V *result = out.at + c * out.plane + y * out.row + x;
                 switch (deep * 8 + wide) {
-                    TILES(4)
-                    TILES(2)
-                    TILES(1)
+                    EACH_WIDTH(4)
+                    EACH_WIDTH(2)
+                    EACH_WIDTH(1)
                 }
             }
         }
@@ -120,7 +119,7 @@ INLINE void correlate(Planes gradient, Planes in, long height, long width, long 
     correlate(g, from, height, width, stride, at, in_channels *kernel *kernel, kernel *kernel, \
               kernel, deep, many, high, broad)
 #define BY_DEPTH(many, high, broad) \
-    if (deep == 4) CORRELATE(4, many, high, broad); \
+    if (deep == DEEPEST) CORRELATE(DEEPEST, many, high, broad); \
     else if (deep == 2) CORRELATE(2, many, high, broad); \
     else CORRELATE(1, many, high, broad);
 
@@ -132,8 +131,7 @@ static void correlate_strip(Planes gradient, long channels, Planes in, long in_c
     for (long i = 0; i < in_channels; i += many) {
         many = kernel == 1 ? depth_of(in_channels - i) : 1;
         for (long c = 0; c < channels; c += deep) {
-            deep = depth_of(channels - c);
-            if (kernel == 3 && deep == 4) deep = 2;
+            deep = depth_up_to(channels - c, kernel == 3 ? DEEPEST_3 : DEEPEST);
             V *at = sums + (c * in_channels + i) * kernel * kernel;
             Planes g = {gradient.at + c * gradient.plane, gradient.row, gradient.plane};
             Planes from = {in.at + i * in.plane, in.row, in.plane};
@@ -142,7 +140,7 @@ static void correlate_strip(Planes gradient, long channels, Planes in, long in_c
                 else if (many == 2) { BY_DEPTH(2, 1, 1) }
                 else { BY_DEPTH(1, 1, 1) }
             } else if (kernel == 3) {
-                if (deep == 2) CORRELATE(2, 1, 3, 3);
+                if (deep == DEEPEST_3) CORRELATE(DEEPEST_3, 1, 3, 3);
                 else CORRELATE(1, 1, 3, 3);
             } else
                 for (long r = 0; r < kernel; r++, from.at += in.row) {

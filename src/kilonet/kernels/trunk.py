@@ -2,8 +2,8 @@
 
 In networks of a few kilo-parameters PyTorch's kernels use little of a processor's vectors, which
 they fill with channels or columns, and every module passes over memory for itself. ``trunk.c``
-fills vectors with images, and takes a block of sixteen of them through several modules while it is
-in the cache. It computes the same to rounding, in float32.
+fills vectors with images, and takes a block of as many of them as a vector has numbers through
+several modules while it is in the cache. It computes the same to rounding, in float32.
 
 Batch norm: Ioffe and Szegedy 2015, the gradient as in their section 3. ReLU's slope at 0 is 0, and
 max pooling's gradient goes to the first of equals, as with PyTorch.
@@ -25,7 +25,6 @@ from torch.autograd.function import once_differentiable
 from kilonet.kernels.library import load
 
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: 0, nn.SiLU: 1, nn.Identity: 2}
-LANES = 16  # images of a block
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,12 @@ class _Step(ctypes.Structure):
         *((name, _POINTER) for name in _TENSORS),
         ("own", ctypes.c_int64 * _OWN),
     )
+
+
+def lanes() -> int:
+    """Return how many images are a block, as many as float32 numbers are in a vector."""
+    result: int = load().trunk_lanes()
+    return result
 
 
 _KINDS = {Unit: 1, Sum: 2, Pool: 3}

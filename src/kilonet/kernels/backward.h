@@ -1,0 +1,172 @@
+/* One block through one step, backwards; and what is then known of the whole batch. */
+
+/* A part of the value's gradient is whole: go on to that before the activation. dy is its block's,
+ * and may be the step's own. */
+static void finish(const Step *s, Part part, const V *dy, const V *slopes)
+{
+    if (s->kind != UNIT) return;
+    long pixels = area(s), count = part.rows * s->width;
+    for (long c = part.channel; c < part.channel + part.channels; c++) {
+        long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
+        V sums[2] = {{0}};
+        apply_slope(s->numbers + at, count, s->channel + c, (int)s->activation, (int)s->drops, at,
+                    dy + within, slopes, s->gradient + at, sums);
+        add_to_totals(s, part.b, c, sums, LANES);
+        if (slopes) slopes += count;
+    }
+}
+
+/* Batch norm's own gradients, and what its input's takes from the whole batch. */
+static void settle_gradient(const Step *s, const Batch *batch)
+{
+    double number = (double)(batch->images * area(s));
+    for (long c = 0; c < s->channels; c++) {
+        Channel *one = s->channel + c;
+        double sum = total(s, batch, c, 0), product = total(s, batch, c, 1);
+        double inverse = one->inverse;
+        one->offset = one->tilt = 0;
+        if (s->bias) s->dbias[c] = s->normed ? 0 : (float)sum;
+        if (!s->normed) continue;
+        s->dbeta[c] = (float)sum;
+        s->dgamma[c] = (float)(product * inverse);
+        one->offset = (float)(-one->scale * sum / number);
+        one->tilt = (float)(-one->scale * inverse * inverse * product / number);
+    }
+}
+
+/* Make zero what belongs to no image. */
+static void clear_lanes(V *at, long row, long height, long width, long images)
+{
+    for (long y = 0; y < height; y++)
+        for (long x = 0; x < width; x++)
+            for (long l = images; l < LANES; l++) at[y * row + x][l] = 0;
+}
+
+/* The gradient of a part of the convolution's result, with back_margin around it. */
+static Planes back_part(const Step *s, Part part, long images, const Work *work)
+{
+    long margin = s->back_margin, width = s->full_width, row = width + 2 * margin;
+    Part there = widened(part, margin, s->full_height);
+    Planes back = {work->back, row, (part.rows + 2 * margin) * row};
+    if (part.rows < s->full_height) clear_rows(back, part, there, margin);
+    for (long c = 0; c < part.channels; c++) {
+        long at = (part.b * s->channels + part.channel + c) * area(s);
+        const Channel *one = s->channel + part.channel + c;
+        V *to = back.at + c * back.plane + (there.y - (part.y - margin)) * row + margin;
+        if (s->side > 1) {
+            through_norm(s->numbers + at, s->gradient + at, area(s), one, work->full);
+            unpool(work->full, s->place + at, s->side, s->height, s->width, to, row, there.rows,
+                   width, 0);
+        } else {
+            V *z = s->numbers + at + there.y * width, *g = s->gradient + at + there.y * width;
+            long rows = row == width ? 1 : there.rows, wide = row == width ? there.rows * width : width;
+            for (long y = 0; y < rows; y++)
+                through_norm(z + y * wide, g + y * wide, wide, one, to + y * row);
+        }
+        if (images < LANES) clear_lanes(to, row, there.rows, width, images);
+    }
+    back.at += margin * (row + 1);
+    return back;
+}
+
+static void unit_back_part(const Step *s, const Step *source, Part part, long images,
+                           const Work *work)
+{
+    Part full = result_of(s, source, part);
+    long height = full.rows, taps = s->kernel * s->kernel;
+    int keeps = s->finishes && source->kind == UNIT && source->activation == SILU;
+    int alone = s->padding == 0 || part.rows == source->height; /* no rows around it */
+    V *slopes = keeps && alone ? work->slopes : NULL;
+    Planes back = back_part(s, full, images, work);
+    Planes in = taken_from(s, source, part, work->value, slopes);
+    if (s->depthwise)
+        correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
+                            work->sums + part.channel * taps);
+    else if (s->tiles)
+        correlate_winograd(back, s->channels, in, source->channels, height, s->full_width,
+                           work->sums, work->mapped, work->products);
+    else
+        correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
+                       s->full_width, work->sums);
+    if (source->kind == INPUT) return;
+    V *gradient = source->gradient + part.b * block_of(source);
+    Planes to = {gradient + part.channel * area(source) + part.y * source->width, source->width,
+                 area(source)};
+    back.at -= s->back_margin * (back.row + 1);
+    if (s->depthwise)
+        convolve_depthwise(back, s->kernel, 1, s->flipped + part.channel * taps, to, part.rows,
+                           source->width, (int)s->adds);
+    else if (s->tiles)
+        convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
+                          source->width, (int)s->adds, work->mapped, work->products);
+    else
+        convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
+                      source->width, (int)s->adds);
+    if (s->finishes) finish(source, part, gradient, slopes);
+}
+
+static void unit_back(const Step *s, const Step *steps, long b, long thread, long images)
+{
+    const Step *source = steps + s->source;
+    Work work = work_of(s, thread);
+    Part part = first_part(s, source, b);
+    do unit_back_part(s, source, part, images, &work);
+    while (next_part(s, source, &part));
+}
+
+static void pool_back(const Step *s, const Step *steps, long b)
+{
+    const Step *source = steps + s->source;
+    if (source->kind == INPUT) return;
+    V *gradient = source->gradient + b * block_of(source);
+    for (long c = 0; c < s->channels; c++) {
+        long at = (b * s->channels + c) * area(s);
+        unpool(s->gradient + at, s->place + at, s->side, s->height, s->width,
+               gradient + c * area(source), source->width, source->height, source->width,
+               (int)s->adds);
+        if (s->finishes) finish(source, (Part){b, c, 1, 0, source->height}, gradient, NULL);
+    }
+}
+
+static void output_back(const Step *s, long b, long images, const float *dy)
+{
+    long one = block_of(s);
+    V *to = s->gradient + b * one;
+    dy += b * LANES * one;
+    for (long p = 0; p < one; p++, dy++)
+        for (long l = 0; l < LANES; l++) to[p][l] = l < images ? dy[l * one] : 0;
+    finish(s, whole(s, b), to, NULL);
+}
+
+static void sum_back(const Step *s, const Step *steps, long b)
+{
+    const V *gradient = s->gradient + b * block_of(s);
+    finish(steps + s->other, whole(s, b), gradient, NULL);
+    if (s->finishes) finish(steps + s->source, whole(s, b), gradient, NULL);
+}
+
+static void clear_sums(const Step *s, const Step *steps, const Batch *batch)
+{
+    for (long thread = 0; thread < batch->threads; thread++)
+        memset(work_of(s, thread).sums, 0, (size_t)places_of(s, steps) * sizeof(V));
+}
+
+static double summed(const Step *s, const Batch *batch, long place)
+{
+    double sum = 0;
+    for (long thread = 0; thread < batch->threads; thread++)
+        for (int l = 0; l < LANES; l++) sum += work_of(s, thread).sums[place][l];
+    return sum;
+}
+
+/* The gradients of weights. */
+static void sum_up(const Step *s, const Step *steps, const Batch *batch)
+{
+    long weights = weights_of(s, steps), pairs = weights / (s->kernel * s->kernel);
+    for (long i = 0; s->tiles && i < pairs; i++) {
+        double places[PLACES];
+        for (long p = 0; p < PLACES; p++) places[p] = summed(s, batch, p * pairs + i);
+        map_kernel_back(places, s->dweight + 9 * i);
+    }
+    for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)summed(s, batch, i);
+}

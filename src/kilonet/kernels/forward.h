@@ -1,0 +1,149 @@
+/* One block through one step, forwards; and what is then known of the whole batch. */
+
+/* Where `tile` looks for the weight of result channel o, channel i and tap k. */
+static long packed_place(long o, long out, long i, long in, long k, long taps)
+{
+    long first = o / 4 * 4, deep = depth_of(out - first);
+    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three are two and one */
+    return first * in * taps + (i * taps + k) * deep + o - first;
+}
+
+/* Weights (out, in, kernel, kernel) as they are computed with; and for the gradient of the input,
+ * turned around, with in and out exchanged. */
+static void pack(const Step *s, const Step *steps)
+{
+    long taps = s->kernel * s->kernel, out = s->channels;
+    long in = s->depthwise ? 1 : steps[s->source].channels;
+    for (long o = 0; o < out; o++)
+        for (long i = 0; i < in; i++) {
+            const float *kernel = s->weight + (o * in + i) * taps;
+            if (s->tiles) {
+                float turned[9], places[PLACES], back[PLACES];
+                for (long k = 0; k < taps; k++) turned[k] = kernel[taps - 1 - k];
+                map_kernel(kernel, places);
+                map_kernel(turned, back);
+                for (long p = 0; p < PLACES; p++) {
+                    s->packed[p * in * out + packed_place(o, out, i, in, 0, 1)] = places[p];
+                    s->flipped[p * in * out + packed_place(i, in, o, out, 0, 1)] = back[p];
+                }
+            } else
+                for (long k = 0; k < taps; k++) {
+                    long at = s->depthwise ? o * taps + k : packed_place(o, out, i, in, k, taps);
+                    long back = s->depthwise ? at : packed_place(i, in, o, out, k, taps);
+                    s->packed[at] = kernel[k];
+                    s->flipped[back] = kernel[taps - 1 - k];
+                }
+        }
+}
+
+/* Convolve a part, pool it, and add to batch norm's sums. */
+static void unit_part(const Step *s, const Step *source, Part part, const Work *work)
+{
+    Planes in = taken_from(s, source, part, work->value, NULL);
+    Part full = result_of(s, source, part);
+    long first = full.b * s->channels + full.channel, pixels = area(s), width = s->full_width;
+    V *z = s->numbers + first * pixels + (s->side > 1 ? 0 : full.y * s->width);
+    Planes to = {z, s->width, pixels};
+    if (s->side > 1) to = (Planes){work->full, width, s->full_height * width};
+    if (s->depthwise) {
+        const float *weights = s->packed + part.channel * s->kernel * s->kernel;
+        convolve_depthwise(in, s->kernel, s->stride, weights, to, full.rows, width, 0);
+    } else if (s->tiles)
+        convolve_winograd(in, source->channels, s->packed, to, s->channels, full.rows, width, 0,
+                          work->mapped, work->products);
+    else
+        convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels,
+                      full.rows, width, 0);
+    for (long c = 0; c < full.channels; c++, z += pixels) {
+        long channel = full.channel + c, rows = full.rows / s->side;
+        if (s->side > 1)
+            pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
+                 s->place + (first + c) * pixels);
+        if (s->normed)
+            add_up(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
+                   work->norm_sums + 2 * channel);
+    }
+}
+
+static void unit_block(const Step *s, const Step *steps, long b, long thread, long images)
+{
+    const Step *source = steps + s->source;
+    Work work = work_of(s, thread);
+    memset(work.norm_sums, 0, (size_t)s->channels * 2 * sizeof(V));
+    Part part = first_part(s, source, b);
+    do unit_part(s, source, part, &work);
+    while (next_part(s, source, &part));
+    for (long c = 0; c < s->channels; c++)
+        add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
+}
+
+/* Batch norm's scale and shift from the totals of the batch; the running statistics move. A bias of
+ * the convolution moves only those. */
+static void settle_norm(const Step *s, const Batch *batch)
+{
+    double number = (double)(batch->images * area(s));
+    for (long c = 0; c < s->channels; c++) {
+        Channel *one = s->channel + c;
+        float bias = s->bias ? s->bias[c] : 0;
+        one->least = (int32_t)s->least;
+        one->key[0] = (uint32_t)s->key, one->key[1] = (uint32_t)((uint64_t)s->key >> 32);
+        one->factor = (float)s->factor;
+        one->scale = 1, one->shift = bias, one->centre = 0;
+        if (!s->normed) continue;
+        double distance = total(s, batch, c, 0) / number;
+        double variance = total(s, batch, c, 1) / number - distance * distance;
+        variance = variance < 0 ? 0 : variance;
+        one->inverse = 1 / sqrt(variance + s->epsilon);
+        one->centre = (float)(s->mean[c] - bias + distance);
+        one->scale = (float)(s->gamma[c] * one->inverse);
+        one->shift = s->beta[c] - one->centre * one->scale;
+        s->mean[c] += (float)(s->momentum * distance);
+        variance *= number / (number - 1);
+        s->variance[c] += (float)(s->momentum * (variance - s->variance[c]));
+    }
+}
+
+static void input_block(const Step *s, long b, long images, const float *x)
+{
+    long one = block_of(s);
+    Planes to = stored(s, whole(s, b));
+    x += b * LANES * one;
+    for (long c = 0; c < s->channels; c++)
+        for (long y = 0; y < s->height; y++)
+            for (long k = 0; k < s->width; k++, x++)
+                for (long l = 0; l < images; l++)
+                    to.at[c * to.plane + y * to.row + k][l] = x[l * one];
+}
+
+/* In the last step's gradient, which has no other use yet, and from there as plain numbers. */
+static void output_block(const Step *s, long b, long images, float *y)
+{
+    long one = block_of(s);
+    V *value = s->gradient + b * one;
+    put(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NOT_ADDED);
+    y += b * LANES * one;
+    for (long p = 0; p < one; p++, y++)
+        for (long l = 0; l < images; l++) y[l * one] = value[p][l];
+}
+
+static void sum_block(const Step *s, const Step *steps, long b)
+{
+    Planes to = stored(s, whole(s, b));
+    put(steps + s->source, whole(s, b), to, NULL, NOT_ADDED);
+    put(steps + s->other, whole(s, b), to, NULL, ADDED);
+}
+
+static void pool_block(const Step *s, const Step *steps, long b, long thread)
+{
+    const Step *source = steps + s->source;
+    V *value = work_of(s, thread).value;
+    Planes to = stored(s, whole(s, b)), from = stored(source, whole(source, b));
+    for (long c = 0; c < s->channels; c++) {
+        Part part = {b, c, 1, 0, source->height};
+        V *plane = source->kind == UNIT ? value : from.at + c * from.plane;
+        long row = source->kind == UNIT ? source->width : from.row;
+        if (source->kind == UNIT) put(source, part, (Planes){plane, row, 0}, NULL, NOT_ADDED);
+        pool(plane, row, s->side, s->height, s->width, to.at + c * to.plane, to.row,
+             s->place + (b * s->channels + c) * area(s));
+    }
+}

@@ -1,0 +1,34 @@
+/* Vectors as wide as the processor's, of one number of each image of a block; and the largest tiles
+ * of sums whose vectors, with a few others, its registers hold: 32 of them, or 16.
+ */
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#define FIRST {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#elif defined(__AVX__)
+#define LANES 8
+#define FIRST {0, 1, 2, 3, 4, 5, 6, 7}
+#else
+#define LANES 4
+#define FIRST {0, 1, 2, 3}
+#endif
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define WIDEST 7 /* columns of a tile that is 4 channels deep; 28, 14 and 7 columns are whole tiles */
+#define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
+#define DEEPEST 4   /* channels of the gradient that are correlated with 4 others, or 5 taps, */
+#define DEEPEST_3 2 /* or 9 taps */
+#else
+#define WIDEST 3
+#define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 2) TILE(deep, 3)
+#define DEEPEST 2
+#define DEEPEST_3 1
+#endif
+
+typedef float V __attribute__((vector_size(4 * LANES), may_alias));
+typedef int32_t W __attribute__((vector_size(4 * LANES), may_alias));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(LANES), may_alias));
+
+static const Words FIRST_LANES = FIRST;
