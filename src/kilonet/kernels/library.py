@@ -20,7 +20,9 @@ _HEADERS = ("vectors", "convolution", "winograd", "ends", "step", "parts", "forw
 _SOURCES = (SOURCE, *(f"{name}.h" for name in _HEADERS))
 # Nothing of these changes how PyTorch computes, as -ffast-math would, which sets a processor mode.
 _EVERYWHERE = ("-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
-_HERE = ("-march=native", "-fopenmp")  # only some compilers and processors know these
+# What only some compilers and processors know, the best first.
+_NATIVE, _WIDE, _THREADS = "-march=native", "-mprefer-vector-width=512", "-fopenmp"
+_HERE = ((_NATIVE, _WIDE, _THREADS), (_NATIVE, _THREADS), (_NATIVE, _WIDE), (_NATIVE,), ())
 
 
 class KernelError(KilonetError):
@@ -61,12 +63,12 @@ def _compile(library: Path, compiler: str) -> None:
         for name in _SOURCES:
             (Path(folder) / name).write_bytes(_content(name))
         made = Path(folder) / "made.so"
-        for extra in (_HERE, _HERE[:1], ()):
+        for flags in _HERE:
             try:
-                compile_library(compiler, (*_EVERYWHERE, *extra), Path(folder) / SOURCE, made)
+                compile_library(compiler, (*_EVERYWHERE, *flags), Path(folder) / SOURCE, made)
                 break
             except KilonetError as error:
-                if not extra:
+                if flags == _HERE[-1]:
                     raise KernelError(str(error)) from error
         made.replace(library)
 
@@ -75,7 +77,7 @@ def _identity(compiler: str) -> str:
     """Return what names the library that ``compiler`` makes for this processor."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     facts = [version, _processor(), *map(_content, _SOURCES)]
-    facts += [flag.encode() for flag in (*_EVERYWHERE, *_HERE)]
+    facts += [str(flags).encode() for flags in (_EVERYWHERE, *_HERE)]
     return hashlib.sha256(b"\0".join(facts)).hexdigest()[:16]
 
 
