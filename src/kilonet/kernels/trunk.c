@@ -46,6 +46,9 @@ static int omp_get_num_threads(void) { return 1; }
 /* How many images are a block. */
 long trunk_lanes(void) { return LANES; }
 
+/* How many bytes a step has. */
+long trunk_step_size(void) { return (long)sizeof(Step); }
+
 /* y, images x channels x height x width, is the value of the last step for x, the input. */
 void trunk_forward(Step *steps, long count, long images, long threads, const float *x, float *y)
 {

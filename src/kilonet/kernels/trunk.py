@@ -12,6 +12,7 @@ max pooling's gradient goes to the first of equals, as with PyTorch.
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -95,18 +96,23 @@ _TENSORS = (
     *("weight", "bias", "gamma", "beta", "mean", "variance"),
     *("dweight", "dbias", "dgamma", "dbeta"),
 )
-_OWN = 5 + 3 + 9 + 4  # what trunk_plan finds out, each of eight bytes
 
 
-class _Step(ctypes.Structure):
-    """``Step`` of step.h."""
+class _Told(ctypes.Structure):
+    """``Step`` of step.h, as far as it is told."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in _TOLD),
         *((name, ctypes.c_double) for name in ("factor", "momentum", "epsilon")),
         *((name, _POINTER) for name in _TENSORS),
-        ("own", ctypes.c_int64 * _OWN),
     )
+
+
+@functools.cache
+def _step() -> type[_Told]:
+    """Return ``Step`` of step.h: what it is told, and room for what ``trunk_plan`` finds out."""
+    room = load().trunk_step_size() - ctypes.sizeof(_Told)
+    return type("_Step", (_Told,), {"_fields_": (("own", ctypes.c_byte * room),)})
 
 
 def lanes() -> int:
@@ -223,7 +229,7 @@ class _Applied(torch.autograd.Function):
 
 def _described(layers: list[Layer], shape: tuple[int, int, int]) -> Any:
     """Return the steps, all but where their numbers are."""
-    steps = (_Step * (len(layers) + 1))()
+    steps = (_step() * (len(layers) + 1))()
     steps[0].channels, steps[0].height, steps[0].width = shape
     for step, layer in zip(steps[1:], layers, strict=True):
         step.kind, step.source, step.side = _KINDS[type(layer)], layer.source, 1
