@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
 from kilonet.api.run import find_run, require_finished
@@ -30,6 +30,7 @@ from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.shipped import CARD, FOLDER
+from rendering import render
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)
@@ -93,9 +94,8 @@ def card_text(run: RunDirectory, name: str, card: dict[str, Any]) -> str:
     data = spec(recipe.data.name)
     seeds = card["seeds"]
     held = recipe.data.validation
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.get_template("card.md.j2").render(
+    return render(
+        Path(__file__).with_name("card.md.j2"),
         name=name,
         recipe=run.facts["recipe"],
         metrics=run.metrics(),

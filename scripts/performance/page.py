@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, stdev
 
 from benchmarks.results import Machine, Ratio, Throughput
 
 from benchmarks import field
+from goals import Goal, goals_table
 from performance.equivalence import Difference, difference
 from performance.measured import Measured
 from rendering import render
 from reproduction.results import Result
-from reproduction.words import NONE, NOT_MEASURED, percent, table
+from reproduction.words import NONE, percent, table
 
 PLAIN_WAY, FAST_WAY = "gap-14k", "gap-14k-fast-way"
 MARGIN = 0.10  # percentage points
@@ -22,38 +22,19 @@ FASTEST = field.FASTEST.name
 ONE_WORKER = field.ONE_WORKER.name
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A figure that this project set out to reach."""
-
-    figure: str
-    goal: str
-    reached: str
-    met: bool | None
-
-    @property
-    def verdict(self) -> str:
-        """Whether it was reached."""
-        return {True: "yes", False: "no", None: NOT_MEASURED}[self.met]
-
-
 def performance(measured: Measured, results: dict[str, Result]) -> str:
     """Return the page."""
-    goals = goals_of(measured, results)
     return render(
         Path(__file__).with_name("page.md.j2"),
         machine=_machine(measured),
         measured=measured,
-        goals=table(
-            ["figure", "goal", "reached", "met"],
-            [[goal.figure, goal.goal, goal.reached, goal.verdict] for goal in goals],
-            texts=(0, 1, 2, 3),
-        ),
+        goals=goals_table(goals_of(measured, results)),
         throughput=_throughput(measured.throughput) if measured.throughput else "",
         pieces=_pieces(measured) if measured.pieces else "",
         full=_full(measured) if measured.full else "",
         reach=_reach(measured) if measured.reach else "",
         equivalence=_equivalence(results),
+        fast_way=_fast_way(results),
     )
 
 
@@ -214,6 +195,12 @@ def _equivalence(results: dict[str, Result]) -> str:
             rows.append([title, str(len(values)), _mean(values), ", ".join(map(percent, values))])
     headings = ["way", "seeds", "test accuracy, %", "each seed, %"]
     return table(headings, rows, texts=(0, 3)) if len(rows) == 2 else ""
+
+
+def _fast_way(results: dict[str, Result]) -> str:
+    """Return what the fast way sets otherwise than the recipe."""
+    overrides = results[FAST_WAY].overrides if FAST_WAY in results else []
+    return ", ".join(f"`{override}`" for override in overrides)
 
 
 def _difference(results: dict[str, Result]) -> Difference | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exporting.measured import Exported, Form, read_exported
+from goals import Goal, goals_table
 from rendering import render
-from reproduction.words import NONE, NOT_MEASURED, percent, table
+from reproduction.words import NONE, percent
 from serving.page import Measured, read_measured
 
 IMAGES, CLOSE = 10_000, 1e-3
@@ -20,22 +20,6 @@ LATENCY, FASTER = 0.10, 4.0  # milliseconds; times
 RATE, SLOWEST = 1_000, 150  # predictions a second; milliseconds
 READ = 99.0  # percent
 EXACT = {"onnx": "ONNX", "html": "HTML page in Chromium", "c": "C, float", "lambda": "Lambda"}
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure, what was set out for, what was reached, and whether that is it."""
-
-    figure: str
-    goal: str
-    reached: str
-    met: bool | None
-
-    @property
-    def cells(self) -> list[str]:
-        """The row of the table."""
-        verdict = {True: "yes", False: "no", None: NOT_MEASURED}[self.met]
-        return [self.figure, self.goal, self.reached, verdict]
 
 
 def shipping(results: Path) -> str:
@@ -49,11 +33,7 @@ def shipping(results: Path) -> str:
         *_service(read_measured(results / "service.json")),
         _drawings(results / "pictures-development.json"),
     ]
-    headings = ["figure", "goal", "reached", "met"]
-    return render(
-        Path(__file__).with_name("page.md.j2"),
-        goals=table(headings, [goal.cells for goal in goals], texts=(0, 1, 2, 3)),
-    )
+    return render(Path(__file__).with_name("page.md.j2"), goals=goals_table(goals))
 
 
 def _forms(exported: Sequence[Exported], target: str) -> Iterable[Form]:
