@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kilonet.training.ema import averaged
+from kilonet.training.ema import Average
 
 
 def network() -> nn.Sequential:
@@ -22,14 +22,14 @@ def floats(model: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("decay", [0.5, 0.9, 0.998])
 def test_average_by_hand(decay: float) -> None:
     model = network()
-    ema = averaged(model, decay)
+    ema = Average(model, decay)
     expected: dict[str, Tensor] = {}
     for step in range(12):
         model(torch.randn(4, 1, 6, 6) + step)  # moves the running statistics
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter))
-        ema.update_parameters(model)
+        ema.update()
         for name, value in floats(model).items():
             # The first step starts the average: there is no bias towards the initial weights.
             old = expected.get(name, value.double())
@@ -44,14 +44,14 @@ def test_average_by_hand(decay: float) -> None:
 def test_goes_on_from_its_own_count() -> None:
     """Restored, the decay goes on growing where it was."""
     model = network()
-    first, second = averaged(model, 0.99), averaged(model, 0.99)
+    first, second = Average(model, 0.99), Average(model, 0.99)
     for _ in range(3):
-        first.update_parameters(model)
+        first.update()
     second.load_state_dict(first.state_dict())
     with torch.no_grad():
         model[0].weight.fill_(1.0)
     for average in (first, second):
-        average.update_parameters(model)
+        average.update()
     expected = floats(first.module)
     found = floats(second.module)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
@@ -60,7 +60,7 @@ def test_goes_on_from_its_own_count() -> None:
 def test_average_is_a_copy() -> None:
     model = network()
     before = floats(model)
-    ema = averaged(model, 0.9)
+    ema = Average(model, 0.9)
     with torch.no_grad():
         model[0].weight.zero_()
     assert torch.equal(ema.module.state_dict()["0.weight"], before["0.weight"])

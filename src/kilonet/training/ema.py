@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
+from torch.optim.swa_utils import AveragedModel
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """Return a copy of ``model`` that ``update_parameters`` moves towards it by 1 − a decay.
+class Average(AveragedModel):
+    """A copy of ``model``, its ``module``, that ``update`` moves towards the model by 1 − a decay.
 
     The decay grows with the number of updates as ``decay_after`` says. Batch norm's running
     statistics are averaged with the weights, so that the copy can be evaluated as it is
-    (Polyak & Juditsky 1992; PyTorch's ``swa_utils``).
+    (Polyak & Juditsky 1992); what counts, in whole numbers, is the model's.
     """
 
-    def move(averages: Tensors, current: Tensors, updates: Tensor | int) -> None:
-        # ``updates`` is a copy on the tensors' device: reading that one would make a GPU wait.
-        decayed = decay_after(int(average.n_averaged), decay)
-        get_ema_multi_avg_fn(decayed)(averages, current, updates)  # type: ignore[no-untyped-call]
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self._decay = decay
+        # Listed once: in networks this small, finding them takes longer than averaging them.
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        self._moved = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
 
-    average = AveragedModel(model, multi_avg_fn=move, use_buffers=True)
-    return average
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the model's present weights into the average; the first ones are the average."""
+        updates = int(self.n_averaged)
+        share = 1 - decay_after(updates, self._decay) if updates else 1.0
+        averages, current = zip(*self._moved, strict=True)
+        torch._foreach_lerp_(averages, current, share)
+        for counted, now in self._copied:
+            counted.copy_(now)
+        self.n_averaged += 1
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]
 
 
 def decay_after(updates: int, decay: float) -> float:

@@ -25,7 +25,7 @@ from kilonet.data.normalise import normalise
 from kilonet.errors import CheckpointError
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
-from kilonet.training.ema import averaged
+from kilonet.training.ema import Average
 from kilonet.training.failures import explained
 from kilonet.training.kernels import choose_kernels, use_kernels
 from kilonet.training.material import Material, Part, score
@@ -84,7 +84,7 @@ class Fit:
         self.optimizer = build_optimizer(self.model, recipe.optimizer)
         steps = math.ceil(len(material.train) / training.batch_size)
         self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
-        self.ema = averaged(self.model, training.ema) if training.ema is not None else None
+        self.ema = Average(self.model, training.ema) if training.ema is not None else None
         self.history: list[Row] = []
         self.best_epoch = 0
         self.best: Weights = {}
@@ -218,7 +218,7 @@ class Fit:
             self.optimizer.step()
             self.schedule.after_batch()
             if self.ema is not None:
-                self.ema.update_parameters(self.model)
+                self.ema.update()
         return loss.detach(), logits.detach()
 
     def _taught(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
