@@ -75,7 +75,7 @@ def test_the_rest_moves_as_adamw_moves_it() -> None:
 def test_orthogonal_keeps_the_directions_and_evens_their_strengths(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    inside = left.T @ orthogonal(matrix) @ right.T
+    inside = left.T @ orthogonal(matrix[None])[0] @ right.T
     strengths = inside.diagonal()
     assert torch.allclose(inside, torch.diag(strengths), atol=1e-3)
     assert strengths.min() > 0.6

@@ -54,23 +54,30 @@ class Muon(Optimizer):
         for group in self.param_groups:
             touched = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["orthogonal"]:
-                for parameter in touched:
-                    self._move(parameter, group)
+                for alike in _by_shape(touched):
+                    self._move(alike, group)
             elif touched:
                 self._move_by_adam(touched, group)
 
-    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        average = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        update = orthogonal(gradient.lerp(average, group["momentum"]).flatten(1))
-        rows, columns = update.shape
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(
-            update.view(parameter.shape), alpha=-group["lr"] * max(1, rows / columns) ** 0.5
+    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Move ``parameters``, all of one shape, together: their matrices are few numbers each."""
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {"momentum": torch.zeros_like(parameter)}
+        gradients = _gradients(parameters)
+        averages = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
+        updates = orthogonal(torch.stack(ahead).flatten(2))
+        rows, columns = updates.shape[1:]
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(
+            parameters,
+            [
+                update.view_as(parameter)
+                for update, parameter in zip(updates, parameters, strict=True)
+            ],
+            alpha=-group["lr"] * max(1, rows / columns) ** 0.5,
         )
 
     def _move_by_adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
@@ -84,7 +91,7 @@ class Muon(Optimizer):
         states = [self.state[parameter] for parameter in parameters]
         adamw(
             parameters,
-            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            _gradients(parameters),
             [state["first"] for state in states],
             [state["second"] for state in states],
             [],
@@ -100,19 +107,33 @@ class Muon(Optimizer):
         )
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return a matrix with the singular vectors of ``matrix`` and all singular values about 1.
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
-    ``matrix`` is float, (M, N). Newton–Schulz iteration: five matrix polynomials that take the
-    singular values into 0.7 … 1.2 instead of to exactly 1, which does as well (ibid.).
+
+def _by_shape(parameters: list[Tensor]) -> list[list[Tensor]]:
+    """Return ``parameters`` in lists of one shape and device each."""
+    found: dict[tuple[torch.Size, torch.device], list[Tensor]] = {}
+    for parameter in parameters:
+        found.setdefault((parameter.shape, parameter.device), []).append(parameter)
+    return list(found.values())
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Return matrices with the singular vectors of ``matrices`` and all singular values about 1.
+
+    ``matrices`` are float, (B, M, N). Newton–Schulz iteration: five matrix polynomials that take
+    the singular values into 0.7 … 1.2 instead of to exactly 1, which does as well (ibid.).
     """
     a, b, c = _QUINTIC
-    wide = matrix.T if matrix.size(0) > matrix.size(1) else matrix
-    x: Tensor = wide / (wide.norm() + 1e-7)
+    _, rows, columns = matrices.shape
+    wide = matrices.mT if rows > columns else matrices
+    x: Tensor = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if matrix.size(0) > matrix.size(1) else x
+        gram = x @ x.mT
+        gram = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, gram, x, beta=a)
+    return x.mT if rows > columns else x
 
 
 def hidden_and_others(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
