@@ -27,6 +27,7 @@ from kilonet.training.device import choose_device, configure
 from kilonet.training.material import prepare
 from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
+from kilonet.training.weights import put_weights
 
 RECIPES = ("fast-99", "fast-99.4")
 
@@ -62,7 +63,7 @@ def _trained(recipe: Recipe, dataset: Dataset, device: torch.device, team: Team)
     material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
     fit = fit_with(team, network, material, recipe, device)
     outcome = fit.run(lambda _: None, Silent())
-    network.load_state_dict(outcome.best if recipe.training.keep == "best" else outcome.last)
+    put_weights(network, outcome.best if recipe.training.keep == "best" else outcome.last)
     seconds = time.perf_counter() - began
     probabilities = predict_probabilities(
         network, dataset.test_images, dataset.mean, dataset.std, device=device

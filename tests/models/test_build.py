@@ -32,6 +32,7 @@ PARAMETERS = {
     "kilonet-8k": 7_430,
     "kilonet-4k": 3_990,
     "kilonet-2k": 1_906,
+    "kilonet-25k": 23_922,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]
 

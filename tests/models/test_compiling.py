@@ -22,6 +22,7 @@ CHAINS = [
     ("c16 c16 M p12 c28 M", {"dropout": 0.1}),
     ("c4 M d6 r r M d9 R", {"activation": "silu", "pool_first": True}),
     ("c4 M3 d6k5 rk5", {"bias": True, "batch_norm": False, "dropout": 0.2}),
+    ("c4 M d6 r s M s R s", {"activation": "silu"}),
 ]
 
 
@@ -37,7 +38,7 @@ def step(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, dict[str
 @pytest.mark.parametrize(
     "network",
     [*(ConvStack(layers, **style) for layers, style in CHAINS[::2]), SimpleMNISTNet(dropout=0.0)],
-    ids=["strided", "silu", "simple"],
+    ids=["strided", "silu", "shared", "simple"],
 )
 def test_networks_compute_the_same(network: Network) -> None:
     ours, images = copy.deepcopy(network), torch.randn(20, *SHAPE)

@@ -11,7 +11,7 @@ from kilonet.models.blocks import Residual
 from kilonet.models.build import build
 from kilonet.models.conv_stack import ConvStack
 from kilonet.models.kinds import layer_kinds
-from kilonet.models.measure import layers
+from kilonet.models.measure import count_parameters, layers
 from kilonet.recipe.load import resolve
 
 # In C×H×W, kernel, out C×H×W, as the page lists them; GAP and classifier end it.
@@ -189,3 +189,21 @@ def test_pooling_first_joins_convolutions_only() -> None:
     early.load_state_dict(late.state_dict())
     x = torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(early(x), late(x))  # ReLU and a rising batch norm leave the maximum
+
+
+def test_shared_blocks_have_one_set_of_weights_and_norms_of_their_own() -> None:
+    model = ConvStack("c4 r s M s R s")
+    first, second, third, full, again = (m for m in model.modules() if isinstance(m, Residual))
+    for one, other in ((first, second), (first, third), (full, again)):
+        weights = [
+            {id(m.weight) for m in b.modules() if isinstance(m, nn.Conv2d)} for b in (one, other)
+        ]
+        norms = [
+            {id(m.weight) for m in b.modules() if isinstance(m, nn.BatchNorm2d)}
+            for b in (one, other)
+        ]
+        assert weights[0] == weights[1]
+        assert not norms[0] & norms[1]
+    apart = ConvStack("c4 r r M r R R")
+    shared = 2 * (4 * 9 + 4 * 4) + 4 * 4 * 9
+    assert count_parameters(model) == count_parameters(apart) - shared

@@ -21,6 +21,7 @@ from kilonet.recipe.words import Word, parse_word, parse_words
         ("r", Word("residual-separable")),
         ("rk5", Word("residual-separable", kernel=5)),
         ("R", Word("residual")),
+        ("s", Word("shared")),
         ("M", Word("max", kernel=2)),
         ("A3", Word("average", kernel=3)),
     ],
@@ -41,6 +42,7 @@ def test_what_a_word_says(text: str, word: Word) -> None:
         "r16",
         "rk4",
         "Rk2",
+        "sk3",
         "M1",
         "M10",
         "x3",
@@ -69,3 +71,16 @@ def test_a_word_is_of_one_kind_or_refused(text: str) -> None:
     assert word.is_convolution + word.is_residual + word.pools == 1
     assert word.kernel >= 1 and word.stride >= 1
     assert (word.channels > 0) == word.is_convolution
+
+
+@pytest.mark.parametrize("chain", ["r s", "c8 r s M s s", "c8 r M d8 s R s", "c6 d8 R p8 s"])
+def test_blocks_share_weights_with_one_of_as_many_channels(chain: str) -> None:
+    parse_words(chain)
+
+
+@pytest.mark.parametrize(
+    "chain", ["s", "c8 s", "c8 M s r", "c8 r d9 s", "r c8 s", "c8 r d9 r d8 s"]
+)
+def test_without_such_a_block_they_are_refused(chain: str) -> None:
+    with pytest.raises(ValueError, match=r'"s" is the last residual block again.*write r first'):
+        parse_words(chain)

@@ -40,11 +40,26 @@ def test_weights_are_a_copy() -> None:
     assert not weights["0.weight"].requires_grad
 
 
-def test_networks_that_share_weights(tmp_path: Path) -> None:
+def sharing() -> nn.Sequential:
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     second.weight = first.weight
-    save_weights(tmp_path / "weights", weights_of(nn.Sequential(first, second)))
-    load_weights(tmp_path / "weights", nn.Sequential(first, second))
+    return nn.Sequential(first, second)
+
+
+def test_what_a_network_shares_is_stored_once(tmp_path: Path) -> None:
+    model, other = sharing(), sharing()
+    save_weights(tmp_path / "weights", weights_of(model))
+    assert weights_of(model).keys() == {"0.weight", "0.bias", "1.bias"}
+    load_weights(tmp_path / "weights", other)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_weights_that_differ_are_not_shared(tmp_path: Path) -> None:
+    apart = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    save_weights(tmp_path / "weights", weights_of(apart))
+    with pytest.raises(CheckpointError, match=r"1\.weight and 0\.weight are the same in it"):
+        load_weights(tmp_path / "weights", sharing())
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from kilonet.runs import layout
 from kilonet.runs.compliance import Measured, check_constraints
 from kilonet.runs.directory import RunDirectory
 from kilonet.training.fit import Outcome
-from kilonet.training.weights import save_weights
+from kilonet.training.weights import put_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def finish(
 def _look_at_test(
     recipe: Recipe, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
 ) -> Finished:
-    model.load_state_dict(outcome.best if recipe.training.keep == "best" else outcome.last)
+    put_weights(model, outcome.best if recipe.training.keep == "best" else outcome.last)
     probabilities = predict_probabilities(
         model, dataset.test_images, dataset.mean, dataset.std, device=device
     )

@@ -134,3 +134,16 @@ class Residual(nn.Module):
         """Return an N×C×H×W tensor of the input's shape."""
         sum_: torch.Tensor = x + self.drop(self.block(x))
         return sum_
+
+
+def share_weights(block: nn.Module, owner: nn.Module) -> None:
+    """Let the convolutions of ``block`` use those weights that the same ones of ``owner`` have.
+
+    Both are of one shape. Batch norms stay each block's own: what passes a second time is of
+    another mean and spread.
+    """
+    pairs = zip(block.modules(), owner.modules(), strict=True)
+    for mine, its in pairs:
+        if isinstance(mine, nn.Conv2d):
+            assert isinstance(its, nn.Conv2d)
+            mine.weight, mine.bias = its.weight, its.bias

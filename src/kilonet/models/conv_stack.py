@@ -11,7 +11,7 @@ from torch import nn
 
 from kilonet.errors import RecipeError
 from kilonet.models.base import Network
-from kilonet.models.blocks import ConvBlock, Residual, Separable
+from kilonet.models.blocks import ConvBlock, Residual, Separable, share_weights
 from kilonet.recipe.words import Word, parse_words
 
 _NAMES = {
@@ -20,6 +20,7 @@ _NAMES = {
     "separable": "separable",
     "residual": "residual",
     "residual-separable": "residual",
+    "shared": "residual",
     "max": "pool",
     "average": "pool",
 }
@@ -31,9 +32,10 @@ class ConvStack(Network):
     The words are those of ``kilonet.recipe.words``: full convolutions (c, p; unpadded with a v,
     which takes a margin off an image that has nothing there), depthwise-separable ones (d), which
     see as far with a fraction of the weights, residual blocks (r, R), which let a chain be deep,
-    and poolings (M, A). The head "gap" averages each channel over the image before a linear map
-    (Lin et al. 2014); "fc" maps all values. ``pool_first`` moves a pooling that follows a
-    convolution into its block, ahead of batch norm and nonlinearity.
+    the same again with the same weights (s), which buys depth with computing alone, and poolings
+    (M, A). The head "gap" averages each channel over the image before a linear map (Lin et al.
+    2014); "fc" maps all values. ``pool_first`` moves a pooling that follows a convolution into its
+    block, ahead of batch norm and nonlinearity.
 
     Raises:
         RecipeError: pooling and strides leave nothing of the image.
@@ -89,12 +91,20 @@ def _chain(
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield the named modules of the chain; names count each kind, as papers do: conv1, pool1."""
     counts: Counter[str] = Counter()
+    owner: tuple[Word, nn.Module] | None = None  # the last residual block with weights of its own
     for word, pooling in _paired(words) if pool_first else [(word, None) for word in words]:
         name = _NAMES[word.kind]
         counts[name] += 1
         out = word.channels or channels
         pool = _pool(pooling) if pooling is not None else None
-        yield f"{name}{counts[name]}", _module(word, (channels, out), pool, style)
+        if word.kind == "shared":
+            assert owner is not None
+            module = _module(owner[0], (channels, out), pool, style)
+            share_weights(module, owner[1])
+        else:
+            module = _module(word, (channels, out), pool, style)
+            owner = (word, module) if word.is_residual else owner
+        yield f"{name}{counts[name]}", module
         channels = out
 
 

@@ -32,8 +32,8 @@ class ConvStack(Section):
         description=(
             "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
             "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
-            "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5); M and A max "
-            "and average pooling by 2 (M3: by 3)."
+            "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5), s the last "
+            "of these again, with its weights; M and A max and average pooling by 2 (M3: by 3)."
         )
     )
     head: Literal["gap", "fc"] = Field(

@@ -6,6 +6,7 @@ dN, dNkKsSv   the same, depthwise-separable
 pN            1×1 convolution to N channels
 r, rkK        residual depthwise-separable 3×3 (K×K, K odd), as many channels
 R, RkK        residual 3×3 convolution (K×K, K odd), as many channels
+s             the last residual block again, with its weights but its own batch norms
 M, M3         max pooling by 2, by 3
 A, A3         average pooling by 2, by 3
 ============  ==================================================================
@@ -17,7 +18,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["conv", "separable", "point", "residual-separable", "residual", "max", "average"]
+Kind = Literal[
+    "conv", "separable", "point", "residual-separable", "residual", "shared", "max", "average"
+]
 
 _KINDS: dict[str, Kind] = {
     "c": "conv",
@@ -25,13 +28,14 @@ _KINDS: dict[str, Kind] = {
     "p": "point",
     "r": "residual-separable",
     "R": "residual",
+    "s": "shared",
     "M": "max",
     "A": "average",
 }
 # Up to five digits of channels: more would only fail later, for want of memory.
 _WORD = re.compile(
     r"(?:[cd][1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?"
-    r"|p[1-9]\d{0,4}|[rR](?:k(?:[13579]|[1-9][13579]))?|[MA][2-9]?)\Z",
+    r"|p[1-9]\d{0,4}|[rR](?:k(?:[13579]|[1-9][13579]))?|s|[MA][2-9]?)\Z",
     re.ASCII,
 )
 _NUMBER = re.compile(r"([cdpks])(\d+)", re.ASCII)
@@ -58,7 +62,7 @@ class Word:
     @property
     def is_residual(self) -> bool:
         """Whether it is a residual block, whose output is of its input's shape."""
-        return self.kind in ("residual", "residual-separable")
+        return self.kind in ("residual", "residual-separable", "shared")
 
     @property
     def is_convolution(self) -> bool:
@@ -75,7 +79,8 @@ def parse_word(text: str) -> Word:
     if not _WORD.match(text):
         raise ValueError(
             f'"{text}" is not a layer; write words such as c16 (3×3 convolution), c20k5s2, '
-            "p12 (1×1), d24 (depthwise-separable), r (residual), M (max pool), A3 (average pool)"
+            "p12 (1×1), d24 (depthwise-separable), r (residual), s (r's weights again), "
+            "M (max pool), A3 (average pool)"
         )
     kind = _KINDS[text[0]]
     if kind in ("max", "average"):
@@ -94,6 +99,17 @@ def parse_words(text: str) -> list[Word]:
     """Return the words of a chain, which are separated by blanks.
 
     Raises:
-        ValueError: there are none, or one is no such word.
+        ValueError: there are none, or one is no such word, or has no block to share weights with.
     """
-    return [parse_word(word) for word in text.split() or [""]]
+    words = [parse_word(word) for word in text.split() or [""]]
+    channels = 0  # those of the images, which are not known here
+    ready = None  # the channels of the last block whose weights can be shared
+    for word in words:
+        if word.kind == "shared" and ready != channels:
+            raise ValueError(
+                '"s" is the last residual block again, and there is none before it of as many '
+                "channels; write r first"
+            )
+        channels = word.channels or channels
+        ready = channels if word.is_residual else ready
+    return words

@@ -16,8 +16,38 @@ Weights = dict[str, torch.Tensor]
 
 
 def weights_of(model: nn.Module) -> Weights:
-    """Return a copy of the model's parameters and buffers on the CPU, by name."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    """Return a copy of the model's parameters and buffers on the CPU, by name.
+
+    What several modules share is there once, by the name that comes first.
+    """
+    again = _named_again(model)
+    state = {name: value for name, value in model.state_dict().items() if name not in again}
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def put_weights(model: nn.Module, weights: Weights) -> None:
+    """Put ``weights``, as ``weights_of`` returns them, into ``model``.
+
+    Raises:
+        RuntimeError: they are of another network.
+    """
+    shared = {}
+    for name, first in _named_again(model).items():
+        if first not in weights:
+            continue  # to be told with all else that is missing
+        shared[name] = weights[first]
+        if not torch.equal(weights.get(name, shared[name]), shared[name]):
+            raise RuntimeError(f"{name} and {first} are the same in it, and differ in the weights")
+    model.load_state_dict({**weights, **shared})
+
+
+def _named_again(model: nn.Module) -> dict[str, str]:
+    """Return the names of parameters that have one already, each with that first name."""
+    first: dict[int, str] = {}
+    named = [(name, id(p)) for name, p in model.named_parameters(remove_duplicate=False)]
+    for name, identity in named:
+        first.setdefault(identity, name)
+    return {name: first[identity] for name, identity in named if first[identity] != name}
 
 
 def save_weights(path: Path, weights: Weights) -> None:
@@ -40,7 +70,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
             f"The weights {path} are damaged ({error}). Restore the file, or train again."
         ) from error
     try:
-        model.load_state_dict(weights)
+        put_weights(model, weights)
     except RuntimeError as error:
         raise CheckpointError(
             f"The weights {path} are not of this network: {_first_line(error)}. "
