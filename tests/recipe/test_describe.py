@@ -85,7 +85,8 @@ def test_keys_that_came_later_name_a_recipe_once_they_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["elastic", "stroke", "blur", "paper", "noise", "inversion", "appearance_probability"]
+    "key",
+    ["elastic", "stroke", "blur", "paper", "noise", "inversion", "appearance_probability", "until"],
 )
 def test_later_augmentation_names_a_recipe_once_it_is_used(key: str) -> None:
     assert fingerprint(recipe(augmentation={key: 0.5})) != fingerprint(recipe())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
 from kilonet.report.plots import sample_grid
+from kilonet.training.augmenting import augmentation_in
 from kilonet.training.seeding import generator
 
 SAMPLES = 20
@@ -42,15 +42,12 @@ def show_sample(
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
     """
-    augmentation = resolve(recipe).recipe.augmentation if recipe else None
+    change = augmentation_in(1, resolve(recipe).recipe) if recipe else None
     dataset = load_dataset(name, _path(data_dir))
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
-    changed = None
-    if augmentation is not None:
-        change = Augmentation(**augmentation.model_dump())
-        changed = change(images, generator(seed, "augmentation")).numpy()
+    changed = change(images, generator(seed, "augmentation")).numpy() if change else None
     target = Path(path)
     try:
         sample_grid(images.numpy(), labels.numpy(), dataset.classes, target, augmented=changed)

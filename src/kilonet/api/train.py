@@ -21,7 +21,6 @@ from kilonet.api.profile import Watch
 from kilonet.api.run import Run, find_run
 from kilonet.api.teachers import teachers_of
 from kilonet.api.team import Team, fit_with, gather
-from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
 from kilonet.errors import CheckpointError
 from kilonet.extras import require
@@ -33,6 +32,7 @@ from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
+from kilonet.training.augmenting import augmentation_in
 from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.kernels import choose_kernels
@@ -180,7 +180,7 @@ def _fit(
     material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
     material = replace(material, teachers=teachers_of(recipe)).to(device)
     # An augmentation that these images are too small for is refused here, not in mid-run.
-    Augmentation(**recipe.augmentation.model_dump())(material.train.images[:1], torch.Generator())
+    augmentation_in(1, recipe)(material.train.images[:1], torch.Generator())
     return fit_with(team, model, material, recipe, device)
 
 

@@ -26,7 +26,7 @@ _LATER: dict[str, dict[str, Any]] = {
     "model": {"pool_first": False},
     "augmentation": {
         **dict.fromkeys(("elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0),
-        "appearance_probability": 1.0,
+        **dict.fromkeys(("appearance_probability", "until"), 1.0),
     },
 }
 

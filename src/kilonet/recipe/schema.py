@@ -69,6 +69,9 @@ class Augmentation(Section):
     appearance_probability: Fraction = Field(
         1.0, description="How often each of stroke, blur, paper and noise changes an image."
     )
+    until: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Share of the epochs after which images come as they are."
+    )
 
 
 class Adam(Section):

@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kilonet.data.augment import Augmentation
 from kilonet.data.batches import batches
 from kilonet.data.normalise import normalise
 from kilonet.errors import CheckpointError
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
+from kilonet.training.augmenting import augmentation_in
 from kilonet.training.ema import Average
 from kilonet.training.failures import explained
 from kilonet.training.kernels import choose_kernels, use_kernels
@@ -79,7 +79,7 @@ class Fit:
         self.kernels = choose_kernels(recipe.training.kernels, device)
         self.precision = choose_precision(recipe.training.precision, device, self.kernels)
         self.model = use_kernels(self.kernels, model, device)
-        self.augment = Augmentation(**recipe.augmentation.model_dump())
+        self.augment = augmentation_in(1, recipe)
         training = recipe.training
         self.optimizer = build_optimizer(self.model, recipe.optimizer)
         steps = math.ceil(len(material.train) / training.batch_size)
@@ -156,6 +156,7 @@ class Fit:
         seed, images = self.recipe.training.seed, len(self.material.train)
         order = generator(seed, "order", epoch)
         changes = generator(seed, "augmentation", epoch, self.workers.rank)
+        self.augment = augmentation_in(epoch, self.recipe)
         torch.manual_seed(derive(seed, "dropout", epoch, self.workers.rank))
         rate = self.optimizer.param_groups[0]["lr"]
         tally = Tally(self.device, self.workers)
