@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from kilonet.kernels.trunk import Trunk
 from kilonet.models.base import Network
 from kilonet.models.blocks import ConvBlock, Residual, Separable
 from kilonet.models.compiling import can_take, trunk_of
@@ -57,6 +58,37 @@ def test_chains_are_known(layers: str, style: dict[str, object]) -> None:
     logits, left = step(network, torch.randn(5, *SHAPE))
     assert logits.isfinite().all()
     assert all(tensor.isfinite().all() for tensor in left.values())
+
+
+@pytest.mark.parametrize(("layers", "style"), CHAINS)
+def test_evaluation_is_the_same(layers: str, style: dict[str, object]) -> None:
+    """By the running statistics, which stay as they are, without dropout, or drawing for it."""
+    network = ConvStack(layers, **style)  # type: ignore[arg-type]
+    network(torch.randn(50, *SHAPE))  # moves the running statistics
+    ours, images = copy.deepcopy(network).eval(), torch.randn(301, *SHAPE)
+    assert ours.compile_blocks(evaluation=True)
+    before, drawn = copy.deepcopy(ours.state_dict()), torch.get_rng_state()
+    with torch.no_grad():
+        expected = network.eval()(images)
+        logits, again = ours(images), ours(images[:7])
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again, logits[:7], atol=1e-5, rtol=1e-5)
+    assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_evaluation_by_our_kernels_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    evaluated = Trunk.evaluated
+    monkeypatch.setattr(Trunk, "evaluated", lambda t, x: (seen.append(len(x)), evaluated(t, x))[1])
+    images = torch.randn(3, *SHAPE)
+    for evaluation in (False, True):
+        network = ConvStack("c4 M").eval()
+        assert network.compile_blocks(evaluation=evaluation)
+        network(images)  # a gradient may be wanted
+        with torch.no_grad():
+            network(images)
+        assert seen == [3] * evaluation
 
 
 def test_dropout_drops_as_much_as_it_should_and_anew_each_time() -> None:

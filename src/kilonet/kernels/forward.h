@@ -59,7 +59,7 @@ static void unit_part(const Step *s, const Step *source, Part part, const Work *
         if (s->side > 1)
             pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
                  s->place + (first + c) * pixels);
-        if (s->normed)
+        if (s->normed && !s->frozen)
             add_up(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
                    work->norm_sums + 2 * channel);
     }
@@ -77,6 +77,16 @@ static void unit_block(const Step *s, const Step *steps, long b, long thread, lo
         add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
 }
 
+/* Batch norm of one channel about `centre`, which is of the convolution without its bias. */
+static void set_norm(const Step *s, long c, double centre, double variance)
+{
+    Channel *one = s->channel + c;
+    one->inverse = 1 / sqrt(variance + s->epsilon);
+    one->centre = (float)centre;
+    one->scale = (float)(s->gamma[c] * one->inverse);
+    one->shift = s->beta[c] - one->centre * one->scale;
+}
+
 /* Batch norm's scale and shift from the totals of the batch; the running statistics move. A bias of
  * the convolution moves only those. */
 static void settle_norm(const Step *s, const Batch *batch)
@@ -90,13 +100,14 @@ static void settle_norm(const Step *s, const Batch *batch)
         one->factor = (float)s->factor;
         one->scale = 1, one->shift = bias, one->centre = 0;
         if (!s->normed) continue;
+        if (s->frozen) {
+            set_norm(s, c, s->mean[c] - bias, s->variance[c]);
+            continue;
+        }
         double distance = total(s, batch, c, 0) / number;
         double variance = total(s, batch, c, 1) / number - distance * distance;
         variance = variance < 0 ? 0 : variance;
-        one->inverse = 1 / sqrt(variance + s->epsilon);
-        one->centre = (float)(s->mean[c] - bias + distance);
-        one->scale = (float)(s->gamma[c] * one->inverse);
-        one->shift = s->beta[c] - one->centre * one->scale;
+        set_norm(s, c, s->mean[c] - bias + distance, variance);
         s->mean[c] += (float)(s->momentum * distance);
         variance *= number / (number - 1);
         s->variance[c] += (float)(s->momentum * (variance - s->variance[c]));

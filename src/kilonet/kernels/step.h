@@ -26,6 +26,7 @@ typedef struct {
     int64_t adds;     /* the source's gradient has a share of later steps already */
     int64_t finishes; /* with this step's share it is whole */
     int64_t drops, key, least; /* dropout: see `dropped` */
+    int64_t frozen; /* batch norm is by the running statistics, which stay as they are */
     double factor, momentum, epsilon;
     const float *weight, *bias, *gamma, *beta;
     float *mean, *variance;

@@ -86,11 +86,13 @@ class Pool:
 Layer = Unit | Sum | Pool
 """A step; step 0 is the input, and the n-th layer of a trunk makes the value of step n."""
 
+_PORTION = 128  # images evaluated at a time
+
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 _TOLD = (
     *("kind", "source", "other", "channels", "height", "width", "margin"),
     *("kernel", "padding", "stride", "depthwise", "side", "activation", "normed"),
-    *("adds", "finishes", "drops", "key", "least"),
+    *("adds", "finishes", "drops", "key", "least", "frozen"),
 )
 _TENSORS = (
     *("weight", "bias", "gamma", "beta", "mean", "variance"),
@@ -134,7 +136,7 @@ class _Pass:
 
 
 class Trunk:
-    """``layers`` applied to float32 images of shape C×H×W, in training.
+    """``layers`` applied to float32 images of shape C×H×W, in training and in evaluation.
 
     A ``Sum``'s source is taken by nothing after it. Only the first convolution may have a stride,
     and nothing but units takes the input.
@@ -152,6 +154,7 @@ class Trunk:
             if unit.norm is not None and unit.norm.num_batches_tracked is not None
         ]
         self._memory: dict[tuple[int, int], Tensor] = {}
+        self._portion: tuple[int, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the last layer's value, float32 N×C×H×W, for ``x``; running statistics move.
@@ -167,20 +170,37 @@ class Trunk:
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, _Pass]:
         """Return the value, and what ``backward`` needs. All are contiguous, x float32."""
         images, threads = len(x), torch.get_num_threads()
-        steps = type(self._steps).from_buffer_copy(self._steps)
-        self._tell(steps)
-        self._point(steps, "", parameters)
+        steps = self._told(parameters)
+        for step, layer in zip(steps[1:], self.layers, strict=True):
+            if isinstance(layer, Unit) and layer.draws is not None:
+                draws = layer.draws()
+                step.drops, step.key = True, draws.key
+                step.least, step.factor = draws.least, draws.factor
         memory = self._memory.pop((images, threads), None)
         if memory is None:
-            size = _call("trunk_plan", steps, images, threads, None)
-            memory = _zeros(size)
-        _call("trunk_plan", steps, images, threads, memory.data_ptr())
-        last = steps[-1]
-        y = torch.empty(images, last.channels, last.height, last.width)
-        _call("trunk_forward", steps, images, threads, x.data_ptr(), y.data_ptr())
+            memory = _room_for(steps, images, threads)
+        y = _applied(steps, x, threads, memory)
         if self._tracked:
             torch._foreach_add_(self._tracked, 1)
         return y, _Pass(steps, memory, threads)
+
+    def evaluated(self, x: Tensor) -> Tensor:
+        """Return the last layer's value in evaluation: running statistics, no dropout, no gradient.
+
+        ``x`` is float32 N×C×H×W; it is gone through in portions, so that memory stays what a batch
+        of training takes.
+        """
+        parameters = [parameter.detach().contiguous() for parameter in self._parameters]
+        steps, threads = self._told(parameters), torch.get_num_threads()
+        for step in steps:
+            step.frozen = True
+        if self._portion is None or self._portion[0] != threads:
+            self._portion = threads, _room_for(steps, _PORTION, threads)
+        values = []
+        for some in torch.split(x.contiguous(), _PORTION):
+            padded = nn.functional.pad(some, (0,) * 7 + (_PORTION - len(some),))
+            values.append(_applied(steps, padded, threads, self._portion[1])[: len(some)])
+        return torch.cat(values)
 
     def backward(self, dy: Tensor, done: _Pass, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Return the gradient of each of the parameters for ``dy``, that of the value."""
@@ -192,24 +212,21 @@ class Trunk:
         self._memory = {**dict(kept), (images, done.threads): done.memory}
         return gradients
 
-    def _point(self, steps: Any, prefix: str, tensors: Sequence[Tensor]) -> None:
-        for (number, name), tensor in zip(self._names, tensors, strict=True):
-            setattr(steps[number], prefix + name, tensor.data_ptr())
-
-    def _tell(self, steps: Any) -> None:
-        """Tell the steps what may change between batches."""
+    def _told(self, parameters: Sequence[Tensor]) -> Any:
+        """Return the steps with what may change between batches."""
+        steps = type(self._steps).from_buffer_copy(self._steps)
+        self._point(steps, "", parameters)
         for step, layer in zip(steps[1:], self.layers, strict=True):
-            if not isinstance(layer, Unit):
-                continue
-            if layer.norm is not None:
+            if isinstance(layer, Unit) and layer.norm is not None:
                 assert layer.norm.running_mean is not None
                 assert layer.norm.running_var is not None
                 step.mean = layer.norm.running_mean.data_ptr()
                 step.variance = layer.norm.running_var.data_ptr()
-            if layer.draws is not None:
-                draws = layer.draws()
-                step.drops, step.key = True, draws.key
-                step.least, step.factor = draws.least, draws.factor
+        return steps
+
+    def _point(self, steps: Any, prefix: str, tensors: Sequence[Tensor]) -> None:
+        for (number, name), tensor in zip(self._names, tensors, strict=True):
+            setattr(steps[number], prefix + name, tensor.data_ptr())
 
 
 class _Applied(torch.autograd.Function):
@@ -271,6 +288,20 @@ def _call(name: str, steps: Any, images: int, threads: int, *places: int | None)
         steps, _LONG(len(steps)), _LONG(images), _LONG(threads), *map(_POINTER, places)
     )
     return result
+
+
+def _room_for(steps: Any, images: int, threads: int) -> Tensor:
+    """Return the memory that one batch needs."""
+    return _zeros(_call("trunk_plan", steps, images, threads, None))
+
+
+def _applied(steps: Any, x: Tensor, threads: int, memory: Tensor) -> Tensor:
+    """Return the value of the last of ``steps`` for ``x``, worked out in ``memory``."""
+    images, last = len(x), steps[-1]
+    _call("trunk_plan", steps, images, threads, memory.data_ptr())
+    y = torch.empty(images, last.channels, last.height, last.width)
+    _call("trunk_forward", steps, images, threads, x.data_ptr(), y.data_ptr())
+    return y
 
 
 def _zeros(size: int) -> Tensor:

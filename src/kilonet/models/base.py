@@ -10,7 +10,7 @@ from torch import nn
 
 from kilonet.errors import RecipeError
 from kilonet.kernels.trunk import Trunk
-from kilonet.models.compiling import can_take, trunk_of
+from kilonet.models.compiling import can_evaluate, can_take, trunk_of
 from kilonet.models.measure import count_parameters
 
 
@@ -38,17 +38,21 @@ class Network(nn.Module):
         self.input_shape = input_shape
         self.num_classes = num_classes
         self._trunk: Trunk | None = None
+        self._evaluates = False
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the modules that images pass one after another, up to the network's head."""
         return ()
 
-    def compile_blocks(self) -> bool:
+    def compile_blocks(self, *, evaluation: bool = False) -> bool:
         """Train ``blocks`` by our own kernels from now on; return False where those cannot.
 
-        They take over in training on the CPU, and compute the same to rounding.
+        They take over in training on the CPU, and compute the same to rounding. With ``evaluation``
+        they do in evaluation too, as long as no gradient is wanted; what is measured and told of a
+        network is PyTorch's, so that is for looks at it on the way.
         """
         self._trunk = trunk_of(self.blocks(), self.input_shape)
+        self._evaluates = evaluation
         return self.has_compiled_blocks
 
     @property
@@ -58,8 +62,11 @@ class Network(nn.Module):
 
     def past_blocks(self, x: torch.Tensor) -> torch.Tensor:
         """Return what ``blocks`` make of ``x``, float32 images N×C×H×W."""
-        if self._trunk is not None and self.training and can_take(x):
-            return self._trunk(x)
+        if self._trunk is not None:
+            if self.training and can_take(x):
+                return self._trunk(x)
+            if self._evaluates and not self.training and can_evaluate(x):
+                return self._trunk.evaluated(x)
         for block in self.blocks():
             x = block(x)
         return x

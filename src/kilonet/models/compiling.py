@@ -36,6 +36,11 @@ def trunk_of(blocks: Iterable[nn.Module], shape: tuple[int, int, int]) -> Trunk 
     return Trunk(layers, shape) if layers and isinstance(layers[0], Unit) else None
 
 
+def can_evaluate(x: torch.Tensor) -> bool:
+    """Say whether a trunk can be given ``x`` in evaluation, without gradients, on the CPU."""
+    return not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32
+
+
 def can_take(x: torch.Tensor) -> bool:
     """Say whether a trunk can be given ``x``: it is for training steps on the CPU."""
     is_learned_from = torch.is_grad_enabled() and not x.requires_grad

@@ -27,7 +27,7 @@ from kilonet.recipe.schema import Recipe
 from kilonet.training.augmenting import augmentation_in
 from kilonet.training.ema import Average
 from kilonet.training.failures import explained
-from kilonet.training.kernels import choose_kernels, use_kernels
+from kilonet.training.kernels import choose_kernels, look_with_kernels, use_kernels
 from kilonet.training.material import Material, Part, score
 from kilonet.training.optimizers import build_optimizer, gradients, restore_optimizer
 from kilonet.training.phases import Phases
@@ -85,6 +85,8 @@ class Fit:
         steps = math.ceil(len(material.train) / training.batch_size)
         self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
         self.ema = Average(self.model, training.ema) if training.ema is not None else None
+        for looked_at in [*material.teachers, *([self.ema.module] if self.ema else [])]:
+            look_with_kernels(self.kernels, looked_at)
         self.history: list[Row] = []
         self.best_epoch = 0
         self.best: Weights = {}

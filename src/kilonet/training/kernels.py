@@ -42,3 +42,9 @@ def use_kernels(kernels: str, model: nn.Module, device: torch.device) -> nn.Modu
         return model.to(device)
     moved: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
+
+
+def look_with_kernels(kernels: str, model: nn.Module) -> None:
+    """Let ``model``, which is not trained, be evaluated with ``kernels``, where they know it."""
+    if kernels == "compiled" and isinstance(model, Network):
+        model.compile_blocks(evaluation=True)
