@@ -207,3 +207,18 @@ def test_shared_blocks_have_one_set_of_weights_and_norms_of_their_own() -> None:
     apart = ConvStack("c4 r r M r R R")
     shared = 2 * (4 * 9 + 4 * 4) + 4 * 4 * 9
     assert count_parameters(model) == count_parameters(apart) - shared
+
+
+def test_separable_convolutions_may_be_linear_between_their_halves() -> None:
+    """Batch norm and nonlinearity only after the pointwise half."""
+    kinds = [type(m).__name__ for m in ConvStack("c4 d6l rl r").modules()]
+    assert kinds.count("Conv2d") == 1 + 2 + 2 + 2 + 1
+    assert kinds.count("BatchNorm2d") == kinds.count("ReLU") == 1 + 1 + 1 + 2
+    rows = layers(ConvStack("c4 d6l"), (1, 28, 28))
+    assert [row.kind for row in rows[3:8]] == [
+        "Conv2d",
+        "Identity",
+        "Conv2d",
+        "BatchNorm2d",
+        "ReLU",
+    ]

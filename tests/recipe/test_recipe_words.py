@@ -22,6 +22,8 @@ from kilonet.recipe.words import Word, parse_word, parse_words
         ("rk5", Word("residual-separable", kernel=5)),
         ("R", Word("residual")),
         ("s", Word("shared")),
+        ("d9s2vl", Word("separable", 9, stride=2, padded=False, linear=True)),
+        ("rk5l", Word("residual-separable", kernel=5, linear=True)),
         ("M", Word("max", kernel=2)),
         ("A3", Word("average", kernel=3)),
     ],
@@ -43,6 +45,10 @@ def test_what_a_word_says(text: str, word: Word) -> None:
         "rk4",
         "Rk2",
         "sk3",
+        "sl",
+        "c8l",
+        "Rl",
+        "d8lv",
         "M1",
         "M10",
         "x3",
@@ -62,7 +68,7 @@ def test_words_are_separated_by_blanks() -> None:
         parse_words("  ")
 
 
-@given(st.text(alphabet="cdprRMAksv0123456789", max_size=8))
+@given(st.text(alphabet="cdprRMAksvl0123456789", max_size=8))
 def test_a_word_is_of_one_kind_or_refused(text: str) -> None:
     try:
         word = parse_word(text)

@@ -12,8 +12,8 @@ from kilonet.models.dropout import Dropout
 
 
 def activation(name: str) -> nn.Module:
-    """Return a new nonlinearity: "relu" or "silu" (Elfwing et al. 2017)."""
-    return {"relu": nn.ReLU, "silu": nn.SiLU}[name]()
+    """Return a new nonlinearity: "relu" or "silu" (Elfwing et al. 2017); "none" is the identity."""
+    return {"relu": nn.ReLU, "silu": nn.SiLU, "none": nn.Identity}[name]()
 
 
 class ConvBlock(nn.Sequential):
@@ -94,7 +94,8 @@ class Separable(nn.Sequential):
     """Depthwise K×K, then pointwise 1×1, each a ``ConvBlock`` (Howard et al. 2017).
 
     K²·i + i·o weights where a full convolution has K²·i·o. ``kernel``, ``stride`` and ``padded``
-    are those of the depthwise one; dropout and pooling come with the pointwise one.
+    are those of the depthwise one; dropout and pooling come with the pointwise one. With
+    ``linear_depthwise`` batch norm and nonlinearity are left out between the two (Chollet 2017).
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Separable(nn.Sequential):
         nonlinearity: str = "relu",
         dropout: float = 0.0,
         pool: nn.Module | None = None,
+        linear_depthwise: bool = False,
     ) -> None:
         into, _ = channels
         style: dict[str, Any] = {
@@ -117,7 +119,10 @@ class Separable(nn.Sequential):
             "nonlinearity": nonlinearity,
         }
         super().__init__()
-        depth = ConvBlock((into, into), kernel, stride, padded=padded, groups=into, **style)
+        first = style
+        if linear_depthwise:
+            first = {"bias": bias, "batch_norm": False, "nonlinearity": "none"}
+        depth = ConvBlock((into, into), kernel, stride, padded=padded, groups=into, **first)
         self.add_module("depth", depth)
         self.add_module("point", ConvBlock(channels, 1, dropout=dropout, pool=pool, **style))
 

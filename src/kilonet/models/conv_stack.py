@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -125,11 +126,12 @@ def _module(
 ) -> nn.Module:
     if word.pools:
         return _pool(word)
+    block: Callable[..., nn.Module] = ConvBlock
+    if word.kind in ("separable", "residual-separable"):
+        block = partial(Separable, linear_depthwise=word.linear)
     if word.is_residual:
-        kind = ConvBlock if word.kind == "residual" else Separable
         branch = {**style, "dropout": 0.0}
-        return Residual(kind(channels, word.kernel, **branch), style["dropout"])
-    block = Separable if word.kind == "separable" else ConvBlock
+        return Residual(block(channels, word.kernel, **branch), style["dropout"])
     return block(channels, word.kernel, word.stride, padded=word.padded, pool=pool, **style)
 
 

@@ -33,7 +33,8 @@ class ConvStack(Section):
             "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
             "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
             "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5), s the last "
-            "of these again, with its weights; M and A max and average pooling by 2 (M3: by 3)."
+            "of these again, with its weights (an l at the end of d and r: nothing between the two "
+            "convolutions); M and A max and average pooling by 2 (M3: by 3)."
         )
     )
     head: Literal["gap", "fc"] = Field(

@@ -3,6 +3,7 @@
 ============  ==================================================================
 cN, cNkKsSv   3×3 convolution to N channels; K×K, stride S, v: unpadded
 dN, dNkKsSv   the same, depthwise-separable
+dNl, rl, …    with nothing between the depthwise and the pointwise convolution of d or r
 pN            1×1 convolution to N channels
 r, rkK        residual depthwise-separable 3×3 (K×K, K odd), as many channels
 R, RkK        residual 3×3 convolution (K×K, K odd), as many channels
@@ -33,10 +34,11 @@ _KINDS: dict[str, Kind] = {
     "A": "average",
 }
 # Up to five digits of channels: more would only fail later, for want of memory.
+_CHANNELS = r"[1-9]\d{0,4}"
+_CONV = rf"{_CHANNELS}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?"
+_ODD = r"(?:k(?:[13579]|[1-9][13579]))?"
 _WORD = re.compile(
-    r"(?:[cd][1-9]\d{0,4}(?:k[1-9]\d?)?(?:s[1-9]\d?)?v?"
-    r"|p[1-9]\d{0,4}|[rR](?:k(?:[13579]|[1-9][13579]))?|s|[MA][2-9]?)\Z",
-    re.ASCII,
+    rf"(?:c{_CONV}|d{_CONV}l?|p{_CHANNELS}|R{_ODD}|r{_ODD}l?|s|[MA][2-9]?)\Z", re.ASCII
 )
 _NUMBER = re.compile(r"([cdpks])(\d+)", re.ASCII)
 
@@ -45,7 +47,8 @@ _NUMBER = re.compile(r"([cdpks])(\d+)", re.ASCII)
 class Word:
     """One layer or pooling. ``channels`` is 0 where as many come out as go in.
 
-    ``kernel`` is a pooling's side too; ``stride`` is that of convolutions.
+    ``kernel`` is a pooling's side too; ``stride`` is that of convolutions. A ``linear`` separable
+    one has no batch norm and nonlinearity between its halves (Chollet 2017).
     """
 
     kind: Kind
@@ -53,6 +56,7 @@ class Word:
     kernel: int = 3
     stride: int = 1
     padded: bool = True
+    linear: bool = False
 
     @property
     def pools(self) -> bool:
@@ -91,7 +95,8 @@ def parse_word(text: str) -> Word:
         channels=numbers.get(text[0], 0),
         kernel=1 if kind == "point" else numbers.get("k", 3),
         stride=numbers.get("s", 1),
-        padded=not text.endswith("v"),
+        padded="v" not in text,
+        linear=text.endswith("l"),
     )
 
 
