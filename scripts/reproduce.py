@@ -6,7 +6,7 @@
 
 Writes ``results/RECIPE[-VARIANT].json``: one entry a seed, added as soon as it is done; a seed that
 is there already, of the same recipe, is not run again. ``--keep DIR`` leaves the runs themselves in
-``DIR``. The tables in ``docs/`` are made from these files by ``scripts/make_docs.py``.
+``DIR``, and goes on with one there that was cut short. The tables in ``docs/`` are made from these files by ``scripts/make_docs.py``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.environment import commit
+from kilonet.runs.find import open_run
+from reproduction.recipes import fingerprints_asked
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 COMMIT = commit()  # of the code as it was imported; the checkout may move on meanwhile
@@ -32,7 +34,10 @@ COMMIT = commit()  # of the code as it was imported; the checkout may move on me
 
 def train_once(name: str, overrides: list[str], out: Path) -> dict[str, Any]:
     """Train a recipe as ``kilonet train`` does, to ``out``, and return the figures of its run."""
-    run = kilonet.train(name, overrides=overrides, out=out)
+    if is_begun(resolve(name, overrides).recipe, out):
+        run = kilonet.resume(out)
+    else:
+        run = kilonet.train(name, overrides=overrides, out=out)
     figures, test = run.directory.metrics(), run.test
     history, seed = run.history, run.recipe.training.seed
     return {
@@ -50,6 +55,11 @@ def train_once(name: str, overrides: list[str], out: Path) -> dict[str, Any]:
         "history": [_rounded(row) for row in history],
         "environment": run.directory.facts["environment"] | {"commit": COMMIT},
     }
+
+
+def is_begun(recipe: Recipe, out: Path) -> bool:
+    """Say whether a run of this recipe and seed was begun in ``out``."""
+    return out.exists() and fingerprint(recipe) in fingerprints_asked(open_run(out).recipe())
 
 
 def _rounded(row: dict[str, float]) -> dict[str, float]:

@@ -13,7 +13,6 @@ import argparse
 import json
 import shutil
 import sys
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,11 @@ from kilonet.atomic import write_text
 from kilonet.data.registry import spec
 from kilonet.errors import KilonetError, RunError
 from kilonet.models.measure import running_statistics
-from kilonet.recipe.describe import fingerprint
-from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.shipped import CARD, FOLDER
 from rendering import render
+from reproduction.recipes import fingerprints_asked
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)
@@ -64,19 +62,6 @@ def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
         raise RunError(f"{run.path} is not the run of its seed in the results. Train it again.")
     if recipe.training.keep != "last":
         raise RunError(f"{run.path} is judged by its best epoch; what ships is the last one.")
-
-
-def fingerprints_asked(recipe: Recipe) -> set[str]:
-    """Return those of the recipes that this, of a run, may have come from.
-
-    A run's recipe says what was trained with where it had been left to be chosen.
-    """
-    chosen = {key: {getattr(recipe.training, key), "auto"} for key in ("precision", "kernels")}
-    asked = [dict(zip(chosen, values, strict=True)) for values in product(*chosen.values())]
-    return {
-        fingerprint(recipe.model_copy(update={"training": recipe.training.model_copy(update=each)}))
-        for each in asked
-    }
 
 
 def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:

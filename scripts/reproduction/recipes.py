@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from kilonet.recipe.describe import fingerprint
@@ -21,6 +22,19 @@ _JUDGED = {
 def recipe_of(measured: Measured) -> Recipe:
     """Return the shipped recipe with the overrides that it is measured with."""
     return resolve(measured.recipe, measured.overrides).recipe
+
+
+def fingerprints_asked(recipe: Recipe) -> set[str]:
+    """Return those of the recipes that this, of a run, may have come from.
+
+    A run's recipe says what was trained with where it had been left to be chosen.
+    """
+    chosen = {key: {getattr(recipe.training, key), "auto"} for key in ("precision", "kernels")}
+    asked = [dict(zip(chosen, values, strict=True)) for values in product(*chosen.values())]
+    return {
+        fingerprint(recipe.model_copy(update={"training": recipe.training.model_copy(update=each)}))
+        for each in asked
+    }
 
 
 def judged_weights(recipe: Recipe) -> str:
