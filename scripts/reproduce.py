@@ -6,7 +6,8 @@
 
 Writes ``results/RECIPE[-VARIANT].json``: one entry a seed, added as soon as it is done; a seed that
 is there already, of the same recipe, is not run again. ``--keep DIR`` leaves the runs themselves in
-``DIR``, and goes on with one there that was cut short. The tables in ``docs/`` are made from these files by ``scripts/make_docs.py``.
+``DIR``, and goes on with one there that was cut short. The tables in ``docs/`` are made from these
+files by ``scripts/make_docs.py``.
 """
 
 from __future__ import annotations
