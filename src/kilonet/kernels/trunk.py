@@ -45,7 +45,8 @@ class Unit:
     """dropout(activation(norm(max_pool(conv(value of step ``source``))))); all but conv may lack.
 
     ``activation`` is one of ``ACTIVATIONS``' codes; pooling is by ``side`` × ``side``. ``draws``
-    gives those of a step.
+    gives those of a step; ``filters`` the convolution's weights and ``shift`` batch norm's shifts,
+    where they compute them.
     """
 
     source: int
@@ -54,15 +55,17 @@ class Unit:
     norm: nn.BatchNorm2d | None = None
     activation: int = ACTIVATIONS[nn.Identity]
     draws: Callable[[], Draws] | None = None
+    filters: Callable[[], Tensor] | None = None
+    shift: Callable[[], Tensor] | None = None
 
     def parameters(self) -> dict[str, Tensor]:
         """Return what there is of the unit's parameters, by its name in ``step.h``."""
         norm = self.norm
         every = {
-            "weight": self.conv.weight,
+            "weight": self.filters() if self.filters else self.conv.weight,
             "bias": self.conv.bias,
             "gamma": norm.weight if norm else None,
-            "beta": norm.bias if norm else None,
+            "beta": self.shift() if self.shift else norm.bias if norm else None,
         }
         return {name: tensor for name, tensor in every.items() if tensor is not None}
 
@@ -147,7 +150,7 @@ class Trunk:
         self._steps = _described(self.layers, shape)
         units = [(n, layer) for n, layer in enumerate(self.layers, 1) if isinstance(layer, Unit)]
         self._names = [(number, name) for number, unit in units for name in unit.parameters()]
-        self._parameters = [tensor for _, unit in units for tensor in unit.parameters().values()]
+        self._units = [unit for _, unit in units]
         self._tracked = [
             unit.norm.num_batches_tracked
             for _, unit in units
@@ -164,8 +167,11 @@ class Trunk:
         Raises:
             KernelError: the kernels cannot be had on this machine.
         """
-        result: Tensor = _Applied.apply(x, self, *self._parameters)  # type: ignore[no-untyped-call]
+        result: Tensor = _Applied.apply(x, self, *self._parameters())  # type: ignore[no-untyped-call]
         return result
+
+    def _parameters(self) -> list[Tensor]:
+        return [tensor for unit in self._units for tensor in unit.parameters().values()]
 
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, _Pass]:
         """Return the value, and what ``backward`` needs. All are contiguous, x float32."""
@@ -190,7 +196,7 @@ class Trunk:
         ``x`` is float32 N×C×H×W; it is gone through in portions, so that memory stays what a batch
         of training takes.
         """
-        parameters = [parameter.detach().contiguous() for parameter in self._parameters]
+        parameters = [parameter.detach().contiguous() for parameter in self._parameters()]
         steps, threads = self._told(parameters), torch.get_num_threads()
         for step in steps:
             step.frozen = True

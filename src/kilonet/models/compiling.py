@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from kilonet.kernels.trunk import ACTIVATIONS, Layer, Pool, Sum, Trunk, Unit
-from kilonet.models.blocks import ConvBlock, Residual, Separable
+from kilonet.models.blocks import ConvBlock, Residual, Separable, ShiftNorm2d, TurnedConv2d
 from kilonet.models.dropout import Dropout
 
 _WIDEST_WINDOW = 15  # a place in it is told by one byte
@@ -77,7 +77,9 @@ def _unit(block: ConvBlock, source: int) -> Unit:
     if type(act) not in ACTIVATIONS:
         raise _UnknownError
     side = _side_of_windows(parts["pool"]) if "pool" in parts else 1
-    unit = Unit(source, conv, side, norm, ACTIVATIONS[type(act)])
+    filters = conv.filters if isinstance(conv, TurnedConv2d) else None
+    shift = norm.shift if isinstance(norm, ShiftNorm2d) else None
+    unit = Unit(source, conv, side, norm, ACTIVATIONS[type(act)], filters=filters, shift=shift)
     return _with_dropout(unit, parts.get("drop", nn.Identity()))
 
 

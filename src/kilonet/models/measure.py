@@ -54,9 +54,10 @@ class LayerRow:
 def count_parameters(model: nn.Module) -> int:
     """Return how many numbers the deployed network stores, running statistics exempt.
 
-    All ``nn.Parameter`` count, frozen ones too, and all buffers but those of normalisation layers;
-    a tensor that several modules share counts once. Raises ``RecipeError`` for lazy layers whose
-    size is still unknown.
+    All ``nn.Parameter`` count, frozen ones too, and all buffers but those of normalisation layers
+    and those that are no part of the network's state: its constructor makes these by a formula. A
+    tensor that several modules share counts once. Raises ``RecipeError`` for lazy layers whose size
+    is still unknown.
     """
     return sum(tensor.numel() for tensor in _stored(model))
 
@@ -116,7 +117,7 @@ def _stored(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
-    exempt = _EXEMPT_BUFFERS if _is_norm(module) else ()
+    exempt = {*module._non_persistent_buffers_set, *(_EXEMPT_BUFFERS if _is_norm(module) else ())}
     buffers = (b for name, b in module.named_buffers(recurse=False) if name not in exempt)
     for tensor in chain(module.parameters(recurse=False), buffers):
         if is_lazy(tensor):

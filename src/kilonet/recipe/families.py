@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from kilonet.recipe.section import Probability, Section
+from kilonet.recipe.section import Positive, Probability, Section
 from kilonet.recipe.words import parse_words
 
 
@@ -34,14 +34,20 @@ class ConvStack(Section):
             "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
             "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5), s the last "
             "of these again, with its weights (an l at the end of d and r: nothing between the two "
-            "convolutions); M and A max and average pooling by 2 (M3: by 3)."
+            "convolutions; then a t: one of every four filters is stored and used in four "
+            "directions; or a g: the same, with channels by fours too); M and A max and average "
+            "pooling by 2 (M3: by 3). d* has as many channels as there are classes."
         )
     )
-    head: Literal["gap", "fc"] = Field(
+    head: Literal["gap", "fc", "maps"] = Field(
         "gap",
-        description='"gap": global average pooling, then a linear map; "fc": linear on all values.',
+        description='"gap": global average pooling, then a linear map; "fc": linear on all values; '
+        '"maps": the averages of the chain\'s last channels, one for each class.',
     )
     batch_norm: bool = Field(True, description="Batch norm after every convolution of the chain.")
+    norm_scale: Positive | None = Field(
+        None, description="Fix batch norm's scale to this number; off learns one for each channel."
+    )
     dropout: Probability = Field(0.0, description="Dropout after every convolution block.")
     bias: bool = Field(False, description="Whether the chain's convolutions have a bias.")
     head_bias: bool = Field(True, description="Whether the classifier has a bias.")
