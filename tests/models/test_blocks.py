@@ -9,7 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kilonet.models.blocks import ConvBlock, Residual, Separable, activation
+from kilonet.models.blocks import (
+    ConvBlock,
+    Residual,
+    Scaled,
+    Separable,
+    ShiftNorm2d,
+    TurnedConv2d,
+    activation,
+    with_plain_modules,
+)
 from kilonet.models.dropout import Dropout
 
 
@@ -94,3 +103,97 @@ def test_nothing_is_joined_in_evaluation() -> None:
     block = ConvBlock((3, 6), dropout=0.5).eval()
     x = torch.randn(2, 3, 5, 5)
     assert torch.equal(block(x), block.act(block.norm(block.conv(x))))
+
+
+def turned(x: torch.Tensor, times: int = 1) -> torch.Tensor:
+    return torch.rot90(x, times, (2, 3))
+
+
+def test_turned_filters_are_one_of_every_four() -> None:
+    conv = TurnedConv2d(3, 6, 3)
+    assert conv.weight.shape == (2, 3, 3, 3)
+    for channel, one in enumerate(conv.filters()):
+        stored = conv.weight[channel // 4]
+        assert torch.equal(one, torch.rot90(stored, channel % 4, (1, 2)))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(conv(x), F.conv2d(x, conv.filters(), conv.bias))
+
+
+def test_cyclic_filters_move_on_in_each_four() -> None:
+    conv = TurnedConv2d(8, 4, 1, bias=False, cyclic=True)
+    assert conv.weight.shape == (1, 8, 1, 1)
+    stored = conv.weight.flatten().tolist()
+    expected = [
+        [stored[4 * four + (place - times) % 4] for four in range(2) for place in range(4)]
+        for times in range(4)
+    ]
+    assert conv.filters().flatten(1).tolist() == expected
+
+
+def test_a_gradient_reaches_the_stored_filters_from_all_four() -> None:
+    conv = TurnedConv2d(1, 4, 3, bias=False)
+    conv.filters()[1].sum().backward()
+    conv.filters()[3, 0, 0, 1].backward()
+    moved = torch.autograd.grad(torch.rot90(conv.weight[0, 0], 3)[0, 1], conv.weight)[0]
+    assert torch.equal(conv.weight.grad, torch.ones(1, 1, 3, 3) + moved)
+
+
+def test_turning_the_image_turns_what_comes_out_and_moves_channels_on() -> None:
+    """The group p4: fresh batch norms in evaluation treat the channels of a four alike."""
+    style = {"turned": True, "fours": True, "norm_scale": 3.0, "nonlinearity": "silu"}
+    chain = nn.Sequential(
+        ConvBlock((1, 8), pool=nn.MaxPool2d(2), **style),
+        Separable((8, 12), cyclic=True, **style),
+        Residual(Separable((12, 12), cyclic=True, linear_depthwise=True, **style)),
+        ConvBlock((12, 4), cyclic=True, **style),
+    ).eval()
+    for norm in (module for module in chain.modules() if isinstance(module, ShiftNorm2d)):
+        nn.init.normal_(norm.bias)
+    x = torch.randn(2, 1, 12, 12)
+    expected = turned(chain(x)).unflatten(1, (-1, 4)).roll(1, dims=2).flatten(1, 2)
+    torch.testing.assert_close(chain(turned(x)), expected)
+    assert not torch.allclose(expected, chain(x), atol=1e-2)
+
+
+@pytest.mark.parametrize("fours", [False, True])
+def test_shift_norm_is_batch_norm_of_a_fixed_scale(fours: bool) -> None:
+    ours, plain = ShiftNorm2d(6, 3.0, fours=fours), nn.BatchNorm2d(6)
+    nn.init.normal_(ours.bias)
+    plain.weight.data.fill_(3.0)
+    plain.bias.data.copy_(ours.shift())
+    assert [name for name, _ in ours.named_parameters()] == ["bias"]
+    assert len(ours.bias) == (2 if fours else 6)
+    x = torch.randn(8, 6, 5, 5) + 1
+    torch.testing.assert_close(ours(x), plain(x))
+    assert ours.state_dict().keys() == plain.state_dict().keys() - {"weight"}
+    torch.testing.assert_close(ours.eval()(x), plain.eval()(x))
+    assert torch.equal(ours.running_var, plain.running_var)
+
+
+def test_shift_norm_relu_and_dropout_in_one() -> None:
+    style = {"turned": True, "fours": True, "norm_scale": 2.0}
+    block = ConvBlock((1, 8), dropout=0.2, **style).to(memory_format=torch.channels_last)
+    nn.init.normal_(block.norm.bias)
+    apart = copy.deepcopy(block)
+    x = torch.randn(4, 1, 8, 8)
+    torch.manual_seed(1)
+    joined = block(x)
+    torch.manual_seed(1)
+    expected = apart.drop(apart.act(apart.norm(apart.conv(x))))
+    torch.testing.assert_close(joined, expected)
+
+
+def test_plain_modules_compute_the_same() -> None:
+    style = {"turned": True, "fours": True, "norm_scale": 3.0}
+    model = nn.Sequential(ConvBlock((1, 8), **style), Separable((8, 8), cyclic=True, **style))
+    x = torch.randn(3, 1, 9, 9)
+    model(x)
+    plain = with_plain_modules(copy.deepcopy(model.eval()))
+    assert {type(m) for m in plain.modules()}.isdisjoint({TurnedConv2d, ShiftNorm2d})
+    torch.testing.assert_close(plain(x), model(x))
+
+
+def test_scaled() -> None:
+    module = Scaled(20.0)
+    assert torch.equal(module(torch.ones(2, 3)), torch.full((2, 3), 20.0))
+    assert sum(p.numel() for p in module.parameters()) == 1

@@ -30,8 +30,10 @@ PARAMETERS = {
     "fast-99": 20_714,
     "fast-99.4": 21_482,
     "kilonet-8k": 7_430,
-    "kilonet-4k": 3_990,
-    "kilonet-2k": 1_906,
+    "kilonet-4k": 3_819,
+    "kilonet-2k": 1_908,
+    "kilonet-1k": 971,
+    "kilonet-0.5k": 489,
     "kilonet-25k": 23_922,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]

@@ -25,6 +25,8 @@ CHAINS = [
     ("c4 M3 d6k5 rk5", {"bias": True, "batch_norm": False, "dropout": 0.2}),
     ("c4 M d6 r s M s R s", {"activation": "silu"}),
     ("c4 d6l M rl s d5l M", {"dropout": 0.1, "pool_first": True}),
+    ("c4g M d8lg rg M d*t", {"head": "maps", "norm_scale": 3.0, "activation": "silu"}),
+    ("c8t d8g c12g M R", {"dropout": 0.1, "norm_scale": 2.0}),
 ]
 
 
@@ -40,7 +42,7 @@ def step(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, dict[str
 @pytest.mark.parametrize(
     "network",
     [*(ConvStack(layers, **style) for layers, style in CHAINS[::2]), SimpleMNISTNet(dropout=0.0)],
-    ids=["strided", "silu", "shared", "simple"],
+    ids=["strided", "silu", "shared", "turned", "simple"],
 )
 def test_networks_compute_the_same(network: Network) -> None:
     ours, images = copy.deepcopy(network), torch.randn(20, *SHAPE)

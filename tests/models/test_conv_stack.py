@@ -222,3 +222,33 @@ def test_separable_convolutions_may_be_linear_between_their_halves() -> None:
         "BatchNorm2d",
         "ReLU",
     ]
+
+
+def test_turned_words_cost_a_quarter() -> None:
+    model = ConvStack("c8g d16lg rg M d*lt", "maps", norm_scale=3.0)
+    parameters = {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in [*model.features.named_children(), ("head", model.head)]
+    }
+    assert parameters == {
+        "conv1": 18 + 2,
+        "separable1": 18 + 8 * 16 // 4 + 4,
+        "residual1": 36 + 4 + 16 * 16 // 4 + 4,
+        "pool1": 0,
+        "separable2": 36 + 16 * 10 + 10,
+        "head": 1,
+    }
+    assert model.count_parameters() == sum(parameters.values())
+
+
+def test_maps_are_averaged_into_logits() -> None:
+    model = ConvStack("c6 M p*", "maps", num_classes=7).eval()
+    x = torch.randn(3, 1, 28, 28)
+    expected = model.features(x).mean(dim=(2, 3)) * model.head.temperature.factor
+    torch.testing.assert_close(model(x), expected)
+    assert model(x).shape == (3, 7)
+
+
+def test_maps_need_one_for_each_class() -> None:
+    with pytest.raises(RecipeError, match=r"ends in 10 channels, one for each class; .* 8\. .*d\*"):
+        ConvStack("c8", "maps")

@@ -225,3 +225,14 @@ def test_a_model_without_parameters_or_layers() -> None:
 
 def test_half_precision_models_get_half_precision_images() -> None:
     assert total_macs(nn.Linear(3, 4).bfloat16(), (3,)) == 12
+
+
+def test_what_the_constructor_makes_by_a_formula_is_not_stored() -> None:
+    class Formula(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("stored", torch.ones(3))
+            self.register_buffer("made", torch.arange(5.0), persistent=False)
+
+    assert count_parameters(Formula()) == 3
+    assert parameter_bytes(Formula()) == 12

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonet.recipe.words import Word, parse_word, parse_words
+from kilonet.recipe.words import CLASSES, Word, parse_word, parse_words
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,10 @@ from kilonet.recipe.words import Word, parse_word, parse_words
         ("s", Word("shared")),
         ("d9s2vl", Word("separable", 9, stride=2, padded=False, linear=True)),
         ("rk5l", Word("residual-separable", kernel=5, linear=True)),
+        ("c8t", Word("conv", 8, turned=True)),
+        ("d16k5vlt", Word("separable", 16, kernel=5, padded=False, linear=True, turned=True)),
+        ("rlg", Word("residual-separable", linear=True, turned=True, fours=True)),
+        ("d*", Word("separable", CLASSES)),
         ("M", Word("max", kernel=2)),
         ("A3", Word("average", kernel=3)),
     ],
@@ -49,6 +55,13 @@ def test_what_a_word_says(text: str, word: Word) -> None:
         "c8l",
         "Rl",
         "d8lv",
+        "d8tl",
+        "d8tg",
+        "Rt",
+        "st",
+        "p8g",
+        "r*",
+        "c*8",
         "M1",
         "M10",
         "x3",
@@ -57,7 +70,8 @@ def test_what_a_word_says(text: str, word: Word) -> None:
     ],
 )
 def test_what_is_no_word(text: str) -> None:
-    with pytest.raises(ValueError, match=f'"{text}" is not a layer; write words such as c16'):
+    message = f'"{re.escape(text)}" is not a layer; write words such as c16'
+    with pytest.raises(ValueError, match=message):
         parse_word(text)
 
 
@@ -68,7 +82,7 @@ def test_words_are_separated_by_blanks() -> None:
         parse_words("  ")
 
 
-@given(st.text(alphabet="cdprRMAksvl0123456789", max_size=8))
+@given(st.text(alphabet="cdprRMAksvltg*0123456789", max_size=8))
 def test_a_word_is_of_one_kind_or_refused(text: str) -> None:
     try:
         word = parse_word(text)
@@ -76,7 +90,8 @@ def test_a_word_is_of_one_kind_or_refused(text: str) -> None:
         return
     assert word.is_convolution + word.is_residual + word.pools == 1
     assert word.kernel >= 1 and word.stride >= 1
-    assert (word.channels > 0) == word.is_convolution
+    assert (word.channels != 0) == word.is_convolution
+    assert word.turned or not word.fours
 
 
 @pytest.mark.parametrize("chain", ["r s", "c8 r s M s s", "c8 r M d8 s R s", "c6 d8 R p8 s"])
@@ -90,3 +105,30 @@ def test_blocks_share_weights_with_one_of_as_many_channels(chain: str) -> None:
 def test_without_such_a_block_they_are_refused(chain: str) -> None:
     with pytest.raises(ValueError, match=r'"s" is the last residual block again.*write r first'):
         parse_words(chain)
+
+
+def test_channels_come_by_fours_after_the_first_word() -> None:
+    first, second, _, last = parse_words("c8g d12g M rg")
+    assert (first.cyclic, second.cyclic, last.cyclic) == (False, True, True)
+    assert not parse_words("c8 d12t")[1].cyclic
+
+
+@pytest.mark.parametrize(
+    ("chain", "into", "out"),
+    [
+        ("c6g", 0, "6"),
+        ("c6 d8g", 6, "8"),
+        ("c8 d10g", 8, "10"),
+        ("c8 d*g", 8, "as many as classes"),
+    ],
+)
+def test_channels_that_are_no_fours_are_refused(chain: str, into: int, out: str) -> None:
+    message = rf"takes channels by fours; {into} come in and {out} go out.*or t in the place of g"
+    with pytest.raises(ValueError, match=message):
+        parse_words(chain)
+
+
+def test_as_many_channels_as_classes() -> None:
+    (word,) = parse_words("d*l")
+    assert word.for_classes(7) == Word("separable", 7, linear=True)
+    assert Word("conv", 8).for_classes(7) == Word("conv", 8)
