@@ -33,7 +33,7 @@ PARAMETERS = {
     "kilonet-4k": 3_819,
     "kilonet-2k": 1_908,
     "kilonet-1k": 971,
-    "kilonet-0.5k": 489,
+    "kilonet-0.5k": 487,
     "kilonet-25k": 23_922,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]

@@ -69,25 +69,36 @@ def scale_into_user(net: Net, op: Operator) -> bool:
 
 
 def scale_as_convolution(net: Net, op: Operator) -> bool:
-    """A scale that nothing took in is a 1×1 convolution of each channel on its own."""
-    if not isinstance(op, ops.Scale):
+    """A scale of a map that nothing took in is a 1×1 convolution of each channel on its own."""
+    if not isinstance(op, ops.Scale) or _is_vector(op):
         return False
     channels = len(op.scale)
-    sides = op.shape[1:] if len(op.shape) == 3 else (1, 1)
-    source, made = op.source, f"{op.output}_map"
-    before, after = [], [ops.Flatten(output=op.output, sources=(made,), shape=op.shape)]
-    if len(op.shape) == 3:
-        made, after = op.output, []
-    else:
-        source = f"{op.output}_in"
-        before = [ops.Reshape(output=source, sources=op.sources, shape=(channels, 1, 1))]
     conv = ops.Conv2d(
-        output=made,
-        sources=(source,),
-        shape=(channels, *sides),
+        output=op.output,
+        sources=op.sources,
+        shape=op.shape,
         weight=op.scale.reshape(channels, 1, 1, 1),
         bias=op.offset,
         groups=channels,
     )
-    net.put([op], [*before, conv, *after])
+    net.put([op], [conv])
     return True
+
+
+def scale_as_linear(net: Net, op: Operator) -> bool:
+    """And one of a number a channel, such as the logits, is a linear layer with a diagonal."""
+    if not isinstance(op, ops.Scale) or not _is_vector(op):
+        return False
+    flat, made = f"{op.output}_flat", f"{op.output}_made"
+    shape = (len(op.scale),)
+    linear = ops.Linear(
+        output=made, sources=(flat,), shape=shape, weight=np.diag(op.scale), bias=op.offset
+    )
+    before = ops.Flatten(output=flat, sources=op.sources, shape=shape)
+    view = ops.Flatten if op.shape == shape else ops.Reshape
+    net.put([op], [before, linear, view(output=op.output, sources=(made,), shape=op.shape)])
+    return True
+
+
+def _is_vector(op: ops.Scale) -> bool:
+    return int(np.prod(op.shape)) == len(op.scale)

@@ -19,6 +19,7 @@ from kilonet.exports.graph.operators import IMAGE, LOGITS, PROBABILITIES, Graph,
 from kilonet.exports.graph.rewriting import Net, Rule, apply
 from kilonet.exports.graph.scales import (
     scale_as_convolution,
+    scale_as_linear,
     scale_before,
     scale_into_maker,
     scale_into_scale,
@@ -36,7 +37,7 @@ FOLDING: tuple[Rule, ...] = (
     scale_before,
     scale_into_user,
 )
-LEFT_OVER: tuple[Rule, ...] = (scale_as_convolution, drop_views)
+LEFT_OVER: tuple[Rule, ...] = (scale_as_convolution, scale_as_linear, drop_views)
 JOINING: tuple[Rule, ...] = (relu_once, relu_before_max_pool, relu_into_maker)
 
 
