@@ -31,7 +31,7 @@ PARAMETERS = {
     "fast-99.4": 21_482,
     "kilonet-8k": 7_430,
     "kilonet-4k": 3_819,
-    "kilonet-2k": 1_908,
+    "kilonet-2k": 1_868,
     "kilonet-1k": 905,
     "kilonet-0.5k": 487,
     "kilonet-25k": 23_922,
