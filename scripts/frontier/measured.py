@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 from pydantic import BaseModel, ConfigDict
 
 from exporting.measured import read_exported
+from kilonet.recipe.load import resolve
 from reproduction.results import Result, read_result
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +51,12 @@ class Row:
     budget: Budget
     result: Result | None
     int8: float | None
+
+    @property
+    def layers(self) -> str:
+        """The chain of the recipe of that name."""
+        layers: str = resolve(self.budget.name).recipe.model.model_dump()["layers"]
+        return layers
 
     @property
     def met(self) -> bool | None:
