@@ -21,13 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import kilonet
 from kilonet.api.run import find_run, require_finished
 from kilonet.atomic import write_text
-from kilonet.data.registry import spec
 from kilonet.errors import KilonetError, RunError
-from kilonet.models.measure import running_statistics
+from kilonet.exports.huggingface.card import shipped_card
+from kilonet.exports.huggingface.emit import pretrained_of
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.shipped import CARD, FOLDER
-from rendering import render
 from reproduction.recipes import fingerprints_asked
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -48,7 +47,8 @@ def publish(run: RunDirectory, name: str, results: Path = RESULTS, target: Path 
         shutil.copyfile(run.file(file), folder / file)
     card = card_of(run, stored)
     write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
-    write_text(folder / "README.md", card_text(run, name, card))
+    of = pretrained_of(run, kilonet.load(run.path), name)
+    write_text(folder / "README.md", shipped_card(of, RunDirectory(folder, run.facts)))
     return folder
 
 
@@ -71,31 +71,6 @@ def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:
         "shipped_seed": run.recipe().training.seed,
         "seeds": [{key: entry[key] for key in keys} for entry in stored["runs"]],
     }
-
-
-def card_text(run: RunDirectory, name: str, card: dict[str, Any]) -> str:
-    """Return the card to read, in Markdown."""
-    recipe = run.recipe()
-    data = spec(recipe.data.name)
-    seeds = card["seeds"]
-    held = recipe.data.validation
-    return render(
-        Path(__file__).with_name("card.md.j2"),
-        name=name,
-        recipe=run.facts["recipe"],
-        metrics=run.metrics(),
-        running=running_statistics(kilonet.load(run.path)),
-        seeds=seeds,
-        shipped_seed=card["shipped_seed"],
-        mean=sum(entry["test_correct"] / entry["test_total"] for entry in seeds) / len(seeds),
-        training_data=f"{1 - held:.0%} of the training images" if held else "all training images",
-        commit=run.facts["environment"]["commit"],
-        shape="×".join(map(str, data.shape)),
-        mean_std=(data.mean[0], data.std[0]),
-        classes=data.classes,
-        data_title=data.title,
-        data_licence=data.licence,
-    )
 
 
 def main() -> int:

@@ -20,10 +20,12 @@ from kilonet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from kilonet.api.check import check
+    from kilonet.api.classifier import Classifier
     from kilonet.api.evaluate import evaluate
     from kilonet.api.export import export
     from kilonet.api.load import load
     from kilonet.api.models import list_models
+    from kilonet.api.pretrained import save_pretrained
     from kilonet.api.robustness import robustness
     from kilonet.api.run import Run, list_runs
     from kilonet.api.summary import summary
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Classifier": "kilonet.api.classifier",
     "KilonetError": "kilonet.errors",
     "Run": "kilonet.api.run",
     "SimpleMNISTNet": "kilonet.models.simple",
@@ -47,11 +50,13 @@ _HOMES = {
     "reader": "kilonet.reading",
     "resume": "kilonet.api.train",
     "robustness": "kilonet.api.robustness",
+    "save_pretrained": "kilonet.api.pretrained",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
 }
 
 __all__ = [
+    "Classifier",
     "KilonetError",
     "Run",
     "SimpleMNISTNet",
@@ -65,6 +70,7 @@ __all__ = [
     "reader",
     "resume",
     "robustness",
+    "save_pretrained",
     "summary",
     "train",
 ]

@@ -74,7 +74,7 @@ def export(
 ) -> Export:
     """Write a finished run's network as ``to``; compare it with PyTorch.
 
-    ``to`` is "onnx", "c", "html" or "lambda".
+    ``to`` is "onnx", "c", "html", "lambda" or "huggingface".
     ``int8`` quantises it, calibrated on training images; ``raw`` is for ONNX with normalised float
     input. Files go to the folder ``out`` (default: ``export`` in the run's directory), and a report
     beside them. Without the run's data set at hand nothing is compared, and the result's ``note``
@@ -94,7 +94,9 @@ def export(
     require_finished(run)
     network = load(run, model=model)
     dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
-    made = target.make(_job(run, dataset if int8 else None, raw))
+    if target.from_onnx:
+        _require_onnx(run)
+    made = target.make(_job(run, network, dataset if int8 else None, raw))
     folder = Path(out) if out is not None else run.path / FOLDER
     files = _written(folder, made)
     verification, note = _verified(made, network, dataset, folder, run)
@@ -114,22 +116,27 @@ def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
     return None
 
 
-def _job(run: Run, calibrate: Dataset | None, raw: bool) -> Job:
+def _require_onnx(run: Run) -> None:
     path = run.directory.file(layout.ONNX)
     if not path.exists():
         why = run.directory.facts.get("onnx_note") or f"{path} is missing."
         raise RunError(f"{run.path} has no ONNX file to export from: {why}")
+
+
+def _job(run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool) -> Job:
+    path = run.directory.file(layout.ONNX)
     data, images = spec(run.recipe.data.name), None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
-    return Job(path, run.name, data.mean, data.std, images, raw)
+    return Job(path, run.name, data.mean, data.std, images, raw, run.directory, network)
 
 
 def _written(folder: Path, made: Made) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in made.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             write_bytes(folder / name, content)
     except OSError as error:
         raise RunError(

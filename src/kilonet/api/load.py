@@ -8,9 +8,9 @@ from torch import nn
 
 from kilonet.api.run import Run, find_run, require_finished
 from kilonet.data.registry import spec
-from kilonet.errors import RunError, UsageError
+from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
 from kilonet.models.build import build
-from kilonet.recipe.families import Custom
+from kilonet.models.trust import require_trusted
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
@@ -18,16 +18,20 @@ from kilonet.training.weights import load_weights
 
 
 def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
-    """Return the trained network of a run (the run itself, its name or its path).
+    """Return the trained network of a run (the run itself, its name or its path) or of a folder.
 
     It is in evaluation mode, on the CPU, with the weights that the run is judged by, and takes
     normalised float32 images N×C×H×W to logits N×K. A run whose network is a class of your own
-    imports that class only if you name it: ``model="module:Class"``.
+    imports that class only if you name it: ``model="module:Class"``. A folder that
+    ``save_pretrained`` wrote is read likewise; what its images are normalised with is in its
+    ``config.json``, and ``Classifier.from_pretrained`` heeds it.
 
     Raises:
-        UsageError: there is no such run, or ``model`` is not what its network is.
+        UsageError: there is no such run or folder, or ``model`` is not what its network is.
         RunError, CheckpointError: it is damaged, unfinished, or its weights do not fit.
     """
+    if not isinstance(source, Run) and is_folder(Path(source)):
+        return read_pretrained(Path(source), model).network
     run = find_run(source)
     require_finished(run)
     recipe = run.recipe
@@ -62,14 +66,5 @@ def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Mod
         RunError: the run names a class that the user has not.
         UsageError: the user names a class that is not the run's network.
     """
-    name = recipe.model.name
-    own = isinstance(recipe.model, Custom)
-    if own and trusted is None:
-        raise RunError(
-            f"The network of {run.path} is the class {name}, which is code outside the run. A "
-            f"folder alone never makes Kilonet import code: name the class yourself, --model {name}"
-        )
-    if trusted is not None and trusted != name:
-        remedy = f"Give --model {name}" if own else "Leave out --model"
-        raise UsageError(f"The network of {run.path} is {name}, not {trusted}. {remedy}.")
+    require_trusted(recipe.model, run.path, trusted)
     return network_for(recipe)

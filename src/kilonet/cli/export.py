@@ -16,7 +16,12 @@ from kilonet.extras import require
 def export(
     run: FinishedRun,
     to: Annotated[
-        str, typer.Option("--to", metavar="TARGET", help="What to make: onnx, c, html or lambda.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="TARGET",
+            help="What to make: onnx, c, html, lambda or huggingface.",
+        ),
     ],
     int8: Annotated[
         bool, Flag("--int8", help="In 8-bit integers, calibrated on training images.")
@@ -32,7 +37,7 @@ def export(
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a finished run's network in a form that needs no PyTorch, and verify it."""
+    """Write a finished run's network as a file or folder to ship, and verify it."""
     require("train")
     from kilonet.api.export import export as exported
     from kilonet.api.show import export_table

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from kilonet.data.idx import IMAGE_SIDE
+from kilonet.data.arrays import as_pixels
 from kilonet.data.split import stratified_split
 from kilonet.errors import MissingExtraError
 
@@ -35,11 +34,7 @@ def load_digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def enlarge(scans: Tensor) -> Tensor:
     """Return 8×8 scans with values 0–16, (N, 8, 8), as uint8 images, (N, 1, 28, 28), 0–255."""
-    scaled = scans.float().unsqueeze(1) * (255.0 / _BRIGHTEST)
-    large = F.interpolate(
-        scaled, size=(IMAGE_SIDE, IMAGE_SIDE), mode="bilinear", align_corners=False
-    )
-    return large.round().to(torch.uint8)
+    return as_pixels(scans.unsqueeze(1), 0.0, _BRIGHTEST)
 
 
 def _scans() -> tuple[Tensor, Tensor]:

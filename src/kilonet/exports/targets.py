@@ -26,14 +26,19 @@ from kilonet.exports.graph.lower import load_onnx, lower
 from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError
 from kilonet.exports.html import run as browser
 from kilonet.exports.html.emit import page
+from kilonet.exports.huggingface.emit import FolderNetwork, folder_files, pretrained_of
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_int8 import onnx_int8
 from kilonet.exports.onnx_run import OnnxNetwork
+from kilonet.recipe.families import Custom
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from kilonet.exports.verify import Network
+    from kilonet.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +47,7 @@ class Job:
 
     ``onnx`` is the run's file; ``name`` begins the names of what is made; ``calibration`` are
     training images uint8 (N, C, H, W), None where nothing is to be quantised; ``mean`` and ``std``
-    are those of training.
+    are those of training. ``run`` and its trained ``network`` are for what is not made of the file.
     """
 
     onnx: Path
@@ -51,6 +56,8 @@ class Job:
     std: tuple[float, ...]
     calibration: Pixels | None = None
     raw: bool = False
+    run: RunDirectory | None = None
+    network: nn.Module | None = None
 
 
 Runner = Callable[[Path], "AbstractContextManager[Network | None]"]
@@ -142,23 +149,37 @@ def to_lambda(job: Job) -> Made:
     )
 
 
+def to_huggingface(job: Job) -> Made:
+    """Return a folder as the Hugging Face hub holds them: configuration, weights and model card."""
+    assert job.run is not None and job.network is not None
+    name, model = f"{job.name}-huggingface", job.run.recipe().model
+    own = model.name if isinstance(model, Custom) else None
+    files = folder_files(pretrained_of(job.run, job.network), job.run)
+    return Made(
+        {f"{name}/{file}": content for file, content in files.items()},
+        lambda folder: nullcontext(FolderNetwork(folder / name, own)),
+    )
+
+
 def _stem(job: Job) -> str:
     return f"{job.name}-int8" if job.calibration is not None else job.name
 
 
 @dataclass(frozen=True)
 class Target:
-    """A target: what makes it, and which of the command's switches it takes."""
+    """A target: what makes it, which of the command's switches it takes, if from the ONNX file."""
 
     make: Callable[[Job], Made]
-    switches: frozenset[str]
+    switches: frozenset[str] = frozenset()
+    from_onnx: bool = True
 
 
 TARGETS: Mapping[str, Target] = {
     "onnx": Target(to_onnx, frozenset({"int8", "raw"})),
     "c": Target(to_c, frozenset({"int8"})),
-    "html": Target(to_html, frozenset()),
-    "lambda": Target(to_lambda, frozenset()),
+    "html": Target(to_html),
+    "lambda": Target(to_lambda),
+    "huggingface": Target(to_huggingface, from_onnx=False),
 }
 
 

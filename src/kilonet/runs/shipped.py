@@ -63,5 +63,14 @@ def shipped_models() -> list[Shipped]:
     return [Shipped(folder, _card(folder / CARD)) for folder in folders]
 
 
+def card_in(folder: Path) -> Card | None:
+    """Return the card in the folder of a run, where it is that of a model that ships.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    return _card(folder / CARD) if (folder / CARD).exists() else None
+
+
 def _card(path: Path) -> Card:
     return Card.model_validate(checked(read_json(path), Card, path))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from kilonet.atomic import write_bytes
@@ -62,13 +62,24 @@ def load_weights(path: Path, model: nn.Module) -> None:
         CheckpointError: the file is missing or damaged, or is of another network.
     """
     try:
-        weights = load_file(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(f"There are no weights {path}. Has the run finished?") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"The weights {path} are damaged ({error}). Restore the file, or train again."
-        ) from error
+    except OSError as error:
+        raise _damaged(path, error) from error
+    put_bytes(model, content, path)
+
+
+def put_bytes(model: nn.Module, content: bytes, path: Path) -> None:
+    """Put the weights in ``content``, those of a file, into ``model``; ``path`` names it.
+
+    Raises:
+        CheckpointError: they are damaged, or of another network.
+    """
+    try:
+        weights = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, error) from error
     try:
         put_weights(model, weights)
     except RuntimeError as error:
@@ -76,6 +87,12 @@ def load_weights(path: Path, model: nn.Module) -> None:
             f"The weights {path} are not of this network: {_first_line(error)}. "
             "Was the recipe or the network's code changed after training?"
         ) from None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"The weights {path} are damaged ({error}). Restore the file, or train again."
+    )
 
 
 def _first_line(error: RuntimeError) -> str:

@@ -1,0 +1,115 @@
+"""``config.json``: what a network is, what it was made for, and how its images are prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from kilonet import __version__
+from kilonet.errors import CheckpointError, RunError
+from kilonet.recipe.explain import explain
+from kilonet.recipe.families import Model
+from kilonet.runs.records import Record, checked, read_json
+
+MODEL_TYPE = "kilonet"
+FORMAT = 1
+CONFIG = "config.json"
+
+Length = Annotated[int, Field(ge=1, le=65_536)]
+Statistic = Annotated[list[float], Field(min_length=1)]
+
+
+class Config(Record):
+    """The content of ``config.json``, under the names that other readers of such files know.
+
+    Pixels 0–255 are multiplied by ``rescale_factor``, then ``image_mean`` is subtracted and
+    ``image_std`` divided by, one number a channel. ``input_shape`` is (C, H, W); ``id2label`` names
+    the class of each logit; ``model`` is the ``[model]`` section of a recipe.
+    """
+
+    model_type: Literal["kilonet"] = "kilonet"
+    kilonet_format: int = FORMAT
+    kilonet_version: str = __version__
+    name: str
+    architectures: list[str]
+    model: dict[str, Any]
+    input_shape: Annotated[list[Length], Field(min_length=3, max_length=3)]
+    id2label: Annotated[dict[str, str], Field(min_length=1)]
+    label2id: dict[str, int]
+    rescale_factor: float = 1 / 255
+    image_mean: Statistic
+    image_std: Statistic
+    num_parameters: int
+    dtype: str = "float32"
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        channels = self.input_shape[0]
+        if not len(self.image_mean) == len(self.image_std) == channels:
+            raise ValueError(f"image_mean and image_std must have {channels} numbers each")
+        if not all(value > 0 for value in self.image_std):
+            raise ValueError("image_std must be above 0")
+        if list(self.id2label) != [str(index) for index in range(len(self.id2label))]:
+            raise ValueError('the keys of id2label must be "0", "1", … in this order')
+        return self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each logit's class."""
+        return tuple(self.id2label.values())
+
+    def section(self, path: Path) -> Model:
+        """Return the validated ``[model]`` section; ``path`` names the file in messages.
+
+        Raises:
+            CheckpointError: it is none.
+        """
+        try:
+            return _MODEL.validate_python(self.model)
+        except ValidationError as error:
+            errors = [{**each, "loc": ("model", *each["loc"])} for each in error.errors()]
+            reason = explain(errors, {"model": self.model})  # type: ignore[arg-type]
+            raise CheckpointError(f"{path} is damaged: {reason}") from None
+
+
+_MODEL: TypeAdapter[Model] = TypeAdapter(Model)
+
+
+def read_config(path: Path) -> Config:
+    """Return the configuration in the file ``path``.
+
+    Raises:
+        CheckpointError: it is missing or damaged, of another kind of model, or of a format that
+            this version does not read.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} is missing: a folder made by kilonet.save_pretrained has it. Save it again."
+        )
+    try:
+        return config_from(read_json(path), path)
+    except RunError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def config_from(content: dict[str, Any], path: Path) -> Config:
+    """Return the configuration that ``content``, which was read from ``path``, holds.
+
+    Raises:
+        RunError: it holds none; a CheckpointError where it is another kind's or format's.
+    """
+    kind = content.get("model_type")
+    if kind != MODEL_TYPE:
+        raise CheckpointError(
+            f"{path} describes a model of type {kind!r}, not of Kilonet's. Load it with the "
+            "library that made it."
+        )
+    version = content.get("kilonet_format")
+    if isinstance(version, int) and version != FORMAT:
+        raise CheckpointError(
+            f"{path} is of format {version}; this version of Kilonet reads format {FORMAT}. "
+            f"Use Kilonet {content.get('kilonet_version', 'of the version that made it')}."
+        )
+    return Config(**checked(content, Config, path))
