@@ -1,0 +1,50 @@
+"""Numbers as grey levels, and the statistics of images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilonet.data.arrays import as_pixels, statistics
+
+
+@given(
+    st.floats(-1e3, 1e3),
+    st.floats(0.1, 1e4),
+    st.integers(28, 40),
+    st.integers(0, 2**32 - 1),
+)
+def test_grey_levels_survive_any_scale(dark: float, width: float, side: int, seed: int) -> None:
+    levels = torch.randint(0, 256, (2, 1, side, 30), generator=torch.Generator().manual_seed(seed))
+    values = dark + levels.double() / 255 * width
+    assert torch.equal(as_pixels(values, dark, dark + width), levels.to(torch.uint8))
+
+
+def test_what_lies_beyond_is_cut_off() -> None:
+    values = torch.tensor([-5.0, 0.5, 7.0]).repeat(28, 28).reshape(1, 1, 28, 84)
+    assert as_pixels(values, 0.0, 1.0)[0, 0, 0, :3].tolist() == [0, 128, 255]
+
+
+def test_an_empty_range_is_black() -> None:
+    assert not as_pixels(torch.full((1, 1, 28, 28), 3.0), 3.0, 3.0).any()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((8, 8), (28, 28)), ((1, 40), (28, 40)), ((32, 30), (32, 30))]
+)
+def test_only_short_sides_grow(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert as_pixels(torch.ones(2, 3, *size), 0.0, 2.0).shape == (2, 3, *expected)
+
+
+def test_statistics_are_numpys() -> None:
+    images = torch.randint(0, 256, (5, 3, 9, 7), generator=torch.Generator().manual_seed(0))
+    mean, std = statistics(images)
+    channels = images.permute(1, 0, 2, 3).reshape(3, -1).numpy() / 255
+    assert mean == pytest.approx(channels.mean(axis=1))
+    assert std == pytest.approx(channels.std(axis=1))
+
+
+def test_a_channel_without_contrast_can_be_divided_by() -> None:
+    assert statistics(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)) == ((0.0,), (1.0,))
