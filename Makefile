@@ -1,13 +1,17 @@
 # make train: install, get the data, train the default recipe, say where the report is.
 # make test:  install and run every check.
 # make verify: what takes longer, with its result stored in results/verify.json.
+# make site:   the documentation as a site, in build/site/index.html.
 # make bench: time training against the peers; BENCH="--quick" shows in minutes that it works.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint install install-dev docs verify bench clean
+# mkdocs-material tells of its successor at every build; that is no warning about ours.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: train test lint install install-dev docs site verify bench clean
 
 train: install
 	$(BIN)/kilonet train
@@ -29,6 +33,10 @@ bench: install $(VENV)/peers/.installed
 
 docs: install-dev
 	$(BIN)/python scripts/make_docs.py
+	$(BIN)/python scripts/reference/page.py
+
+site: install-dev
+	$(BIN)/mkdocs build --strict
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -39,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,serve,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,serve,docs,dev]"
 	touch $@
 
 $(VENV)/peers/.installed: benchmarks/requirements.txt

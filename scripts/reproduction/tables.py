@@ -37,8 +37,13 @@ def _summary_row(claim: Claim, result: Result | None) -> list[str]:
             ", ".join(map(percent, sample.values)),
         ]  # fmt: skip
     paired = [word for pair in zip(claimed, measured, strict=False) for word in pair]
-    name = f"[`{claim.label}`](#{claim.label})"
+    name = f"[`{claim.label}`](#{_anchor(claim.label)})"
     return [name, page, *paired, *measured[3:], str(judge_claim(claim, result))]
+
+
+def _anchor(heading: str) -> str:
+    """Return what a heading is linked by: renderers of Markdown leave its dots out."""
+    return heading.replace(".", "")
 
 
 def floors(claims: Claims, results: Results) -> str:

@@ -1,0 +1,1 @@
+"""The pages under docs/reference/ that are generated: recipe keys and commands."""
