@@ -1,7 +1,7 @@
 """Write docs/reference/recipe.md and docs/reference/cli.md from the code that they tell of.
 
-    python scripts/reference/page.py            # after a key, a command or a help text changed
-    python scripts/reference/page.py --check    # exit 1 and name each page that would change
+python scripts/reference/page.py            # after a key, a command or a help text changed
+python scripts/reference/page.py --check    # exit 1 and name each page that would change
 """
 
 from __future__ import annotations
