@@ -43,7 +43,7 @@ def _section(section: str) -> tuple[str, list[tuple[str, str, list[Column]]]]:
 
 
 def rows(cls: type[BaseModel], only: Collection[str] = ()) -> list[Column]:
-    """Return (key, values, default, sentence) for each key of a section, or for those in ``only``."""
+    """Return (key, values, default, sentence) for each key of a section, or for ``only`` some."""
     return [
         (name, values(field), default(field), (field.description or "").replace("|", "\\|"))
         for name, field in cls.model_fields.items()
