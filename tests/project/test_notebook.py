@@ -31,7 +31,7 @@ def test_it_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *alone, *nbmake, str(NOTEBOOK)],
         cwd=ROOT,
-        env={**os.environ, "QUICKSTART_DATA": "digits", "MPLBACKEND": "agg"},
+        env={**os.environ, "QUICKSTART_DATA": "digits"},
         capture_output=True,
         text=True,
         check=False,
