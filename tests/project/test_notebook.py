@@ -27,7 +27,7 @@ def test_it_is_stored_without_outputs() -> None:
 def test_it_runs() -> None:
     """On the bundled digits, by nbmake, in a kernel of its own."""
     alone = ["-q", "-c", os.devnull, "-p", "no:cacheprovider"]
-    nbmake = ["--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=300"]
+    nbmake = ["--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=600"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *alone, *nbmake, str(NOTEBOOK)],
         cwd=ROOT,
