@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kilonet.api.pretrained import save_pretrained
     from kilonet.api.robustness import robustness
     from kilonet.api.run import Run, list_runs
+    from kilonet.api.study import Study, study
     from kilonet.api.summary import summary
     from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
@@ -40,6 +41,7 @@ _HOMES = {
     "Classifier": "kilonet.api.classifier",
     "KilonetError": "kilonet.errors",
     "Run": "kilonet.api.run",
+    "Study": "kilonet.api.study",
     "SimpleMNISTNet": "kilonet.models.simple",
     "check": "kilonet.api.check",
     "evaluate": "kilonet.api.evaluate",
@@ -51,6 +53,7 @@ _HOMES = {
     "resume": "kilonet.api.train",
     "robustness": "kilonet.api.robustness",
     "save_pretrained": "kilonet.api.pretrained",
+    "study": "kilonet.api.study",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
 }
@@ -60,6 +63,7 @@ __all__ = [
     "KilonetError",
     "Run",
     "SimpleMNISTNet",
+    "Study",
     "__version__",
     "check",
     "evaluate",
@@ -71,6 +75,7 @@ __all__ = [
     "resume",
     "robustness",
     "save_pretrained",
+    "study",
     "summary",
     "train",
 ]

@@ -38,6 +38,10 @@ class CheckpointError(RunError):
     """Weights or a resume state cannot be read, or do not fit the network."""
 
 
+class StudyError(KilonetError):
+    """A study cannot go on: its directory is in use or of another format, its workers are lost."""
+
+
 class TrainingError(KilonetError):
     """Training had to stop: the loss is no longer finite, or a device gave up."""
 

@@ -1,4 +1,4 @@
-"""Where things are on disk: the user's caches and the runs directory."""
+"""Where things are on disk: the user's caches, the runs and the studies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from platformdirs import user_cache_path
 
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
+STUDIES_VARIABLE = "KILONET_STUDIES"
 
 
 def data_cache() -> Path:
@@ -30,3 +31,8 @@ def data_dir_from_environment() -> Path | None:
 def runs_dir() -> Path:
     """Return the directory that holds runs: ``KILONET_RUNS``, else ``runs`` where you stand."""
     return Path(os.environ.get(RUNS_VARIABLE) or "runs").expanduser()
+
+
+def studies_dir() -> Path:
+    """Return the directory that holds studies: ``KILONET_STUDIES``, else ``studies`` here."""
+    return Path(os.environ.get(STUDIES_VARIABLE) or "studies").expanduser()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kilonet.report import _words
+from kilonet.report import words
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from kilonet.report import _words
     ],
 )
 def test_percent_never_rounds_an_error_away(fraction: float, said: str) -> None:
-    assert _words.percent(fraction) == said
+    assert words.percent(fraction) == said
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_percent_never_rounds_an_error_away(fraction: float, said: str) -> None:
     ],
 )
 def test_duration(seconds: float, said: str) -> None:
-    assert _words.duration(seconds) == said
+    assert words.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_duration(seconds: float, said: str) -> None:
     [(1, "1 byte"), (1023, "1,023 bytes"), (14_720, "14.4 KiB"), (3 * 1024**2, "3.0 MiB")],
 )
 def test_size(number: int, said: str) -> None:
-    assert _words.size(number) == said
+    assert words.size(number) == said
 
 
 def test_the_rest() -> None:
-    assert [_words.plural(n, "epoch") for n in (0, 1, 2000)] == [
+    assert [words.plural(n, "epoch") for n in (0, 1, 2000)] == [
         "0 epochs",
         "1 epoch",
         "2,000 epochs",
     ]
-    assert [_words.count(n) for n in (22_214, "—")] == ["22,214", "—"]
+    assert [words.count(n) for n in (22_214, "—")] == ["22,214", "—"]
     lists = [[], ["a"], ["a", "b"], ["a", "b", "c"]]
-    assert [_words.enumeration(items) for items in lists] == ["", "a", "a and b", "a, b and c"]
+    assert [words.enumeration(items) for items in lists] == ["", "a", "a and b", "a, b and c"]

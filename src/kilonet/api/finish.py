@@ -44,6 +44,13 @@ class Finished:
     metrics: Metrics
 
     @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Which test images it reads right, (N,)."""
+        labels = self.dataset.test_labels.numpy()
+        right: npt.NDArray[np.bool_] = self.probabilities.argmax(axis=1) == labels
+        return right
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images."""
         return (self.dataset.channels, *self.dataset.image_size)
@@ -88,6 +95,7 @@ def _figures(done: Finished) -> dict[str, object]:
         "stopped_because": done.outcome.stopped_because,
         "weights": done.recipe.training.keep,
         "test": done.metrics.to_json(),
+        "wrong": np.flatnonzero(~done.right).tolist(),  # for comparisons image by image
     }
 
 

@@ -8,10 +8,11 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from kilonet.cores import physical_cores
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Recipe
 from kilonet.training.crew import Crew
-from kilonet.training.device import one_of_several, physical_cores, places
+from kilonet.training.device import one_of_several, places
 from kilonet.training.fit import Fit
 from kilonet.training.helper import assist, job_of
 from kilonet.training.material import Material

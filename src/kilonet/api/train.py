@@ -38,7 +38,7 @@ from kilonet.training.fit import Fit, Outcome
 from kilonet.training.kernels import choose_kernels
 from kilonet.training.material import prepare
 from kilonet.training.precision import choose_precision
-from kilonet.training.progress import ConsoleReporter, Silent
+from kilonet.training.progress import ConsoleReporter, Reporter, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.state import State, load_state, save_state
 
@@ -51,6 +51,7 @@ def train(
     out: str | Path | None = None,
     console: Console | None = None,
     profile: bool = False,
+    reporter: Reporter | None = None,
     **keywords: Any,
 ) -> Run:
     """Train ``recipe``, a shipped name or a ``.toml`` path, and return the finished run.
@@ -58,7 +59,7 @@ def train(
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
     same. ``out`` is the run's directory (default: the next free ``runs/RECIPE-N``). A ``console``
     shows progress; without one nothing is printed. With ``profile`` it also shows where the time
-    went.
+    went. A ``reporter`` is told of it in the console's place.
 
     Raises:
         UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
@@ -87,7 +88,7 @@ def train(
         if console is not None:
             _announce(console, run, dataset)
         with kept(run), run.locked():
-            return _run_and_finish(fit, run, dataset, team, console, profile)
+            return _run_and_finish(fit, run, dataset, team, (console, profile, reporter))
 
 
 def resume(
@@ -97,6 +98,7 @@ def resume(
     console: Console | None = None,
     profile: bool = False,
     model: str | None = None,
+    reporter: Reporter | None = None,
 ) -> Run:
     """Go on with a run where its last whole epoch ended, and return it finished.
 
@@ -128,7 +130,7 @@ def resume(
             _restore(fit, run.file(layout.STATE))
             if console is not None:
                 _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
-            return _run_and_finish(fit, run, dataset, team, console, profile)
+            return _run_and_finish(fit, run, dataset, team, (console, profile, reporter))
 
 
 def _restore(fit: Fit, path: Path) -> None:
@@ -222,24 +224,26 @@ def _run_and_finish(
     run: RunDirectory,
     dataset: Dataset,
     team: Team,
-    console: Console | None,
-    profile: bool,
+    shown: tuple[Console | None, bool, Reporter | None],
 ) -> Run:
+    console, profile, reporter = shown
     watch = Watch(fit) if profile else None
     with team.watched():
-        outcome = _run(fit, run, console)
+        outcome = _run(fit, run, console, reporter)
     team.close()  # the rest takes one, and measuring takes an idle machine
     if watch is not None and console is not None and (measured := watch.read()):
         console.print(measured.rendered(), soft_wrap=True)
     return Run(finish(run, fit.model, outcome, dataset, fit.device))
 
 
-def _run(fit: Fit, run: RunDirectory, console: Console | None) -> Outcome:
+def _run(
+    fit: Fit, run: RunDirectory, console: Console | None, reporter: Reporter | None
+) -> Outcome:
     def save(state: State) -> None:
         save_state(run.file(layout.STATE), state)
         run.write_history(state["history"])
 
-    if console is None:
-        return fit.run(save, Silent())
-    with ConsoleReporter(console) as reporter:
-        return fit.run(save, reporter)
+    if console is None or reporter is not None:
+        return fit.run(save, reporter or Silent())
+    with ConsoleReporter(console) as shown:
+        return fit.run(save, shown)

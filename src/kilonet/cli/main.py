@@ -21,6 +21,7 @@ from kilonet.cli import (
     recipes,
     runs,
     serve,
+    study,
     summary,
     train,
 )
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
+app.command("study")(study.study)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
@@ -114,6 +116,8 @@ def _usage(error: TyperException) -> str:
 
 
 def _stopped(stop: BaseException) -> str:
+    if message := getattr(stop, "message", None):
+        return str(message)
     run_path = getattr(stop, "run", None)
     if run_path is None:
         return "Stopped."

@@ -68,22 +68,22 @@ def _best(history: Sequence[Row]) -> int:
 
 def _draw_loss(axes: Axes, history: Sequence[Row], best: int) -> None:
     lines = _lines(history, "loss")
-    zero = _stand_in_for_zero([*lines.values()])
+    zero = stand_in_for_zero([*lines.values()])
     _draw_lines(axes, history, lines, best, zero)
-    _scale(axes, [*lines.values()], zero, lambda loss: f"{loss:g}")
-    _title(axes, "Loss", "cross-entropy in nats, logarithmic")
+    scale(axes, [*lines.values()], zero, lambda loss: f"{loss:g}")
+    title(axes, "Loss", "cross-entropy in nats, logarithmic")
 
 
 def _draw_accuracy(axes: Axes, history: Sequence[Row], best: int, targets: Sequence[float]) -> None:
     lines = {name: 1 - accuracy for name, accuracy in _lines(history, "accuracy").items()}
     errors = [*lines.values(), 1 - np.asarray(targets, dtype=np.float64)]
-    zero = _stand_in_for_zero(errors)
+    zero = stand_in_for_zero(errors)
     _draw_lines(axes, history, lines, best, zero)
     for error in errors[-1]:
         _draw_target(axes, float(error), zero)
-    _scale(axes, errors, zero, _accuracy)
+    scale(axes, errors, zero, accuracy_of)
     axes.set_ylim(min(axes.get_ylim()[1], 1.0), axes.get_ylim()[0])
-    _title(axes, "Accuracy", "images right, stretched towards 100 %")
+    title(axes, "Accuracy", "images right, stretched towards 100 %")
 
 
 def _draw_lines(axes: Axes, history: Sequence[Row], lines: Lines, best: int, zero: float) -> None:
@@ -102,19 +102,19 @@ def _draw_lines(axes: Axes, history: Sequence[Row], lines: Lines, best: int, zer
             best, height, "o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
             markeredgewidth=1.3, label=f"best epoch ({best})",
         )  # fmt: skip
-    _number_epochs(axes, epochs)
+    number_epochs(axes, epochs)
 
 
 def _draw_target(axes: Axes, goal: float, zero: float) -> None:
     axes.axhline(max(goal, zero), color=INK, linewidth=1, linestyle=(0, (1, 2.5)), zorder=1)
     name = axes.annotate(
-        f"target {_accuracy(goal)}", (0, max(goal, zero)), (5, 3), color=INK, fontsize=8.5,
+        f"target {accuracy_of(goal)}", (0, max(goal, zero)), (5, 3), color=INK, fontsize=8.5,
         xycoords=("axes fraction", "data"), textcoords="offset points",
     )  # fmt: skip
     name.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
 
 
-def _scale(
+def scale(
     axes: Axes,
     columns: Sequence[npt.NDArray[np.float64]],
     zero: float,
@@ -146,7 +146,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def _stand_in_for_zero(columns: Sequence[npt.NDArray[np.float64]]) -> float:
+def stand_in_for_zero(columns: Sequence[npt.NDArray[np.float64]]) -> float:
     """Return where a logarithmic axis draws 0: below all else. 0 where it is not needed."""
     values = np.concatenate(columns)
     if not (values <= 0).any():
@@ -154,7 +154,7 @@ def _stand_in_for_zero(columns: Sequence[npt.NDArray[np.float64]]) -> float:
     return float(values[values > 0].min(initial=0.01)) / 2
 
 
-def _accuracy(error: float) -> str:
+def accuracy_of(error: float) -> str:
     return f"{round(100 - 100 * error, 6):g} %"
 
 
@@ -170,7 +170,7 @@ def _column(history: Sequence[Row], name: str) -> npt.NDArray[np.float64]:
     return np.array([np.nan if v is None else float(v) for v in values])
 
 
-def _number_epochs(axes: Axes, epochs: Sequence[int]) -> None:
+def number_epochs(axes: Axes, epochs: Sequence[int]) -> None:
     first, last = epochs[0], epochs[-1]
     room = max(0.4, 0.03 * (last - first))
     axes.set_xlim(first - room, last + room)
@@ -179,6 +179,6 @@ def _number_epochs(axes: Axes, epochs: Sequence[int]) -> None:
     axes.set_xlabel("epoch")
 
 
-def _title(axes: Axes, name: str, unit: str) -> None:
+def title(axes: Axes, name: str, unit: str) -> None:
     axes.set_title(name)
     axes.set_title(unit, loc="right", color=MUTED, fontsize=8.5, fontweight="normal")

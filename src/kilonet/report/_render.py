@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kilonet.report import _sentences, _tables, _words
+from kilonet.report import _sentences, _tables, words
 from kilonet.report._tables import Table
 from kilonet.report.facts import ReportFacts
+
+if TYPE_CHECKING:
+    from kilonet.report.study import StudyFacts
 
 
 def html(facts: ReportFacts, pictures: Mapping[str, str]) -> str:
     """Return the report as one HTML page. ``pictures`` maps file names to what ``src`` is."""
     environment = _environment(autoescape=True)
     return environment.get_template("report.html.j2").render(_content(facts, pictures))
+
+
+def study_html(facts: StudyFacts, pictures: Mapping[str, str]) -> str:
+    """Return a study's report as one HTML page. ``pictures`` maps names to what ``src`` is."""
+    template = _environment(autoescape=True).get_template("study.html.j2")
+    return template.render(facts=facts, pictures=pictures)
 
 
 def markdown(facts: ReportFacts, pictures: Mapping[str, str]) -> str:
@@ -83,7 +92,7 @@ def _content(facts: ReportFacts, pictures: Mapping[str, str]) -> dict[str, Any]:
     return {
         "facts": facts,
         "answer": _sentences.answer(facts),
-        "accuracy": _words.percent(metrics.accuracy),
+        "accuracy": words.percent(metrics.accuracy),
         "headline": _headline(facts),
         "curves": {"src": pictures["training_metrics.png"], "alt": _sentences.curves(facts)},
         "confusion": {
@@ -107,8 +116,8 @@ def _headline(facts: ReportFacts) -> list[tuple[str, str, str]]:
     best = f"best on validation: {facts.best_epoch}"
     validated = _sentences.has_validation(facts)
     return [
-        ("test accuracy", _words.percent(metrics.accuracy), _sentences.interval(metrics)),
+        ("test accuracy", words.percent(metrics.accuracy), _sentences.interval(metrics)),
         ("parameters", f"{facts.parameters:,}", f"{facts.macs:,} MACs an image"),
         ("epochs", str(len(facts.history)), best if validated else "no validation images"),
-        ("training", _words.duration(facts.seconds_total), facts.stopped_because),
+        ("training", words.duration(facts.seconds_total), facts.stopped_because),
     ]

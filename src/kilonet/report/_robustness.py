@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from kilonet.evaluation.distortions import KINDS, Kind
 from kilonet.evaluation.robustness import Robustness, Share
 from kilonet.report._style import PAPER, TRAIN, VALIDATION, calm, save
-from kilonet.report._words import percent
+from kilonet.report.words import percent
 
 Look: TypeAlias = tuple[str, str, str, str, float]
 """Name, colour, dashes, marker and its size."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from kilonet.evaluation.metrics import CALIBRATION_BINS, Metrics
 from kilonet.report._pictures import MOST_MISTAKES
-from kilonet.report._words import duration, enumeration, percent, percent_number, plural, size
 from kilonet.report.facts import ReportFacts
+from kilonet.report.words import duration, enumeration, percent, percent_number, plural, size
 
 
 def answer(facts: ReportFacts) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kilonet.evaluation.metrics import Metrics
-from kilonet.report._words import count, percent
 from kilonet.report.facts import ReportFacts
+from kilonet.report.words import count, percent
 
 
 @dataclass(frozen=True)

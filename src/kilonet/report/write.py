@@ -35,9 +35,10 @@ def write_report(folder: Path, facts: ReportFacts) -> None:
     )
     names = (CURVES, CONFUSION, MISTAKES)
     write_text(folder / "report.md", _render.markdown(facts, dict(zip(names, names, strict=True))))
-    inlined = {name: _data_uri(folder / name) for name in names}
+    inlined = {name: data_uri(folder / name) for name in names}
     write_text(folder / "report.html", _render.html(facts, inlined))
 
 
-def _data_uri(picture: Path) -> str:
+def data_uri(picture: Path) -> str:
+    """Return a PNG file as the address of an image inside a page."""
     return f"data:image/png;base64,{b64encode(picture.read_bytes()).decode('ascii')}"

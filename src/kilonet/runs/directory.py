@@ -17,13 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kilonet.atomic import PART, write_text
+from kilonet.atomic import write_text
 from kilonet.errors import RecipeError, RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
+from kilonet.runs.lock import locked
 from kilonet.runs.records import Figures, Row, checked, read_history, read_json, read_text
 
 
@@ -118,23 +119,9 @@ class RunDirectory:
             RunError: another process is doing so, or the directory cannot be written. The lock goes
                 with its process, however that ends.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.file(layout.LOCK), timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{self.path} is in use: another process is training there. Wait or stop it."
-            ) from None
-        except OSError as error:
-            raise RunError(f"Cannot write to {self.path}: {error.strerror or error}.") from None
-        try:
-            for half_written in self.path.glob(f".*{PART}"):
-                half_written.unlink()  # a process that was killed left it; nobody reads it
+        busy = f"{self.path} is in use: another process is training there. Wait or stop it."
+        with locked(self.path, RunError(busy)):
             yield
-        finally:
-            lock.release()
 
 
 def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = None) -> RunDirectory:

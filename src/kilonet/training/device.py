@@ -8,10 +8,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
+from kilonet.cores import processors
 from kilonet.errors import UsageError, nearest
 
 KINDS = ("auto", "cpu", "cuda", "mps")
@@ -59,32 +59,7 @@ def places(device: torch.device) -> int:
     """Return how many workers can compute at the same time: GPUs, or cores free to this process."""
     if device.type == "cuda":
         return torch.cuda.device_count()
-    return len(_processors()) if device.type == "cpu" else 1
-
-
-def physical_cores() -> int:
-    """Return how many cores free to this process do not share their arithmetic with another.
-
-    A container's share of the machine counts (the control group's ``cpu.max``), as does that two
-    processors may be one core (Linux tells both; elsewhere every processor is a core).
-    """
-    topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-    try:
-        cores = len({Path(topology.format(n)).read_text() for n in _processors()})
-    except OSError:
-        cores = len(_processors())
-    try:
-        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
-    except (OSError, ValueError):  # no control groups, or no limit: "max 100000"
-        return cores
-    return max(1, min(cores, quota // period))
-
-
-def _processors() -> set[int]:
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # only Linux tells
-        return set(range(os.cpu_count() or 1))
+    return len(processors()) if device.type == "cpu" else 1
 
 
 @contextmanager

@@ -22,7 +22,15 @@ from kilonet.models.build import build
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import configure, one_of_several
 from kilonet.training.fit import Fit
-from kilonet.training.process import GAVE_UP, HERE, OTHERS_LOST, READY, Job
+from kilonet.training.process import (
+    GAVE_UP,
+    HERE,
+    OTHERS_LOST,
+    READY,
+    Job,
+    say,
+    take_standard_streams,
+)
 from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial
 from kilonet.training.workers import WorkerLostError, Workers, meet
@@ -34,16 +42,16 @@ NO_HURRY = timedelta(days=365)
 
 def main() -> None:
     """Get ready, wait to be told, help until the training is over."""
-    ear, mouth = _take_standard_streams()
+    ear, mouth = take_standard_streams()
     _load_what_comes_late()
-    _say(mouth, READY)
+    say(mouth, READY)
     line = ear.readline()
     if not line:
         return
     job = json.loads(line)
     watch = threading.Thread(target=_end_with_the_leader, args=(ear, job["folder"]), daemon=True)
     watch.start()
-    _say(mouth, HERE)
+    say(mouth, HERE)
     # Without Python's own end: with others' threads still at work it may end in a signal instead.
     os._exit(_status_of(job, mouth))
 
@@ -55,7 +63,7 @@ def _status_of(job: Job, mouth: TextIO) -> int:
     except WorkerLostError:
         return OTHERS_LOST
     except KilonetError as error:
-        _say(mouth, json.dumps(str(error)))
+        say(mouth, json.dumps(str(error)))
         return GAVE_UP
     return 0
 
@@ -93,24 +101,6 @@ def _help(job: Job) -> None:
     device = one_of_several(job["device"], job["rank"])
     place = Workers(job["rank"], job["size"])
     assist(job, meet(place, NO_HURRY, Path(job["folder"])), device)
-
-
-def _take_standard_streams() -> tuple[TextIO, TextIO]:
-    """Return standard input and output, which belong to the leader; from here on they are empty.
-
-    The user's own network may print a lot, and the one in the leading process prints the same.
-    """
-    kept = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
-    return kept
-
-
-def _say(mouth: TextIO, line: str) -> None:
-    mouth.write(f"{line}\n")
-    mouth.flush()
 
 
 def _load_what_comes_late() -> None:

@@ -1,10 +1,10 @@
 """One helper process, as the process that started it sees it.
 
-It is ``python -m kilonet.training.helper``. It says that it is ready by a line on its standard
-output, is told its job by a line of JSON on its standard input, and says by another line why it
-failed if it did. It ends when its standard input closes, so it never outlives the process that
-started it, however that one ends; and it stands in a process group of its own, so that Ctrl-C
-reaches only the one that the user sees.
+It is ``python -m kilonet.training.helper``, or another module that ends as it does. It says that
+it is ready by a line on its standard output, is told its job by a line of JSON on its standard
+input, and says by another line why it failed if it did. It ends when its standard input closes,
+so it never outlives the process that started it, however that one ends; and it stands in a process
+group of its own, so that Ctrl-C reaches only the one that the user sees.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kilonet.errors import TrainingError
 from kilonet.training.workers import WorkerLostError
@@ -35,20 +36,23 @@ Job = dict[str, Any]
 class HelperProcess:
     """A process that has been started; it loads PyTorch while this one goes on.
 
-    Raises ``OSError`` where the system has no room for it.
+    It runs ``module``, with ``variables`` in its environment. Raises ``OSError`` where the system
+    has no room for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, module: str = "kilonet.training.helper", variables: Mapping[str, str] | None = None
+    ) -> None:
         # Without a name it cannot stay behind. It is read only if the helper says nothing better.
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "kilonet.training.helper"],
+                [sys.executable, "-P", "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 text=True,
-                env=_environment(),
+                env={**_environment(), **(variables or {})},
                 start_new_session=True,
             )
         except OSError:
@@ -78,12 +82,25 @@ class HelperProcess:
             TrainingError: it took over ``patience`` seconds, and has been ended.
         """
         self.wait_until_ready(patience)
+        self.tell(job)
+        self._hear(HERE, patience)
+
+    def tell(self, message: Job) -> None:
+        """Tell it ``message``, as one line.
+
+        Raises:
+            WorkerLostError: it has ended.
+        """
         try:
-            self._ear.write(f"{json.dumps(job)}\n")
+            self._ear.write(f"{json.dumps(message)}\n")
             self._ear.flush()
         except OSError as error:
             raise WorkerLostError("A worker has ended before it was told what to do.") from error
-        self._hear(HERE, patience)
+
+    def heard(self) -> Iterator[str]:
+        """Yield what it says, line by line, until it ends."""
+        with suppress(ValueError):  # closed meanwhile
+            yield from self._mouth
 
     def failure(self, until: float) -> tuple[int, str] | None:
         """Return its exit status and why it ended, in its own words; None if it has not ended.
@@ -135,6 +152,25 @@ def loopback() -> dict[str, str]:
             if name in names:
                 return {"GLOO_SOCKET_IFNAME": name}
     return {}
+
+
+def take_standard_streams() -> tuple[TextIO, TextIO]:
+    """Return standard input and output, which belong to the leader; from here on they are empty.
+
+    The user's own network may print a lot, and the one in the leading process prints the same.
+    """
+    kept = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    return kept
+
+
+def say(mouth: TextIO, line: str) -> None:
+    """Say ``line`` to the leader at once."""
+    mouth.write(f"{line}\n")
+    mouth.flush()
 
 
 def _environment() -> dict[str, str]:
