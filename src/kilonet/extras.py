@@ -22,6 +22,8 @@ PACKAGES = {
     ),
     # an export starts from a run, on top of what training needs
     "export": ("onnxruntime",),
+    "study": ("optuna",),
+    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "httptools"),
 }
 

@@ -18,6 +18,7 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.schema import Recipe
+from kilonet.studies.cluster import located
 from kilonet.studies.coordinator import Coordinator, Queue, StudyStopped
 from kilonet.studies.directory import REPORT, StudyDirectory, opened
 from kilonet.studies.local import LocalWorkers
@@ -157,9 +158,11 @@ def _places(
     begun = StudyDirectory(asked.path, asked.plan())
     left = sum(begun.finished(name) is None for name in begun.plan.run_names())
     if on == "ray":
+        require("ray")
+        located(address)  # before all that takes time
         from kilonet.api.study_ray import ray_workers
 
-        place = ray_workers(address, begun.runs, data_dir)
+        place = ray_workers(address, begun.runs, asked.resolved[0].recipe)
     else:
         workers = local_workers(asked.resolved[0].recipe, begun.runs, data_dir, jobs)
         workers.warm_up(left)

@@ -140,7 +140,7 @@ def slug_of(word: str) -> str:
 
 
 def _slug(label: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.=+]+", "-", label).strip("-.")[:80] or "cell"
+    return re.sub(r"[^A-Za-z0-9_.=+]+", "-", label).strip("-.")[:80] or "cell"
 
 
 def _free(slug: str, taken: Sequence[str]) -> str:

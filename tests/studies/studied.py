@@ -1,0 +1,48 @@
+"""Made-up plans and runs of studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kilonet.recipe.describe import plain
+from kilonet.recipe.load import resolve
+from kilonet.studies.found import Found
+from kilonet.studies.plan import Plan, PlannedCell
+
+IMAGES = 1000
+
+
+def plan_of(*labels: str, seeds: int = 3) -> Plan:
+    """Return a plan with cells of these names, the first the baseline."""
+    toml = plain(resolve("quick", ["data.name=digits"]).recipe)
+    cells = [PlannedCell(label, label, [f"optimizer.name={label}"], toml) for label in labels]
+    return Plan("quick", cells, list(range(seeds)))
+
+
+def found(
+    accuracies: Sequence[float],
+    *,
+    wrong: Sequence[set[int]] | None = None,
+    curves: Sequence[Sequence[float]] | None = None,
+    dataset: str = "digits",
+    parameters: int = 20_000,
+) -> list[Found]:
+    """Return a finished run for each accuracy, with seeds from 0."""
+    return [
+        Found(
+            name=f"run-s{seed}",
+            seed=seed,
+            accuracy=accuracy,
+            dataset=dataset,
+            images=IMAGES,
+            wrong=frozenset(wrong[seed]) if wrong is not None else None,
+            history=tuple(
+                {"epoch": epoch, "validation_accuracy": value, "seconds": 1.0}
+                for epoch, value in enumerate(curves[seed] if curves else [accuracy], 1)
+            ),
+            parameters=parameters,
+            macs=2_000_000,
+            seconds=10.0 + seed,
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]

@@ -1,0 +1,80 @@
+"""A study in a process of its own, to be stopped in every way."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PATIENCE = 300  # seconds that a busy machine may take for what needs a few
+CLOCKS = {"seconds"}
+
+
+class StudyProcess:
+    """``kilonet study`` with some words, its output in ``log``."""
+
+    def __init__(self, studies: Path, *words: str) -> None:
+        self._log = (studies.parent / "log.txt").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kilonet", "study", *words],
+            env={**os.environ, "KILONET_STUDIES": str(studies)},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def workers(self) -> list[int]:
+        """Return the processes that it has started and that live."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and parent_of(int(entry.name)) == self.process.pid:
+                found.append(int(entry.name))
+        return found
+
+    def some_workers(self) -> list[int]:
+        """Wait until it has started some, and return those."""
+        until = time.monotonic() + PATIENCE
+        while not (found := self.workers()):
+            assert time.monotonic() < until
+            assert self.process.poll() is None
+            time.sleep(0.02)
+        return found
+
+    def wait(self) -> int:
+        """Return its exit status."""
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self._log.close()
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.process.kill()
+        self.wait()
+
+
+def parent_of(process: int) -> int | None:
+    """Return the parent of a process that lives."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[1])
+
+
+def gone(processes: list[int]) -> bool:
+    """Wait until none of ``processes`` lives, and say whether that came about."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if all(parent_of(process) is None for process in processes):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Return a study's CSV table, less what a clock says."""
+    with path.open(encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k not in CLOCKS} for row in csv.DictReader(file)]

@@ -1,0 +1,82 @@
+"""From words to cells."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilonet.errors import UsageError
+from kilonet.studies.grid import baseline_of, cells_of, parse_axes, split_values
+
+
+def cells(*words: str) -> list[tuple[tuple[str, ...], str, str]]:
+    return [(cell.words, cell.label, cell.slug) for cell in cells_of(parse_axes(words), "quick")]
+
+
+def test_the_product_of_what_is_varied_the_first_values_first() -> None:
+    assert cells("optimizer.name=adam,sgd", "training.batch_size=64,128") == [
+        (("optimizer.name=adam", "training.batch_size=64"), "adam, batch_size=64", "adam-batch_size=64"),
+        (("optimizer.name=adam", "training.batch_size=128"), "adam, batch_size=128", "adam-batch_size=128"),
+        (("optimizer.name=sgd", "training.batch_size=64"), "sgd, batch_size=64", "sgd-batch_size=64"),
+        (("optimizer.name=sgd", "training.batch_size=128"), "sgd, batch_size=128", "sgd-batch_size=128"),
+    ]  # fmt: skip
+
+
+def test_without_anything_varied_there_is_one_cell() -> None:
+    assert cells() == [((), "quick", "quick")]
+
+
+def test_a_whole_section_is_one_value() -> None:
+    word = 'optimizer={name="adam",lr=0.01},{name="sgd",lr=0.1}'
+    assert [label for _, label, _ in cells(word)] == ["adam lr=0.01", "sgd lr=0.1"]
+
+
+def test_labels_are_what_people_write() -> None:
+    words = ["training.ema=off,0.99", "optimizer.nesterov=true,false", 'model.layers="c8 M","c8-M"']
+    labels = {word.split("=")[0]: [label for _, label, _ in cells(word)] for word in words}
+    assert labels["training.ema"] == ["ema=off", "ema=0.99"]
+    assert labels["optimizer.nesterov"] == ["nesterov=true", "nesterov=false"]
+    assert [slug for _, _, slug in cells(words[2])] == ["layers=c8-M", "layers=c8-M-2"]
+
+
+@given(st.lists(st.text("abc[]{}\"' =", min_size=1), min_size=1))
+def test_what_is_divided_is_whole(parts: list[str]) -> None:
+    text = ",".join(parts)
+    assert ",".join(split_values(text)) == text
+
+
+@given(st.lists(st.text("abc0. ", min_size=1), min_size=1))
+def test_plain_values_are_divided_at_each_comma(parts: list[str]) -> None:
+    assert split_values(",".join(parts)) == parts
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("optimizer.name", "is not KEY=A,B"),
+        ("=1,2", "is not KEY=A,B"),
+        ("optimizer.lr=", "leaves a value empty"),
+        ("optimizer.lr=1,,2", "leaves a value empty"),
+        ("optimizer.lr=1,2,1", "has the value 1 twice"),
+        ("training.seed=1,2", "leave it to --seeds N"),
+        ("a.b.c=1", 'write section.key'),
+    ],
+)
+def test_refused(word: str, text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        cells(word)
+
+
+def test_a_key_varied_twice() -> None:
+    with pytest.raises(UsageError, match="optimizer.lr is varied twice"):
+        parse_axes(["optimizer.lr=1", "optimizer.lr=2"])
+
+
+@pytest.mark.parametrize("wanted", ["sgd", "optimizer.name=sgd"])
+def test_a_baseline_by_its_name(wanted: str) -> None:
+    found = cells_of(parse_axes(["optimizer.name=adam,sgd"]), "quick")
+    assert baseline_of(found, None) == 0
+    assert baseline_of(found, wanted) == 1
+    with pytest.raises(UsageError, match=r'no cell "sdg".*Did you mean "sgd"'):
+        baseline_of(found, "sdg")

@@ -1,0 +1,73 @@
+"""What a study is to do, and what may become of it later."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kilonet.errors import UsageError
+from kilonet.recipe.load import parse_recipe, resolve
+from kilonet.studies.grid import cells_of, parse_axes
+from kilonet.studies.plan import Plan, make_plan
+
+
+def plan(*vary: str, seeds: int = 2, words: tuple[str, ...] = ()) -> Plan:
+    cells = cells_of(parse_axes(vary), "quick")
+    resolved = [resolve("quick", ["data.name=digits", *words, *cell.words]) for cell in cells]
+    return make_plan(resolved, cells, seeds, 0)
+
+
+OPTIMIZERS = "optimizer.name=adam,sgd"
+
+
+def test_a_job_has_its_recipe_whole() -> None:
+    jobs = plan(OPTIMIZERS).jobs()
+    assert [job.name for job in jobs] == ["adam-s0", "sgd-s0", "adam-s1", "sgd-s1"]
+    recipe = parse_recipe(jobs[3].toml, "job")
+    words = ["data.name=digits", "optimizer.name=sgd", "training.seed=1", "training.threads=1"]
+    assert recipe == resolve("quick", words).recipe
+
+
+def test_the_first_seed_is_the_recipes() -> None:
+    assert plan(words=("training.seed=7",)).seeds == [7, 8]
+
+
+def test_how_many_compute_is_settled() -> None:
+    alone = parse_recipe(plan(words=("training.workers=auto",)).cells[0].toml, "cell").training
+    assert (alone.workers, alone.threads) == (1, 1)
+    told = parse_recipe(plan(words=("training.threads=2",)).cells[0].toml, "cell").training
+    assert told.threads == 2
+
+
+def test_through_json() -> None:
+    made = plan(OPTIMIZERS)
+    assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_it_may_grow() -> None:
+    small = plan(OPTIMIZERS)
+    assert small.departure_from(small) is None
+    assert plan(OPTIMIZERS, seeds=3).departure_from(small) is None
+    assert plan("optimizer.name=adam,sgd,rmsprop").departure_from(small) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (plan(OPTIMIZERS, seeds=1), "it has 2 seeds, this line 1"),
+        (plan("optimizer.name=adam"), 'it has the cell "sgd"'),
+        (plan(OPTIMIZERS, words=("training.epochs=3",)), 'the recipe of its cell "adam"'),
+    ],
+)
+def test_it_may_not_become_another(other: Plan, text: str) -> None:
+    assert text in str(other.departure_from(plan(OPTIMIZERS)))
+
+
+def test_refused() -> None:
+    with pytest.raises(UsageError, match="--seeds must be at least 1, not 0"):
+        plan(seeds=0)
+    with pytest.raises(UsageError, match="100,001 runs"):
+        plan(seeds=100_001)
+    with pytest.raises(UsageError, match="are the same recipe"):
+        plan("optimizer.lr=0.1,0.10")
