@@ -21,9 +21,11 @@ from kilonet.errors import MissingExtraError
 if TYPE_CHECKING:
     from kilonet.api.check import check
     from kilonet.api.classifier import Classifier
+    from kilonet.api.compare import compare
     from kilonet.api.evaluate import evaluate
     from kilonet.api.export import export
     from kilonet.api.load import load
+    from kilonet.api.lr_find import lr_find
     from kilonet.api.models import list_models
     from kilonet.api.pretrained import save_pretrained
     from kilonet.api.robustness import robustness
@@ -44,11 +46,13 @@ _HOMES = {
     "Study": "kilonet.api.study",
     "SimpleMNISTNet": "kilonet.models.simple",
     "check": "kilonet.api.check",
+    "compare": "kilonet.api.compare",
     "evaluate": "kilonet.api.evaluate",
     "export": "kilonet.api.export",
     "list_models": "kilonet.api.models",
     "list_runs": "kilonet.api.run",
     "load": "kilonet.api.load",
+    "lr_find": "kilonet.api.lr_find",
     "reader": "kilonet.reading",
     "resume": "kilonet.api.train",
     "robustness": "kilonet.api.robustness",
@@ -66,11 +70,13 @@ __all__ = [
     "Study",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "export",
     "list_models",
     "list_runs",
     "load",
+    "lr_find",
     "reader",
     "resume",
     "robustness",

@@ -58,7 +58,9 @@ class StudyProcess:
 def parent_of(process: int) -> int | None:
     """Return the parent of a process that lives."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        )
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[1])

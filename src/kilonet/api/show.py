@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,6 +152,17 @@ class ChangeLog:
 
     entries: Sequence[Entry]
     messages: Sequence[str]
+
+    def as_csv(self) -> str:
+        """Return a line a run under a heading; what changed is one cell, its lines joined."""
+        text = io.StringIO()
+        names = [field.name for field in fields(Entry)]
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        for entry in self.entries:
+            changed = "; ".join(entry.summary()[1:])
+            writer.writerow({**entry.to_json(), "changed": changed})
+        return text.getvalue()
 
     def rendered(self) -> Group:
         """Return a line of figures a run, under it its network and what changed, indented."""

@@ -7,6 +7,7 @@ import json
 from rich.table import Table
 from rich.text import Text
 
+from kilonet.api.compare import RunComparison
 from kilonet.api.show import plain_table
 from kilonet.api.study import Study
 from kilonet.report.study import Table as Rows
@@ -32,4 +33,17 @@ def rich_table(content: Rows) -> Table:
     table = plain_table(*(f"{c.heading}>" if c.figures else c.heading for c in content.columns))
     for place, row in enumerate(content.rows):
         table.add_row(*map(Text, row), style="bold" if place == content.marked else None)
+    return table
+
+
+def comparison_table(found: RunComparison) -> Table:
+    """Return what each of two runs reads."""
+    table = plain_table("run", "accuracy>", "only it reads>")
+    for name, accuracy, only in zip(
+        (found.first, found.second),
+        found.accuracies,
+        (found.test.only_a, found.test.only_b),
+        strict=True,
+    ):
+        table.add_row(name, f"{accuracy:.2%}", f"{only:,}")
     return table

@@ -12,10 +12,12 @@ from typer.exceptions import TyperException
 from kilonet import __version__
 from kilonet.cli import (
     check,
+    compare,
     console,
     data,
     evaluate,
     export,
+    lr_find,
     models,
     predict,
     recipes,
@@ -40,6 +42,8 @@ app = typer.Typer(
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("study")(study.study)
+app.command("compare")(compare.compare)
+app.command("lr-find")(lr_find.lr_find)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)

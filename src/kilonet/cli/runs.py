@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from kilonet.cli.console import say, show
-from kilonet.cli.options import AsJson
+from kilonet.cli.options import AsJson, Flag
+from kilonet.errors import UsageError
 
 
 def runs(
@@ -24,11 +25,17 @@ def runs(
         ),
     ] = None,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, Flag("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List your runs as a change log: what each reached, and what changed since the one before."""
     from kilonet.api.show import read_change_log
 
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are two ways to print the same. Leave one out.")
     log = read_change_log(folder)
+    if as_csv:
+        typer.echo(log.as_csv(), nl=False)
+        return
     if as_json:
         entries = [entry.to_json() for entry in log.entries]
         typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))

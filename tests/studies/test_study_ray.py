@@ -1,0 +1,141 @@
+"""A study on a real Ray cluster: its processes are on this machine's own interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from study_process import PATIENCE, StudyProcess, table
+
+from kilonet.cli.main import run as kilonet
+from kilonet.errors import StudyError, UsageError
+from kilonet.studies.cluster import located, pack, unpack
+from kilonet.studies.plain import CELLS, COMPARISONS, RUNS
+
+LINE = (
+    "quick", 'model.layers="c6 M p4 c8 M"', "data.name=digits", "training.epochs=5",
+    "constraints=off", "--vary", "optimizer.name=adam,sgd", "--seeds", "2",
+)  # fmt: skip
+QUIET = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster of two workers."""
+    port = free_port()
+    words = ["--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2", "--block"]
+    words += ["--include-dashboard=false", "--object-store-memory=100000000"]
+    started = subprocess.Popen(
+        [Path(sys.executable).parent / "ray", "start", *words],
+        env={**os.environ, **QUIET},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            located(f"127.0.0.1:{port}")
+            break
+        except StudyError:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    yield f"127.0.0.1:{port}"
+    started.terminate()
+    started.wait(60)
+
+
+def workers_at_work() -> list[int]:
+    """Return the processes of Ray's workers that are making a run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if title.startswith(b"ray::make_and_pack"):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_the_same_results_as_here_though_a_worker_is_killed(cluster: str, tmp_path: Path) -> None:
+    studies = tmp_path / "studies"
+    assert StudyProcess(studies, *LINE, "--name", "here").wait() == 0
+    study = StudyProcess(studies, *LINE, "--name", "there", "--on", "ray", "--address", cluster)
+    until = time.monotonic() + PATIENCE
+    while not (workers := workers_at_work()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.kill(workers[0], signal.SIGKILL)
+    assert study.wait() == 0
+    assert "lost its worker" in (tmp_path / "log.txt").read_text(encoding="utf-8")
+    for name in (CELLS, COMPARISONS, RUNS):
+        assert table(studies / "there" / name) == table(studies / "here" / name)
+    runs = studies / "there" / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == [
+        "adam-s0",
+        "adam-s1",
+        "sgd-s0",
+        "sgd-s1",
+    ]
+    assert all((path / "report.html").exists() for path in runs.iterdir())
+
+
+def test_nothing_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    began, port = time.monotonic(), free_port()
+    words = ["study", "quick", "data.name=digits", "--on", "ray"]
+    assert kilonet([*words, "--address", f"127.0.0.1:{port}"]) == 1
+    assert f"No Ray cluster answers at 127.0.0.1:{port}." in capsys.readouterr().err
+    assert time.monotonic() - began < 60  # on a busy machine; the wait itself is at most 5
+
+
+def test_something_else_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("kilonet.studies.cluster.SECONDS_TO_ANSWER", 0.2)
+            with pytest.raises(StudyError, match=f"No Ray cluster answers at 127.0.0.1:{port}"):
+                located(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("address", ["foo", "host:", ":6379", "host:port", "host:99999"])
+def test_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match="is not an address of a Ray cluster"):
+        located(address)
+
+
+def test_a_run_comes_home_whole(tmp_path: Path) -> None:
+    away, home = tmp_path / "away", tmp_path / "home" / "run"
+    home.mkdir(parents=True)
+    (home / "half.done").write_text("x", encoding="utf-8")
+    away.mkdir()
+    (away / "a.txt").write_text("é", encoding="utf-8")
+    unpack(pack(away), home)
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in home.iterdir()] == [
+        ("a.txt", "é")
+    ]
+    assert [path.name for path in home.parent.iterdir()] == ["run"]
+
+
+def test_a_damaged_archive_leaves_what_is_there(tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    home.mkdir()
+    with pytest.raises(Exception, match="file"):
+        unpack(b"nonsense", home)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
