@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kilonet.api.robustness import robustness
     from kilonet.api.run import Run, list_runs
     from kilonet.api.study import Study, study
+    from kilonet.api.study_search import search
     from kilonet.api.summary import summary
     from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
@@ -57,6 +58,7 @@ _HOMES = {
     "resume": "kilonet.api.train",
     "robustness": "kilonet.api.robustness",
     "save_pretrained": "kilonet.api.pretrained",
+    "search": "kilonet.api.study_search",
     "study": "kilonet.api.study",
     "summary": "kilonet.api.summary",
     "train": "kilonet.api.train",
@@ -81,6 +83,7 @@ __all__ = [
     "resume",
     "robustness",
     "save_pretrained",
+    "search",
     "study",
     "summary",
     "train",

@@ -102,7 +102,7 @@ def study(  # noqa: PLR0913 - given by name
     asked = ask(recipe, vary, seeds, [*overrides, *as_overrides(keywords)], baseline, name)
     _check(threshold, jobs)
     where = Path(data_dir) if data_dir is not None else None
-    with _places(asked, on, address, jobs, where) as place:
+    with places(asked, on, address, jobs, where) as place:
         plan = settle(asked, where, console)
         with opened(asked.path, plan) as directory:
             failures = carry_out(directory, place, console)
@@ -150,13 +150,23 @@ def _check(threshold: float | None, jobs: int | None) -> None:
 
 
 @contextmanager
-def _places(
-    asked: Asked, on: On, address: str, jobs: int | None, data_dir: Path | None
+def places(
+    asked: Asked,
+    on: On,
+    address: str,
+    jobs: int | None,
+    data_dir: Path | None,
+    *,
+    left: int | None = None,
 ) -> Iterator[Place]:
-    """Provide workers; those of this machine load PyTorch while this process prepares."""
+    """Provide workers; those of this machine load PyTorch while this process prepares.
+
+    ``left`` is how many runs there are to be made, where the plan does not say.
+    """
     place: Place
     begun = StudyDirectory(asked.path, asked.plan())
-    left = sum(begun.finished(name) is None for name in begun.plan.run_names())
+    if left is None:
+        left = sum(begun.finished(name) is None for name in begun.plan.run_names())
     if on == "ray":
         require("ray")
         located(address)  # before all that takes time

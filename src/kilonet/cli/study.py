@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+import json
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kilonet.cli.console import output, say, show
 from kilonet.cli.options import AsJson, DataDir
 from kilonet.cli.train import split_words
+from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
+
+if TYPE_CHECKING:
+    from kilonet.studies.search import Best
 
 
 def study(
@@ -32,8 +38,21 @@ def study(
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", help="Runs of each cell, a seed each.")
-    ] = 5,
+        int | None,
+        typer.Option("--seeds", metavar="N", help="Runs of each cell, a seed each (default: 5)."),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            metavar="KEY=log(A,B)",
+            help="Search, by validation images: log(A,B), uniform(A,B), int(A,B) or A,B,...",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", metavar="N", help="Values that a search tries (default: 20)."),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -76,15 +95,41 @@ def study(
     The same line again goes on where it stopped.
     """
     recipe, overrides = split_words(words)
+    alone: dict[str, object] = {
+        "vary": vary,
+        "seeds": seeds,
+        "baseline": baseline,
+        "threshold": threshold,
+    }
+    _check_together(bool(search), alone, trials)
     require("train")
     share_the_machine()
+    if search:
+        from kilonet.api.study_search import TRIALS
+        from kilonet.api.study_search import search as searched
+
+        best = searched(
+            recipe,
+            space=search,
+            trials=TRIALS if trials is None else trials,
+            overrides=overrides,
+            name=name,
+            jobs=jobs,
+            on=on,
+            address=address,
+            data_dir=data_dir,
+            console=None if as_json else output(),
+        )
+        _print_best(best, [recipe, *overrides], as_json)
+        return
+    from kilonet.api.study import SEEDS
     from kilonet.api.study import study as carried_out
 
     console = None if as_json else output()
     done = carried_out(
         recipe,
         vary=vary or [],
-        seeds=seeds,
+        seeds=SEEDS if seeds is None else seeds,
         overrides=overrides,
         baseline=baseline,
         threshold=threshold,
@@ -92,7 +137,7 @@ def study(
         jobs=jobs,
         on=on,
         address=address,
-        data_dir=Path(data_dir) if data_dir is not None else None,
+        data_dir=data_dir,
         console=console,
     )
     from kilonet.api.study_show import as_text, study_tables
@@ -107,3 +152,25 @@ def study(
     for answer in done.answers:
         say(answer)
     say(f"Report: {done.report}")
+
+
+def _check_together(search: bool, alone: dict[str, object], trials: int | None) -> None:
+    given = [name for name, value in alone.items() if value is not None]
+    if search and given:
+        raise UsageError(
+            f"--search decides with one seed; --{given[0]} belongs to the study that follows it. "
+            "Leave it out."
+        )
+    if not search and trials is not None:
+        raise UsageError("--trials belongs to --search. Add that, or leave it out.")
+
+
+def _print_best(best: Best, words: list[str], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(best), indent=1, ensure_ascii=False))
+        return
+    say(
+        f"Best of {best.finished} finished and {best.pruned} given up: {' '.join(best.words)}, "
+        f"{best.accuracy:.2%} on validation images (trial-{best.trial})."
+    )
+    say(f"With several seeds: {shlex.join(['kilonet', 'study', *words, *best.words])}")

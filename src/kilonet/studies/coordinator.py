@@ -35,6 +35,9 @@ class Watcher(Protocol):
     def done(self, job: str) -> None:
         """A run is finished."""
 
+    def pruned(self, job: str) -> None:
+        """A trial of a search was given up."""
+
     def failed(self, job: str, message: str) -> None:
         """A run diverged; the study goes on without it."""
 
@@ -121,6 +124,8 @@ class Coordinator:
             if event.fatal:
                 raise StudyError(f"{job.name}: {event.message}")
             self._watcher.failed(job.name, event.message)
+        elif isinstance(event, Pruned):
+            self._watcher.pruned(job.name)
         else:
             self._watcher.done(job.name)
         self._source.over(job.name, event)

@@ -87,6 +87,9 @@ class StudyWatcher:
         self._fresh += 1
         self._say(f"{job}: {cell.done[job]:.2%} on test images ({self._count()})")
 
+    def pruned(self, job: str) -> None:
+        """No run of a grid is given up."""
+
     def failed(self, job: str, message: str) -> None:
         """Say why a run will not be finished."""
         cell = self._cell_of[job]
