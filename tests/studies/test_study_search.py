@@ -23,7 +23,7 @@ class Trials:
         self.rates: dict[str, float] = {}
 
     def search(self, trials: int) -> Search:
-        return Search(self.store, SPACE, trials, 0, self._job, lambda job: self.score(job))
+        return Search(self.store, SPACE, trials, 0, self._job, self.score)
 
     def _job(self, number: int, words: list[str]) -> Job:
         name = f"trial-{number}"

@@ -38,5 +38,5 @@ def test_refused(word: str, text: str) -> None:
 
 
 def test_a_key_searched_twice() -> None:
-    with pytest.raises(UsageError, match="a.b is searched twice"):
+    with pytest.raises(UsageError, match="is searched twice"):
         parse_space(["a.b=1,2", "a.b=3,4"])

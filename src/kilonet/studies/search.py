@@ -20,7 +20,8 @@ from kilonet.studies.plan import Job
 from kilonet.studies.space import Dimension
 
 NAME = "search"
-_WARM_UP_TRIALS, _WARM_UP_EPOCHS = 5, 1
+_WARM_UP_TRIALS = 5  # finished, before any is given up
+_FIRST_VERDICT = 2  # the epoch from which one may be
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Search:
 
 def _opened(optuna: Any, store: Path, seed: int) -> Any:
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    pruner = optuna.pruners.MedianPruner(_WARM_UP_TRIALS, _WARM_UP_EPOCHS)
+    pruner = optuna.pruners.MedianPruner(_WARM_UP_TRIALS, _FIRST_VERDICT)
     try:
         return optuna.create_study(
             storage=f"sqlite:///{store}",

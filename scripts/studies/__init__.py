@@ -1,0 +1,1 @@
+"""What ``docs/studies.md`` is made of."""
