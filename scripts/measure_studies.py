@@ -36,10 +36,11 @@ LONG = ("quick", "data.name=digits", "training.epochs=40", "constraints=off",
 KILLS = 10
 ALONE = """
 import sys, kilonet
-for place, seed in ((p, s) for s in range(5) for p in ("adam", "sgd")):
-    if seed % 2 == int(sys.argv[1]) if place == "adam" else seed % 2 != int(sys.argv[1]):
-        kilonet.train("quick", overrides=[*sys.argv[3:], f"optimizer.name={place}",
-                      f"training.seed={seed}", "training.threads=1"], out=f"{sys.argv[2]}/{place}-{seed}")
+half, folder, *words = sys.argv[1:]
+jobs = [(name, seed) for seed in range(5) for name in ("adam", "sgd")]
+for name, seed in jobs[int(half)::2]:
+    words_of_run = [f"optimizer.name={name}", f"training.seed={seed}", "training.threads=1"]
+    kilonet.train("quick", overrides=[*words, *words_of_run], out=f"{folder}/{name}-{seed}")
 """
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE = 300  # seconds that a busy machine may take for what needs a few
+PATIENCE = 600  # seconds that a busy machine may take for what needs a few
 CLOCKS = {"seconds"}
 
 
@@ -47,6 +47,7 @@ class StudyProcess:
         try:
             return self.process.wait(PATIENCE)
         finally:
+            self.process.kill()
             self._log.close()
 
     def kill(self) -> None:
