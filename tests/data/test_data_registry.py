@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,19 @@ from kilonet.data.registry import DATASETS, DatasetSpec, spec
 from kilonet.errors import UsageError
 
 PUBLISHED = [entry for entry in DATASETS.values() if entry.files]
+NAMES = [
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "emnist-digits",
+    "emnist-balanced",
+    "cifar10",
+    "digits",
+]
 
 
-def test_offers_the_four_sets() -> None:
-    assert list(DATASETS) == ["mnist", "fashion-mnist", "kmnist", "digits"]
+def test_offers_the_sets() -> None:
+    assert list(DATASETS) == [*GREY, "cifar10", "digits"]
     assert all(spec(name).name == name for name in DATASETS)
 
 
@@ -27,21 +37,29 @@ def test_unknown_name_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize("entry", DATASETS.values(), ids=lambda entry: entry.name)
 def test_every_entry_is_complete(entry: DatasetSpec) -> None:
-    assert len(entry.classes) == len(set(entry.classes)) == 10
-    assert len(entry.mean) == len(entry.std) == 1
+    expected = 47 if entry.name == "emnist-balanced" else 10
+    assert len(entry.classes) == len(set(entry.classes)) == expected
+    for moments in (entry.mean, entry.std):
+        assert moments is None or len(moments) == entry.shape[0]
     assert entry.title and entry.licence and entry.homepage.startswith("https://")
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: entry.name)
 def test_published_sets_have_files_checksums_and_two_mirrors(entry: DatasetSpec) -> None:
-    assert set(entry.files) == {"train_images", "train_labels", "test_images", "test_labels"}
-    assert len({file.md5 for file in entry.files.values()}) == 4
-    assert all(re.fullmatch("[0-9a-f]{32}", file.md5) for file in entry.files.values())
+    checksums = [file.md5 or "" for file in entry.downloads]
+    assert len(set(checksums)) == len(checksums) == (1 if entry.archive else 4)
+    assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in checksums)
     assert len(set(entry.mirrors)) >= 2
     assert all(re.fullmatch(r"https?://\S+/", mirror) for mirror in entry.mirrors)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_balanced_emnist_has_the_letters_whose_two_cases_differ() -> None:
+    letters = DATASETS["emnist-balanced"].classes[10:]
+    merged = set("cijklmopsuvwxyz")
+    assert letters == (*string.ascii_uppercase, *sorted(set(string.ascii_lowercase) - merged))
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_checksums_of_the_decompressed_bytes_are_known(name: str) -> None:
     digests = [file.sha256 for file in DATASETS[name].files.values()]
     assert all(digest and re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)

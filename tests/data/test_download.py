@@ -1,59 +1,17 @@
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from idx_files import TinySet
+from served import serve
 
 from kilonet.data.dataset import load_dataset
 from kilonet.data.download import DownloadError, download, mirrors_of
 from kilonet.errors import DataError
-
-
-@dataclass
-class Mirror:
-    """A folder served over HTTP on loopback, and what was asked of it."""
-
-    url: str
-    requests: list[str] = field(default_factory=list)
-
-
-@contextlib.contextmanager
-def serve(folder: Path, cut_after: int | None = None) -> Iterator[Mirror]:
-    """Serve ``folder``; with ``cut_after`` every answer breaks off after as many bytes."""
-    mirror = Mirror("")
-
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            mirror.requests.append(self.path)
-            super().do_GET()
-
-        def copyfile(self, source: Any, outputfile: Any) -> None:
-            outputfile.write(source.read() if cut_after is None else source.read(cut_after))
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        mirror.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield mirror
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def nobody() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kilonet.data.locate import locate
-from kilonet.data.registry import DATASETS, TEST_IMAGES, DatasetSpec
+from kilonet.data.locate import folder_of, locate
+from kilonet.data.registry import DATASETS, DatasetSpec
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ def _source(entry: DatasetSpec, data_dir: Path | None) -> str | None:
     if not entry.files:
         return "scikit-learn"
     files = locate(entry, data_dir)
-    return None if files is None else str(files[TEST_IMAGES].parent)
+    return None if files is None else str(folder_of(files))

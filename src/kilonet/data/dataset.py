@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from kilonet import paths
 from kilonet.data.digits import load_digits
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
-from kilonet.data.idx import read_idx_images, read_idx_labels
-from kilonet.data.locate import Files, incomplete, is_available, locate, search_path
-from kilonet.data.registry import TRAIN_IMAGES, DatasetSpec, spec
-from kilonet.data.verify import check_published
+from kilonet.data.locate import Files, folder_of, incomplete, is_available, locate, search_path
+from kilonet.data.normalise import channel_statistics
+from kilonet.data.read import Tensors, read_files
+from kilonet.data.registry import DatasetSpec, spec
 from kilonet.errors import DataError
 
 __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
@@ -75,7 +74,7 @@ def load_dataset(
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
     files = locate(entry, data_dir) or _obtain(entry, data_dir, download, progress)
-    return _dataset(entry, _read(entry, files), str(files[TRAIN_IMAGES].parent))
+    return _dataset(entry, read_files(entry, files), str(folder_of(files)))
 
 
 def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, progress: bool) -> Files:
@@ -93,21 +92,8 @@ def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, progress:
     raise DatasetNotFoundError(f"{entry.title} is not in {looked}.{lacking} {remedy}")
 
 
-def _dataset(
-    entry: DatasetSpec, tensors: tuple[Tensor, Tensor, Tensor, Tensor], source: str
-) -> Dataset:
-    return Dataset(entry.name, entry.title, *tensors, entry.classes, entry.mean, entry.std, source)
-
-
-def _read(entry: DatasetSpec, files: Files) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return *_read_part(entry, files, "train"), *_read_part(entry, files, "test")
-
-
-def _read_part(entry: DatasetSpec, files: Files, part: str) -> tuple[Tensor, Tensor]:
-    """Return images, uint8 (N, 1, H, W), and labels, int64 (N,), of "train" or "test"."""
-    images_role, labels_role = f"{part}_images", f"{part}_labels"
-    images = read_idx_images(files[images_role])
-    check_published(files[images_role], images, entry, images_role)
-    labels = read_idx_labels(files[labels_role], len(entry.classes))
-    check_published(files[labels_role], labels, entry, labels_role)
-    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()
+def _dataset(entry: DatasetSpec, tensors: Tensors, source: str) -> Dataset:
+    mean, std = entry.mean, entry.std
+    if mean is None or std is None:
+        mean, std = channel_statistics(tensors[0])
+    return Dataset(entry.name, entry.title, *tensors, entry.classes, mean, std, source)

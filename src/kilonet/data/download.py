@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kilonet.data.registry import DatasetSpec, FileSpec
+from kilonet.data.specs import DatasetSpec, FileSpec
 from kilonet.errors import DataError, MissingExtraError
 
 MIRROR_VARIABLE = "KILONET_MIRROR"
@@ -43,7 +43,7 @@ def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> Pat
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _quiet_pooch():
-            for file in entry.files.values():
+            for file in entry.downloads:
                 _fetch(entry, file, folder, mirrors, progress)
     except OSError as error:
         raise DataError(
@@ -129,7 +129,7 @@ def _reason(error: Exception) -> str:
 
 
 def _by_hand(entry: DatasetSpec) -> str:
-    names = ", ".join(file.filename for file in entry.files.values())
+    names = ", ".join(file.filename for file in entry.downloads)
     return (
         f"Run again when there is a network, or get {names} elsewhere (see {entry.homepage}), "
         f"put them into DIR/{entry.folder}/ and name DIR with --data-dir DIR or KILONET_DATA=DIR."

@@ -10,12 +10,12 @@ import gzip
 import math
 import struct
 import zlib
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kilonet.data.members import Location, damaged
 from kilonet.errors import DataError
 
 IMAGE_SIDE = 28
@@ -33,7 +33,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def read_idx_images(path: Path) -> NDArray[np.uint8]:
+def read_idx_images(path: Location) -> NDArray[np.uint8]:
     """Return the images of an IDX file, plain or gzip-compressed: uint8, (N, 28, 28), N ≥ 1.
 
     Raises ``DataError`` where the file cannot be read, does not decompress, is not an IDX file of
@@ -46,7 +46,7 @@ def read_idx_images(path: Path) -> NDArray[np.uint8]:
     return images
 
 
-def read_idx_labels(path: Path, classes: int = 10) -> NDArray[np.uint8]:
+def read_idx_labels(path: Location, classes: int = 10) -> NDArray[np.uint8]:
     """Return the labels of an IDX file, plain or gzip-compressed: uint8, (N,), N ≥ 1.
 
     Raises ``DataError`` as ``read_idx_images`` does, and for a label outside 0 … ``classes`` − 1.
@@ -63,15 +63,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
     return magic + struct.pack(f">{len(shape)}I", *shape)
 
 
-def damaged(path: Path, what: str) -> DataError:
-    """Return the error for a file whose content is wrong, with the way out."""
-    return DataError(
-        f"{path} is damaged or not what its name says: {what}. Delete it and run again to fetch "
-        "it anew, or name a folder that holds the published files (--data-dir or KILONET_DATA)."
-    )
-
-
-def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def _read(path: Location, dimensions: int) -> NDArray[np.uint8]:
     try:
         # Both layers stay open while parsing; what decides is the content, not the name.
         with path.open("rb") as raw:
@@ -90,7 +82,7 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         ) from error
 
 
-def _parse(path: Path, file: _Readable, dimensions: int) -> NDArray[np.uint8]:
+def _parse(path: Location, file: _Readable, dimensions: int) -> NDArray[np.uint8]:
     shape = _read_shape(path, file.read(4 + 4 * dimensions), dimensions)
     expected = math.prod(shape)
     values = file.read(expected + 1)
@@ -100,7 +92,7 @@ def _parse(path: Path, file: _Readable, dimensions: int) -> NDArray[np.uint8]:
     return np.frombuffer(values, np.uint8).reshape(shape).copy()
 
 
-def _read_shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+def _read_shape(path: Location, header: bytes, dimensions: int) -> tuple[int, ...]:
     wanted = f"IDX {_CONTENTS[dimensions]}"
     if len(header) < 4 or header[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
         raise damaged(path, f"it begins with {header[:4].hex(' ') or 'nothing'}; expected {wanted}")

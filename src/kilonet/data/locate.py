@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kilonet import paths
-from kilonet.data.registry import TEST_LABELS, DatasetSpec, FileSpec, spec
+from kilonet.data.members import Location, Member
+from kilonet.data.registry import DatasetSpec, spec
+from kilonet.data.specs import TEST_LABELS, FileSpec
 from kilonet.data.verify import belongs_elsewhere
 
-Files = dict[str, Path]
+Files = dict[str, Location]
 
 
 def search_path(data_dir: Path | None) -> tuple[Path, ...]:
@@ -23,10 +25,10 @@ def search_path(data_dir: Path | None) -> tuple[Path, ...]:
 
 
 def locate(entry: DatasetSpec, data_dir: Path | None) -> Files | None:
-    """Return the path of each of the set's files, by role, or None unless all four are there.
+    """Return where each of the set's files is, by role, or None unless all are there.
 
     Each directory of ``search_path`` may hold them in our layout (``mnist/…``), in torchvision's
-    (``MNIST/raw/…``) or directly; compressed or not.
+    (``MNIST/raw/…``) or directly; compressed or not, or in the archive they are published in.
     """
     for directory in search_path(data_dir):
         for folder in _layouts(entry, directory):
@@ -34,9 +36,15 @@ def locate(entry: DatasetSpec, data_dir: Path | None) -> Files | None:
             if len(files) < len(entry.files):
                 continue
             # A folder that bears the set's name is taken at its word, and fails if it lies.
-            if folder != directory or not belongs_elsewhere(files[TEST_LABELS], entry):
+            own_names = folder != directory or entry.archive is not None
+            if own_names or not belongs_elsewhere(files[TEST_LABELS], entry):
                 return files
     return None
+
+
+def folder_of(files: Files) -> Path:
+    """Return the folder that all ``files`` of a set are in."""
+    return next(iter(files.values())).parent
 
 
 def is_available(name: str, data_dir: Path | None = None) -> bool:
@@ -61,17 +69,20 @@ def incomplete(entry: DatasetSpec, data_dir: Path | None) -> str:
 
 def _layouts(entry: DatasetSpec, directory: Path) -> Iterator[Path]:
     yield directory / entry.folder
-    yield directory / entry.torchvision_folder / "raw"
+    if entry.torchvision_folder:
+        yield directory / entry.torchvision_folder / "raw"
     yield directory
 
 
 def _files_in(folder: Path, entry: DatasetSpec) -> Files:
     found = {role: _present(folder, file) for role, file in entry.files.items()}
-    return {role: path for role, path in found.items() if path is not None}
+    files: Files = {role: path for role, path in found.items() if path is not None}
+    if len(files) < len(entry.files) and entry.archive is not None:
+        archive = folder / entry.archive.filename
+        if archive.is_file():
+            return {role: Member(archive, file.filename) for role, file in entry.files.items()}
+    return files
 
 
 def _present(folder: Path, file: FileSpec) -> Path | None:
-    for name in (file.filename, file.unpacked_name):
-        if (folder / name).is_file():
-            return folder / name
-    return None
+    return next((folder / name for name in file.names if (folder / name).is_file()), None)

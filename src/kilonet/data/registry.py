@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
+from kilonet.data.archived import CIFAR10, EMNIST_BALANCED, EMNIST_DIGITS
+from kilonet.data.specs import (
+    DIGITS,
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    DatasetSpec,
+    FileSpec,
+    idx_files,
+)
 from kilonet.errors import UsageError, nearest
 
-TRAIN_IMAGES = "train_images"
-TRAIN_LABELS = "train_labels"
-TEST_IMAGES = "test_images"
-TEST_LABELS = "test_labels"
-
-DIGITS = tuple("0123456789")
-
-
-@dataclass(frozen=True)
-class FileSpec:
-    """One published file.
-
-    ``filename`` ends in ``.gz``; ``md5`` is that of the compressed file, as its publishers list
-    it; ``sha256`` that of the decompressed bytes, or None where it is not known.
-    """
-
-    filename: str
-    md5: str
-    sha256: str | None
-
-    @property
-    def unpacked_name(self) -> str:
-        """The name without ``.gz``."""
-        return self.filename.removesuffix(".gz")
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """One data set.
-
-    ``files`` has one entry per role (``train_images``, ``train_labels``, ``test_images``,
-    ``test_labels``) and is empty for a set that comes with a Python package. ``mean`` and ``std``
-    are those of the training images divided by 255, one number per channel. ``mirrors`` are base
-    URLs ending in ``/``, tried in order. ``folder`` and ``torchvision_folder`` are the names of
-    the set's folder in our layout and in torchvision's.
-    """
-
-    name: str
-    title: str
-    train_count: int
-    test_count: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    classes: tuple[str, ...]
-    licence: str
-    homepage: str
-    folder: str
-    torchvision_folder: str = ""
-    files: Mapping[str, FileSpec] = field(default_factory=dict)
-    mirrors: tuple[str, ...] = ()
-    shape: tuple[int, int, int] = (1, 28, 28)
-    """(C, H, W) of an image."""
-
-
-def _idx_files(checksums: Mapping[str, tuple[str, str | None]]) -> dict[str, FileSpec]:
-    names = {
-        TRAIN_IMAGES: "train-images-idx3-ubyte.gz",
-        TRAIN_LABELS: "train-labels-idx1-ubyte.gz",
-        TEST_IMAGES: "t10k-images-idx3-ubyte.gz",
-        TEST_LABELS: "t10k-labels-idx1-ubyte.gz",
-    }
-    return {role: FileSpec(name, *checksums[role]) for role, name in names.items()}
-
+__all__ = ["DATASETS", "DatasetSpec", "FileSpec", "spec"]
 
 _MNIST = DatasetSpec(
     name="mnist",
@@ -83,7 +29,7 @@ _MNIST = DatasetSpec(
     homepage="https://yann.lecun.com/exdb/mnist/",
     folder="mnist",
     torchvision_folder="MNIST",
-    files=_idx_files(
+    files=idx_files(
         {
             TRAIN_IMAGES: (
                 "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -131,8 +77,9 @@ _FASHION_MNIST = DatasetSpec(
     licence="MIT, Zalando SE",
     homepage="https://github.com/zalandoresearch/fashion-mnist",
     folder="fashion-mnist",
+    preparation="fit",
     torchvision_folder="FashionMNIST",
-    files=_idx_files(
+    files=idx_files(
         {
             TRAIN_IMAGES: (
                 "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -169,8 +116,9 @@ _KMNIST = DatasetSpec(
     licence="CC BY-SA 4.0, ROIS-DS Center for Open Data in the Humanities",
     homepage="https://github.com/rois-codh/kmnist",
     folder="kmnist",
+    preparation="fit",
     torchvision_folder="KMNIST",
-    files=_idx_files(
+    files=idx_files(
         {
             TRAIN_IMAGES: ("bdb82020997e1d708af4cf47b453dcf7", None),
             TRAIN_LABELS: ("e144d726b3acfaa3e44228e80efcd344", None),
@@ -200,7 +148,16 @@ _DIGITS = DatasetSpec(
 )
 
 DATASETS: dict[str, DatasetSpec] = {
-    entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _KMNIST, _DIGITS)
+    entry.name: entry
+    for entry in (
+        _MNIST,
+        _FASHION_MNIST,
+        _KMNIST,
+        EMNIST_DIGITS,
+        EMNIST_BALANCED,
+        CIFAR10,
+        _DIGITS,
+    )
 }
 
 
@@ -213,5 +170,5 @@ def spec(name: str) -> DatasetSpec:
         return DATASETS[name]
     raise UsageError(
         f'There is no data set "{name}".{nearest(name, DATASETS)} '
-        f"Known data sets: {', '.join(DATASETS)}."
+        f"Known data sets: {', '.join(DATASETS)}; pictures of your own are folder:PATH."
     )
