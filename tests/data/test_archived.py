@@ -113,8 +113,6 @@ def test_files_that_the_user_unpacked_serve_as_well(
 
 def test_damage_is_named(emnist: Made, cifar: Made, published: Path) -> None:
     for path in (published / "emnist/gzip.zip", published / "cifar10/cifar-10-binary.tar.gz"):
-        published / e.folder / e.archive.filename for e in (emnist[0], cifar[0]) if e.archive
-    )
         path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(DataError, match=r"gzip\.zip is damaged .* cannot be read from it"):
         load_dataset("emnist-balanced", published, download=False)

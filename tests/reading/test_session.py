@@ -48,7 +48,7 @@ def other_model(path: Path, name: str, kind: int, shape: list[object]) -> Path:
     [
         ("input", TensorProto.UINT8, ["n", 1, 28, 28]),
         ("image", TensorProto.FLOAT, ["n", 1, 28, 28]),
-        ("image", TensorProto.UINT8, ["n", 3, 32, 32]),
+        ("image", TensorProto.UINT8, ["n", 2, 32, 32]),
         ("image", TensorProto.UINT8, ["n", 1, 28, "width"]),
     ],
 )

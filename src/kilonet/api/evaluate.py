@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kilonet.api.load import load
+from kilonet.api.load import load, traits_of
+from kilonet.api.material import load_again, load_shown
 from kilonet.api.run import Run, find_run
-from kilonet.data.dataset import load_dataset
-from kilonet.data.registry import DatasetSpec, spec
+from kilonet.data.describe import spec_of
+from kilonet.data.folder import is_folder
+from kilonet.data.registry import DatasetSpec
+from kilonet.data.traits import Traits
 from kilonet.errors import UsageError
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import Metrics, measure
+from kilonet.recipe.schema import Data
 from kilonet.training.device import choose_device
 
 
@@ -32,19 +36,23 @@ def evaluate(
         DataError, RunError, CheckpointError: something on disk is missing or damaged.
     """
     run = find_run(source)
-    trained_on = spec(run.recipe.data.name)
-    other = spec(data) if data is not None else trained_on
-    _check_alike(trained_on, other)
+    trained_on, folder = traits_of(run), Path(data_dir) if data_dir is not None else None
+    channels, side, _ = trained_on.shape
+    asked = Data(name=data) if data is not None else run.recipe.data
+    if data is not None and is_folder(data):
+        asked = Data(name=data, side=side, colour=channels == 3)
+    if data is not None:
+        _check_alike(trained_on, spec_of(asked))
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
-    dataset = load_dataset(other.name, Path(data_dir) if data_dir is not None else None)
+    dataset = load_again(run, folder) if data is None else load_shown(asked, folder, None)
     probabilities = predict_probabilities(
         network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
     )
     return measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
 
 
-def _check_alike(trained_on: DatasetSpec, other: DatasetSpec) -> None:
+def _check_alike(trained_on: Traits, other: DatasetSpec) -> None:
     if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
         raise UsageError(
             f"The run was trained on {trained_on.title}: images {trained_on.shape}, "

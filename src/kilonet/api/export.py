@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from kilonet.api.load import load
+from kilonet.api.load import load, traits_of
+from kilonet.api.material import load_again
 from kilonet.api.run import Run, find_run, require_finished
 from kilonet.atomic import write_bytes, write_text
-from kilonet.data.dataset import Dataset, is_available, load_dataset
-from kilonet.data.registry import spec
+from kilonet.data.dataset import Dataset, is_available
+from kilonet.data.folder import folder_path, is_folder
 from kilonet.errors import RunError
 from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
 from kilonet.exports.targets import Job, Made, find_target
@@ -110,9 +111,8 @@ def export(
 
 def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
     """Return the run's data set; it is fetched only if it is needed, and None otherwise."""
-    name = run.recipe.data.name
-    if needed or is_available(name, data_dir):
-        return load_dataset(name, data_dir)
+    if needed or is_available(run.recipe.data.name, data_dir):
+        return load_again(run, data_dir)
     return None
 
 
@@ -125,7 +125,7 @@ def _require_onnx(run: Run) -> None:
 
 def _job(run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool) -> Job:
     path = run.directory.file(layout.ONNX)
-    data, images = spec(run.recipe.data.name), None
+    data, images = traits_of(run), None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
@@ -149,11 +149,12 @@ def _verified(
     made: Made, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
 ) -> tuple[Verification | None, str | None]:
     if dataset is None:
-        title = spec(run.recipe.data.name).title
-        return None, (
-            f"not compared with PyTorch: {title} is not on this machine. "
-            "kilonet data fetch gets it; --data-dir names its folder"
-        )
+        name, title = run.recipe.data.name, traits_of(run).title
+        remedy = "kilonet data fetch gets it; --data-dir names its folder"
+        lacking = f"{title} is not on this machine. {remedy}"
+        if is_folder(name):
+            lacking = f"{folder_path(name)} is not there any more"
+        return None, f"not compared with PyTorch: {lacking}"
     with made.running(folder) as runnable:
         if runnable is None:
             return None, f"not compared with PyTorch: {made.note}"

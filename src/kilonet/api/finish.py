@@ -15,6 +15,7 @@ from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.exports.onnx import export_onnx
+from kilonet.metadata import pack_classes
 from kilonet.models.kinds import layer_kinds
 from kilonet.models.measure import count_parameters, layers, peak_activation_bytes, total_macs
 from kilonet.models.summary import summary_text
@@ -121,7 +122,8 @@ def _export(run: RunDirectory, done: Finished) -> str | None:
 def _properties(run: RunDirectory, dataset: Dataset) -> dict[str, str]:
     environment = run.facts["environment"]
     return {
-        "classes": ",".join(dataset.classes),
+        "classes": pack_classes(dataset.classes),
+        "preparation": dataset.preparation,
         "dataset": dataset.name,
         "recipe": run.facts["recipe"],
         "recipe_fingerprint": run.facts["fingerprint"],

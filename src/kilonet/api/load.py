@@ -7,7 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from kilonet.api.run import Run, find_run, require_finished
+from kilonet.data.describe import spec_of
 from kilonet.data.registry import spec
+from kilonet.data.traits import Traits
 from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
 from kilonet.models.build import build
 from kilonet.models.trust import require_trusted
@@ -52,8 +54,17 @@ def network_for(recipe: Recipe) -> nn.Module:
         UsageError: there is no such data set.
         RecipeError: the network cannot be made.
     """
-    data = spec(recipe.data.name)
+    data = spec_of(recipe.data)
     return build(recipe.model, data.shape, len(data.classes))
+
+
+def traits_of(run: Run | RunDirectory) -> Traits:
+    """Return what is known of the data that ``run`` was trained on; that is not looked for."""
+    directory = run.directory if isinstance(run, Run) else run
+    stored = directory.facts.get(layout.DATA)
+    if stored is not None:
+        return Traits.from_json(stored)
+    return Traits.of_published(spec(directory.recipe().data.name))
 
 
 def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:
@@ -67,4 +78,5 @@ def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Mod
         UsageError: the user names a class that is not the run's network.
     """
     require_trusted(recipe.model, run.path, trusted)
-    return network_for(recipe)
+    data = traits_of(run)
+    return build(recipe.model, data.shape, len(data.classes))

@@ -7,9 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from kilonet.api.load import traits_of
+from kilonet.api.run import Run
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, is_available, load_dataset
+from kilonet.data.describe import look_of
+from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.registry import spec
+from kilonet.errors import DataError
 from kilonet.recipe.load import Resolved
+from kilonet.recipe.schema import Data
 
 STAND_IN = "digits"
 
@@ -28,7 +34,8 @@ def load_or_stand_in(
     """
     name = resolved.recipe.data.name
     try:
-        return resolved, load_shown(name, data_dir, console), None
+        dataset = load_shown(resolved.recipe.data, data_dir, console)
+        return resolved, dataset, dataset.note
     except DatasetNotFoundError:
         if resolved.data_named:
             raise
@@ -44,11 +51,30 @@ def load_or_stand_in(
     return replace(resolved, recipe=recipe), dataset, note
 
 
-def load_shown(name: str, data_dir: Path | None, console: Console | None) -> Dataset:
-    """Load the data set ``name``; a download is announced, on a terminal with a bar."""
+def load_shown(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
+    """Load a recipe's data set; a download is announced, on a terminal with a bar."""
+    name, look = data.name, look_of(data)
     if console is None:
-        return load_dataset(name, data_dir)
-    if not is_available(name, data_dir):
+        return load_dataset(name, data_dir, look=look)
+    if not is_available(name, data_dir) and not is_folder(name):
         title = spec(name).title
         console.print(f"{title} is not on this machine; downloading it.", highlight=False)
-    return load_dataset(name, data_dir, progress=console.is_terminal)
+    return load_dataset(name, data_dir, progress=console.is_terminal, look=look)
+
+
+def load_again(run: Run, data_dir: Path | None, console: Console | None = None) -> Dataset:
+    """Load the data set that ``run`` was trained on.
+
+    Raises:
+        DataError: it cannot be had, is damaged, or is a folder whose content is another now.
+    """
+    data, trained_on = run.recipe.data, traits_of(run)
+    dataset = load_shown(data, data_dir, console)
+    if dataset.fingerprint != trained_on.fingerprint:
+        raise DataError(
+            f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "
+            f"on: their fingerprint is {dataset.fingerprint}, and was {trained_on.fingerprint}. "
+            f"Put them back, or train anew. (kilonet evaluate {run.path} --data {data.name} "
+            "measures on what is there now.)"
+        )
+    return dataset

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from kilonet.api.load import load
+from kilonet.api.load import load, traits_of
+from kilonet.api.material import load_again
 from kilonet.api.run import Run, find_run
 from kilonet.atomic import write_text
-from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.data.registry import spec
+from kilonet.data.dataset import Dataset
 from kilonet.data.split import split_validation, stratified_split
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.inference import predict_probabilities
@@ -32,6 +32,7 @@ from kilonet.evaluation.robustness import (
     Robustness,
     measure_robustness,
 )
+from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.report.plots import robustness as draw
 from kilonet.runs import layout, shipped
@@ -62,7 +63,7 @@ class RobustnessReport:
     @property
     def title(self) -> str:
         """The model, and how many of which images were distorted."""
-        kind = f"{spec(self.run.recipe.data.name).title} {self.part} images"
+        kind = f"{traits_of(self.run).title} {self.part} images"
         return f"{self.run.name}: {self.found.images:,} of {self.available:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class RobustnessReport:
             "fingerprint": facts["fingerprint"],
             "training_seed": self.run.recipe.training.seed,
             "parameters": self.parameters,
-            "dataset": self.run.recipe.data.name,
+            "dataset": traits_of(self.run).name,
             "part": self.part,
             "available": self.available,
             **self.found.to_json(),
@@ -109,8 +110,13 @@ def robustness(
     run = find_run(source)
     folder = _folder(run, out)
     chosen = choose_device(device)
+    if traits_of(run).shape != MNIST_SHAPE:
+        raise UsageError(
+            f"{run.path} reads images of {'×'.join(map(str, traits_of(run).shape))}; what is "
+            "distorted are grey ones of 28×28, as pens leave them. Leave out --robustness."
+        )
     network = load(run, model=model).to(chosen)
-    dataset = load_dataset(run.recipe.data.name, Path(data_dir) if data_dir is not None else None)
+    dataset = load_again(run, Path(data_dir) if data_dir is not None else None)
     part = "validation" if validation else "test"
     pixels, labels = _part(dataset, run, validation)
     indices = _choice(labels, images, part)

@@ -35,7 +35,7 @@ def print_outcome(run: Run, console: Console) -> None:
     test = run.test
     line = (
         f" of {test.total:,} test images right (95 % interval {test.wilson_low:.2%} to "
-        f"{test.wilson_high:.2%}), data set {run.recipe.data.name}"
+        f"{test.wilson_high:.2%}), data set {run.directory.metrics()['dataset']}"
     )
     console.print()
     console.print(Text.assemble((f"{test.accuracy:.2%}", "bold"), line), soft_wrap=True)

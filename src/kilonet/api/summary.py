@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import nn
 
-from kilonet.api.load import network_for, network_of
+from kilonet.api.load import network_for, network_of, traits_of
 from kilonet.api.run import Run, find_run, list_runs
-from kilonet.data.registry import spec
+from kilonet.data.describe import spec_of
 from kilonet.errors import UsageError, nearest
 from kilonet.models.custom import instantiate, load_class
 from kilonet.models.summary import summary_text
@@ -45,13 +45,13 @@ def _network(
     if isinstance(source, Run) or is_run(source):
         run = find_run(source)
         recipe = run.recipe
-        return network_of(run.directory, recipe, trusted), spec(recipe.data.name).shape, run.name
+        return network_of(run.directory, recipe, trusted), traits_of(run).shape, run.name
     if trusted is not None:
         raise UsageError(f"--model names the class of a run; {source} is none. Leave it out.")
     if ":" in str(source):
         return instantiate(load_class(str(source)), {}), IMAGE, str(source)
     recipe = resolve(_known(str(source))).recipe
-    return network_for(recipe), spec(recipe.data.name).shape, str(source)
+    return network_for(recipe), spec_of(recipe.data).shape, str(source)
 
 
 def _known(source: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from kilonet.api.load import load
+from kilonet.api.load import load, traits_of
 from kilonet.api.run import find_run
-from kilonet.data.registry import spec
+from kilonet.data.describe import spec_of
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Recipe
 
@@ -22,7 +22,7 @@ def teachers_of(recipe: Recipe) -> list[nn.Module]:
 
 
 def _teacher(name: str, recipe: Recipe) -> nn.Module:
-    theirs, ours = spec(find_run(name).recipe.data.name), spec(recipe.data.name)
+    theirs, ours = traits_of(find_run(name)), spec_of(recipe.data)
     if (theirs.shape, theirs.classes) != (ours.shape, ours.classes):
         raise UsageError(
             f'training.teachers: "{name}" was trained on {theirs.title}, whose images or classes '

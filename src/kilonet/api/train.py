@@ -15,13 +15,14 @@ from torch import nn
 from kilonet.api.finish import finish
 from kilonet.api.guard import kept, not_begun
 from kilonet.api.load import network_for, network_of
-from kilonet.api.material import load_or_stand_in, load_shown
+from kilonet.api.material import load_again, load_or_stand_in
 from kilonet.api.overrides import as_overrides
 from kilonet.api.profile import Watch
 from kilonet.api.run import Run, find_run
 from kilonet.api.teachers import teachers_of
 from kilonet.api.team import Team, fit_with, gather
 from kilonet.data.dataset import Dataset
+from kilonet.data.describe import settled
 from kilonet.errors import CheckpointError
 from kilonet.extras import require
 from kilonet.models.build import check_budget
@@ -83,7 +84,12 @@ def train(
         configure(device, training.threads, training.deterministic)
         with not_begun():
             fit = _fit(model, resolved.recipe, dataset, device, team)
-        facts = {"data_note": note, "parameters": parameters, "environment": _environment(fit)}
+        facts = {
+            "data_note": note,
+            "parameters": parameters,
+            "environment": _environment(fit),
+            layout.DATA: dataset.traits.to_json(),
+        }
         run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
         if console is not None:
             _announce(console, run, dataset)
@@ -125,7 +131,7 @@ def resume(
         network = network_of(run, recipe, trusted=model)
         with same_threads_after(), gather(recipe, device, resumed=True) as team:
             configure(device, threads, recipe.training.deterministic)
-            dataset = load_shown(recipe.data.name, _path(data_dir), console)
+            dataset = load_again(Run(run), _path(data_dir), console)
             fit = _fit(network, recipe, dataset, device, team)
             _restore(fit, run.file(layout.STATE))
             if console is not None:
@@ -149,12 +155,12 @@ def _path(given: str | Path | None) -> Path | None:
 
 
 def _settled(recipe: Recipe, device: torch.device) -> Recipe:
-    """Return ``recipe`` with the arithmetic and the kernels that it is really trained with."""
+    """Return ``recipe`` with the arithmetic, kernels and data that it is really trained with."""
     asked = recipe.training
     kernels = choose_kernels(asked.kernels, device)
     precision = choose_precision(asked.precision, device, kernels)
     training = asked.model_copy(update={"kernels": kernels, "precision": precision})
-    return recipe.model_copy(update={"training": training})
+    return recipe.model_copy(update={"training": training, "data": settled(recipe.data)})
 
 
 def _with_threads(recipe: Recipe, threads: int) -> Recipe:

@@ -11,10 +11,14 @@ from kilonet import paths
 from kilonet.data.digits import load_digits
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
+from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.locate import Files, folder_of, incomplete, is_available, locate, search_path
 from kilonet.data.normalise import channel_statistics
 from kilonet.data.read import Tensors, read_files
+from kilonet.data.read_folder import FolderContent, read_folder
 from kilonet.data.registry import DatasetSpec, spec
+from kilonet.data.specs import USUAL_LOOK, Look, Preparation
+from kilonet.data.traits import Traits
 from kilonet.errors import DataError
 
 __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
@@ -30,7 +34,8 @@ class Dataset:
 
     Images are uint8, (N, C, H, W), 0–255; labels int64, (N,), 0 … ``num_classes`` − 1. ``mean``
     and ``std`` are those of pixels divided by 255, one per channel. ``source`` says where the
-    data was found.
+    data was found. ``preparation`` is how pictures from outside become such images. ``fingerprint``
+    is that of a folder's content, ``note`` what a user must know of it.
     """
 
     name: str
@@ -43,6 +48,17 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     source: str
+    preparation: Preparation = "ink"
+    fingerprint: str | None = None
+    note: str | None = None
+
+    @property
+    def traits(self) -> Traits:
+        """What to know of it without having it."""
+        shape = (self.channels, *self.image_size)
+        moments = (self.mean, self.std)
+        rest = (self.preparation, self.fingerprint)
+        return Traits(self.name, self.title, shape, self.classes, *moments, *rest)
 
     @property
     def channels(self) -> int:
@@ -61,15 +77,24 @@ class Dataset:
 
 
 def load_dataset(
-    name: str, data_dir: Path | None = None, *, download: bool = True, progress: bool = False
+    name: str,
+    data_dir: Path | None = None,
+    *,
+    download: bool = True,
+    progress: bool = False,
+    look: Look = USUAL_LOOK,
 ) -> Dataset:
     """Find, or else fetch, the data set ``name``, verify it, and return it.
 
     Looks in ``data_dir`` (None: the directory that ``KILONET_DATA`` names), then in the user's
-    cache, then downloads to the cache unless ``download`` is False; ``progress`` shows a bar.
-    Raises ``UsageError`` for an unknown name, ``DatasetNotFoundError`` where the files are nowhere
-    and cannot be fetched, and ``DataError`` where they are damaged or not the published ones.
+    cache, then downloads to the cache unless ``download`` is False; ``progress`` shows a bar. The
+    name ``folder:PATH`` stands for a folder of pictures, which are brought to ``look``.
+    Raises ``UsageError`` for an unknown name or path, ``DatasetNotFoundError`` where the files are
+    nowhere and cannot be fetched, and ``DataError`` where they are damaged or not the published
+    ones.
     """
+    if is_folder(name):
+        return _of_folder(read_folder(folder_path(name), look, progress))
     entry = spec(name)
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
@@ -96,4 +121,20 @@ def _dataset(entry: DatasetSpec, tensors: Tensors, source: str) -> Dataset:
     mean, std = entry.mean, entry.std
     if mean is None or std is None:
         mean, std = channel_statistics(tensors[0])
-    return Dataset(entry.name, entry.title, *tensors, entry.classes, mean, std, source)
+    return Dataset(
+        entry.name, entry.title, *tensors, entry.classes, mean, std, source, entry.preparation
+    )
+
+
+def _of_folder(content: FolderContent) -> Dataset:
+    return Dataset(
+        content.name,
+        content.title,
+        *content.tensors,
+        content.classes,
+        *channel_statistics(content.tensors[0]),
+        str(content.path),
+        "fit",
+        content.fingerprint,
+        content.note,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kilonet import paths
+from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.members import Location, Member
 from kilonet.data.registry import DatasetSpec, spec
 from kilonet.data.specs import TEST_LABELS, FileSpec
@@ -52,6 +53,8 @@ def is_available(name: str, data_dir: Path | None = None) -> bool:
 
     Raises ``UsageError`` for an unknown name.
     """
+    if is_folder(name):
+        return folder_path(name).is_dir()
     entry = spec(name)
     return not entry.files or locate(entry, data_dir) is not None
 

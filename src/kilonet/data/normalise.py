@@ -29,8 +29,10 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     levels = torch.arange(256, dtype=torch.float64) / 255
     moments = []
     for channel in images.unbind(dim=1):
-        counts = sum(torch.bincount(part.flatten(), minlength=256) for part in channel.split(5000))
-        shares = torch.as_tensor(counts).double() / channel.numel()
+        counts = torch.zeros(256, dtype=torch.int64)
+        for part in torch.split(channel, 5000):  # what is counted becomes int64
+            counts += torch.bincount(part.flatten(), minlength=256)
+        shares = counts.double() / channel.numel()
         mean = float((shares * levels).sum())
         variance = float((shares * (levels - mean) ** 2).sum())
         moments.append((round(mean, 4), round(max(variance**0.5, 1 / 255), 4)))

@@ -18,6 +18,22 @@ Preparation = Literal["ink", "fit"]
 
 
 @dataclass(frozen=True)
+class Look:
+    """What pictures of a folder are scaled to: squares of ``side`` pixels, in colour or grey."""
+
+    side: int = 32
+    colour: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (3 if self.colour else 1, self.side, self.side)
+
+
+USUAL_LOOK = Look()
+
+
+@dataclass(frozen=True)
 class FileSpec:
     """One published file, or one within a published archive.
 

@@ -1,6 +1,10 @@
-"""Pictures from outside, prepared as MNIST's were: the one definition, in Python and JavaScript."""
+"""Pictures from outside, prepared as MNIST's were: the one definition, in Python and JavaScript.
+
+For networks of other pictures ``fit`` scales them whole.
+"""
 
 from kilonet.pictures.failures import PictureError
+from kilonet.pictures.fit import fit
 from kilonet.pictures.prepare import prepare, split
 
-__all__ = ["PictureError", "prepare", "split"]
+__all__ = ["PictureError", "fit", "prepare", "split"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kilonet.pictures.failures import TooLargeError, UnreadableError
-from kilonet.pictures.grey import flatten, luma
+from kilonet.pictures.grey import Bytes, flatten, luma
 
 Grey: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image"
@@ -43,22 +44,38 @@ def open_picture(source: Source, *, most_pixels: int = MOST_PIXELS) -> Picture:
         TooLargeError: it has more than ``most_pixels``; that is known before it is decoded.
         UnreadableError: it is no picture, or damaged.
     """
+    return Picture(*open_as(source, _grey_of_image, _grey_of_array, most_pixels))
+
+
+def open_as(
+    source: Source,
+    of_image: Callable[[Image.Image], Bytes],
+    of_array: Callable[[npt.NDArray[Any], int], Bytes],
+    most_pixels: int,
+) -> tuple[str, Bytes]:
+    """Return what messages call the picture, and its pixels as the two functions make them.
+
+    ``of_image`` gets a decoded image that stands upright; ``of_array`` an array and the most pixels
+    that it may have. Raises what ``open_picture`` does.
+    """
     if isinstance(source, np.ndarray):
-        return Picture(UNNAMED, _grey_of_array(source, most_pixels))
+        return UNNAMED, of_array(source, most_pixels)
     if isinstance(source, Image.Image):
-        return Picture(UNNAMED, _decoded(source, UNNAMED, most_pixels))
+        return UNNAMED, _decoded(source, UNNAMED, most_pixels, of_image)
     if isinstance(source, bytes | bytearray | memoryview):
-        return Picture(UNNAMED, _read(bytes(source), UNNAMED, most_pixels))
+        return UNNAMED, _read(bytes(source), UNNAMED, most_pixels, of_image)
     name = os.fspath(source)
     try:
         content = Path(name).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(name, reason) from None
-    return Picture(name, _read(content, name, most_pixels))
+    return name, _read(content, name, most_pixels, of_image)
 
 
-def _read(content: bytes, name: str, most_pixels: int) -> Grey:
+def _read(
+    content: bytes, name: str, most_pixels: int, of_image: Callable[[Image.Image], Bytes]
+) -> Bytes:
     if not content:
         raise UnreadableError(name, "it is empty")
     with warnings.catch_warnings():
@@ -70,10 +87,12 @@ def _read(content: bytes, name: str, most_pixels: int) -> Grey:
         except Exception as error:  # each of Pillow's readers fails in its own way
             raise UnreadableError(name, _reason(error)) from None
         with image:
-            return _decoded(image, name, most_pixels)
+            return _decoded(image, name, most_pixels, of_image)
 
 
-def _decoded(image: Image.Image, name: str, most_pixels: int) -> Grey:
+def _decoded(
+    image: Image.Image, name: str, most_pixels: int, of_image: Callable[[Image.Image], Bytes]
+) -> Bytes:
     width, height = image.size
     if width * height > most_pixels:
         raise TooLargeError(name, width, height, most_pixels)
@@ -81,7 +100,7 @@ def _decoded(image: Image.Image, name: str, most_pixels: int) -> Grey:
         raise UnreadableError(name, "it has no pixels")
     try:
         image.load()
-        return _grey_of_image(ImageOps.exif_transpose(image))
+        return of_image(ImageOps.exif_transpose(image))
     except Exception as error:
         raise UnreadableError(name, _reason(error)) from None
 
@@ -91,14 +110,19 @@ def _grey_of_image(image: Image.Image) -> Grey:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             return flatten(np.asarray(image))
+    if (grey := single_channel(image)) is not None:
+        return grey
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    return np.asarray(image.convert("L"))  # which is luma, tested
+
+
+def single_channel(image: Image.Image) -> Grey | None:
+    """Return the pixels of a grey image of any depth, (H, W); None where it is none."""
     if image.mode.startswith("I;16"):
         return (np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)
     if image.mode in ("I", "F"):
         return _stretched(np.asarray(image, dtype=np.float64))
-    if image.mode == "L":
-        return np.asarray(image)
-    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
-    return np.asarray(image.convert("L"))  # which is luma, tested
+    return np.asarray(image) if image.mode == "L" else None
 
 
 def _stretched(values: npt.NDArray[np.float64]) -> Grey:
@@ -110,6 +134,14 @@ def _stretched(values: npt.NDArray[np.float64]) -> Grey:
 
 
 def _grey_of_array(values: npt.NDArray[Any], most_pixels: int) -> Grey:
+    pixels = pixels_of_array(values, most_pixels)
+    if pixels.ndim == 2:
+        return pixels
+    return flatten(pixels) if pixels.shape[2] == 4 else luma(pixels)
+
+
+def pixels_of_array(values: npt.NDArray[Any], most_pixels: int) -> Bytes:
+    """Return a picture's array as uint8, (H, W), (H, W, 3) or (H, W, 4)."""
     shape = "×".join(map(str, values.shape))
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
@@ -119,10 +151,7 @@ def _grey_of_array(values: npt.NDArray[Any], most_pixels: int) -> Grey:
         raise UnreadableError("The array", reason)
     if values.shape[0] * values.shape[1] > most_pixels:
         raise TooLargeError("The array", values.shape[1], values.shape[0], most_pixels)
-    pixels = _bytes_of(values)
-    if channels == 1:
-        return pixels
-    return flatten(pixels) if channels == 4 else luma(pixels)
+    return _bytes_of(values)
 
 
 def _bytes_of(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -21,6 +21,6 @@ def reader(model: str | os.PathLike[str] | None = None) -> Reader:
 
     Raises:
         UsageError: there is no such model.
-        ModelError: its file is damaged, or does not take 28×28 grey images.
+        ModelError: its file is damaged, or does not take grey or colour images.
     """
     return Reader(find_model(model))

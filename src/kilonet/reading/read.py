@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from kilonet.errors import UsageError
-from kilonet.pictures import PictureError, prepare, split
+from kilonet.pictures import PictureError, split
 from kilonet.pictures.opening import Source
 from kilonet.reading.results import Reading
 from kilonet.reading.session import Session
@@ -90,10 +90,14 @@ class Reader:
         there is one reading. Pictures are opened a batch at a time.
 
         Raises:
-            UsageError: ``min_confidence`` is no probability.
+            UsageError: ``min_confidence`` is no probability, or the model reads pictures whole.
         """
         if not 0 <= min_confidence <= 1:
             raise UsageError(f"The least confidence is {min_confidence}; it must be 0 to 1.")
+        if several and not self._session.frames_ink:
+            raise UsageError(
+                f"{self.path} reads pictures whole, not the digits in them. Leave out --split."
+            )
         return self._stream(iter(pictures), min_confidence, several)
 
     def _single(self, pictures: Any, least: float) -> Iterator[Reading]:
@@ -101,7 +105,9 @@ class Reader:
         return (_raised(outcome)[0] for outcome in outcomes)
 
     def _stream(self, pictures: Iterator[Source], least: float, several: bool) -> Iterator[Outcome]:
-        while batch := [_digits(picture, several) for picture in itertools.islice(pictures, BATCH)]:
+        while batch := [
+            self._images(picture, several) for picture in itertools.islice(pictures, BATCH)
+        ]:
             images = [image for digits in batch if isinstance(digits, list) for image in digits]
             readings = iter(self._readings(images, least))
             for digits in batch:
@@ -110,18 +116,17 @@ class Reader:
                 else:
                     yield list(itertools.islice(readings, len(digits)))
 
+    def _images(self, picture: Source, several: bool) -> Digits | PictureError:
+        try:
+            return split(picture) if several else [self._session.prepared(picture)]
+        except PictureError as error:
+            return error
+
     def _readings(self, images: Digits, least: float) -> list[Reading]:
         if not images:
             return []
         probabilities = self._session.probabilities(np.stack(images))
         return [Reading.of(row, self.classes, least) for row in probabilities.tolist()]
-
-
-def _digits(picture: Source, several: bool) -> Digits | PictureError:
-    try:
-        return split(picture) if several else [prepare(picture)]
-    except PictureError as error:
-        return error
 
 
 def _raised(outcome: Outcome) -> list[Reading]:

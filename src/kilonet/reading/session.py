@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import KilonetError
+from kilonet.metadata import INK, classes_of, preparation_of
+from kilonet.pictures import fit, prepare
+from kilonet.pictures.opening import MOST_PIXELS, Source
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 
 INPUT, OUTPUT = "image", "probabilities"
-SHAPE = (1, 28, 28)
 
 
 class ModelError(KilonetError):
-    """An ONNX file is damaged, or is not a classifier of 28×28 grey images."""
+    """An ONNX file is damaged, or is not a classifier of grey or colour images."""
 
 
 class Session:
@@ -32,32 +34,48 @@ class Session:
         """
         self.path = path
         self._session = _load(path)
-        self.classes = self._class_names()
+        self.shape, count = self._ends()
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.classes = classes_of(metadata, count)
+        self.frames_ink = preparation_of(metadata, self.shape) == INK
+
+    def prepared(self, source: Source, *, most_pixels: int = MOST_PIXELS) -> Images:
+        """Return one picture as the network takes it: its ink framed, or all of it scaled.
+
+        Raises:
+            PictureError: it is no picture; or there is no ink, or several digits' ink.
+        """
+        if self.frames_ink:
+            return prepare(source, most_pixels=most_pixels)
+        return fit(source, self.shape, most_pixels=most_pixels)
 
     def probabilities(self, images: Images) -> Probabilities:
-        """Return (N, K) for prepared images, uint8 (N, 28, 28)."""
-        (found,) = self._session.run([OUTPUT], {INPUT: images[:, None]})
+        """Return (N, K) for prepared images, uint8 (N, C, H, W), or (N, H, W) of one channel."""
+        given = images.reshape(-1, *self.shape)
+        (found,) = self._session.run([OUTPUT], {INPUT: given})
         return np.asarray(found)
 
-    def _class_names(self) -> tuple[str, ...]:
+    def _ends(self) -> tuple[tuple[int, int, int], int]:
+        """Return (C, H, W) of what goes in, and how many probabilities come out."""
         inputs = {end.name: end for end in self._session.get_inputs()}
         outputs = {end.name: end for end in self._session.get_outputs()}
+        shape = tuple(inputs[INPUT].shape[1:]) if list(inputs) == [INPUT] else ()
         fits = (
-            list(inputs) == [INPUT]
+            len(shape) == 3
+            and all(isinstance(side, int) and side > 0 for side in shape)
+            and shape[0] in (1, 3)
             and inputs[INPUT].type == "tensor(uint8)"
-            and tuple(inputs[INPUT].shape[1:]) == SHAPE
             and OUTPUT in outputs
             and isinstance(outputs[OUTPUT].shape[-1], int)
         )
         if not fits:
             raise ModelError(
                 f'{self.path} does not read pictures: it must take one input "{INPUT}", uint8 '
-                f'N×1×28×28, and give "{OUTPUT}", N×K, as the ONNX file of a run on MNIST does.'
+                f'N×C×H×W with one channel or three, and give "{OUTPUT}", N×K, as the ONNX file '
+                "of a run does."
             )
-        count = outputs[OUTPUT].shape[-1]
-        named = self._session.get_modelmeta().custom_metadata_map.get("classes", "")
-        names = tuple(named.split(","))
-        return names if len(names) == count else tuple(map(str, range(count)))
+        channels, height, width = shape
+        return (channels, height, width), outputs[OUTPUT].shape[-1]
 
 
 def _load(path: Path) -> Any:

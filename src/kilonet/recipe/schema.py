@@ -14,15 +14,39 @@ from pydantic import Field, PlainValidator, model_validator
 from kilonet.recipe.families import Model
 from kilonet.recipe.section import Count, Fraction, NonNegative, Positive, Probability, Section
 
+FOLDER = "folder:"
+"""How the name of a folder of pictures begins, as a data set."""
+
 
 class Data(Section):
     """Which images to learn from."""
 
-    name: str = Field("mnist", description='A data set; "kilonet data" lists them.')
+    name: str = Field(
+        "mnist",
+        description='A data set; "kilonet data" lists them. "folder:PATH" is a folder of your own '
+        "pictures, a sub-folder a class, or such folders in train/ and test/.",
+    )
+    side: Annotated[int, Field(ge=4, le=512)] | None = Field(
+        None, description="Side in pixels that a folder's pictures are scaled to (unset: 32)."
+    )
+    colour: bool | None = Field(
+        None, description="Whether a folder's pictures keep their colour (unset: yes)."
+    )
     validation: Annotated[float, Field(ge=0, lt=1)] = Field(
         1 / 12,
         description="Fraction of the training images held back to decide by (0: none).",
     )
+
+    @model_validator(mode="after")
+    def _only_folders_are_scaled(self) -> Self:
+        if not self.name.startswith(FOLDER):
+            for key in ("side", "colour"):
+                if getattr(self, key) is not None:
+                    raise ValueError(
+                        f'{key} is for a folder of pictures (name = "folder:PATH"); '
+                        f"{self.name} comes as it is"
+                    )
+        return self
 
 
 class Augmentation(Section):

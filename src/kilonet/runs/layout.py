@@ -3,6 +3,7 @@
 FORMAT = 1
 
 RUN = "run.json"
+DATA = "data"  # the key in it that holds what the network must know of its images
 RECIPE = "recipe.toml"
 HISTORY = "history.csv"
 STATE = "state.safetensors"

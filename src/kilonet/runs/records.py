@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,19 @@ class Environment(Record):
     threads: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}$")]
 
 
+class DataFacts(Record):
+    """What a network must know of its images; more may be recorded."""
+
+    name: str
+    title: str
+    shape: Annotated[list[int], Field(min_length=3, max_length=3)]
+    classes: Annotated[list[str], Field(min_length=2)]
+    mean: list[float]
+    std: list[float]
+    preparation: Literal["ink", "fit"]
+    fingerprint: str | None
+
+
 class Facts(Record):
     """The content of ``run.json``."""
 
@@ -40,6 +53,7 @@ class Facts(Record):
     finished: bool
     data_note: str | None
     environment: Environment
+    data: DataFacts | None = None
 
 
 class ClassFigures(Record):

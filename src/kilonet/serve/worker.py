@@ -21,11 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import KilonetError
-from kilonet.pictures import PictureError, prepare
+from kilonet.metadata import MNIST_SHAPE
+from kilonet.pictures import PictureError
 from kilonet.reading.session import Session
 from kilonet.serve import wire
 from kilonet.serve.logs import log
 
+PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
 UNPREPARED = "The picture could not be prepared. This is a mistake in Kilonet; please report it."
 
 
@@ -52,18 +54,21 @@ def read(
     session: Session, pictures: Sequence[wire.Picture], most_pixels: int
 ) -> list[wire.Outcome]:
     """Return what each picture shows, all of them read at once, or why it could not be read."""
-    prepared = [_prepared(picture, most_pixels) for picture in pictures]
+    prepared = [_prepared(session, picture, most_pixels) for picture in pictures]
     images = [image for image in prepared if not isinstance(image, wire.Refusal)]
     found = iter(session.probabilities(np.stack(images)).tolist() if images else [])
     return [image if isinstance(image, wire.Refusal) else tuple(next(found)) for image in prepared]
 
 
-def _prepared(picture: wire.Picture, most_pixels: int) -> npt.NDArray[np.uint8] | wire.Refusal:
+def _prepared(
+    session: Session, picture: wire.Picture, most_pixels: int
+) -> npt.NDArray[np.uint8] | wire.Refusal:
     try:
-        if picture.kind == "pixels":
-            pixels = np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28)
-            return prepare(pixels)
-        return prepare(picture.content, most_pixels=most_pixels)
+        if picture.kind == "file":
+            return session.prepared(picture.content, most_pixels=most_pixels)
+        if session.shape != MNIST_SHAPE:
+            return wire.Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
+        return session.prepared(np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28))
     except PictureError as error:
         return wire.Refusal(error.kind, str(error))
     except MemoryError:

@@ -16,12 +16,12 @@ from typing import TextIO
 
 import torch
 
-from kilonet.data.registry import spec
 from kilonet.errors import KilonetError
 from kilonet.models.build import build
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import configure, one_of_several
 from kilonet.training.fit import Fit
+from kilonet.training.material import Material
 from kilonet.training.process import (
     GAVE_UP,
     HERE,
@@ -89,9 +89,8 @@ def assist(job: Job, workers: Workers, device: torch.device) -> None:
     """
     recipe = Recipe.model_validate(job["recipe"])
     configure(device, job["threads"], recipe.training.deterministic)
-    data = spec(recipe.data.name)
-    network = build(recipe.model, data.shape, len(data.classes))
-    material = workers.told(None).to(device)
+    material: Material = workers.told(None).to(device)
+    network = build(recipe.model, material.shape, material.classes)
     fit = Fit(network, material, recipe, device, workers)
     if not job["trial"] or go_on_after_trial(fit):
         fit.run(lambda _: None, Silent())

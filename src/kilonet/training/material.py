@@ -34,7 +34,8 @@ class Part:
 class Material:
     """The parts of a data set, and the statistics that images are normalised with.
 
-    ``teachers`` are trained networks in evaluation mode, for recipes that learn from such.
+    ``classes`` is how many there are. ``teachers`` are trained networks in evaluation mode, for
+    recipes that learn from such.
     """
 
     train: Part
@@ -42,7 +43,14 @@ class Material:
     test: Part
     mean: Sequence[float]
     std: Sequence[float]
+    classes: int = 10
     teachers: Sequence[nn.Module] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
 
     def to(self, device: torch.device) -> Material:
         """Return the same material on ``device``."""
@@ -70,6 +78,7 @@ def prepare(dataset: Dataset, validation: float, seed: int, device: torch.device
         test=Part(dataset.test_images, dataset.test_labels).to(device),
         mean=dataset.mean,
         std=dataset.std,
+        classes=dataset.num_classes,
     )
 
 

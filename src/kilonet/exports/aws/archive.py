@@ -17,7 +17,14 @@ from kilonet.errors import KilonetError
 
 DISTRIBUTIONS = ("onnxruntime", "numpy", "pillow", "platformdirs")
 
-OWN = ("__init__.py", "errors.py", "paths.py", "runs/__init__.py", "runs/layout.py")
+OWN = (
+    "__init__.py",
+    "errors.py",
+    "metadata.py",
+    "paths.py",
+    "runs/__init__.py",
+    "runs/layout.py",
+)
 OWN_PACKAGES = ("pictures", "reading")
 """The part of this package that prepares pictures and reads them, without the rest."""
 

@@ -10,23 +10,20 @@ from kilonet.errors import KilonetError
 from kilonet.exports.aws.archive import make_archive, unpacked_bytes
 from kilonet.exports.aws.platform import Platform
 
-PREPARED = (1, 28, 28)
-"""What pictures are prepared for: 28×28 grey, as ``kilonet.reading`` has it."""
-
 MOST_ZIPPED, MOST_UNPACKED = 50_000_000, 250_000_000
 
 
 def function_files(model: Any, name: str, here: Platform) -> dict[str, bytes]:
-    """Return the files by name, for an ``onnx.ModelProto`` of uint8 "image" N×1×28×28.
+    """Return the files by name, for an ``onnx.ModelProto`` of uint8 "image" N×C×H×W.
 
     Raises:
-        KilonetError: the network reads images of another size, or the archive is too large.
+        KilonetError: the network reads no pictures, or the archive is too large.
     """
     shape = tuple(side.dim_value for side in model.graph.input[0].type.tensor_type.shape.dim[1:])
-    if shape != PREPARED:
+    if shape[0] not in (1, 3):
         raise KilonetError(
-            f"{name} reads images of {'×'.join(map(str, shape))}, and the target lambda prepares "
-            "pictures for 1×28×28 alone. Export it to another target."
+            f"{name} reads images of {'×'.join(map(str, shape))}, and the target lambda reads "
+            "pictures, of one channel or three. Export it to another target."
         )
     archive = make_archive(model.SerializeToString())
     if len(archive) > MOST_ZIPPED or unpacked_bytes(archive) > MOST_UNPACKED:

@@ -34,7 +34,8 @@ for line in sys.stdin:
         found = time.perf_counter() - began
     else:
         pixels = numpy.frombuffer(base64.b64decode(given["pixels"]), numpy.uint8)
-        found = session.run(["logits"], {"image": pixels.reshape(-1, 1, 28, 28)})[0].tolist()
+        shape = session.get_inputs()[0].shape[1:]
+        found = session.run(["logits"], {"image": pixels.reshape(-1, *shape)})[0].tolist()
     print(json.dumps(found), flush=True)
 """
 
@@ -72,14 +73,14 @@ class FunctionNetwork:
         self._folder.cleanup()
 
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
-        """Return the logits (N, K) of uint8 images (N, 1, 28, 28)."""
+        """Return the logits (N, K) of uint8 images (N, C, H, W)."""
         batches = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
         rows = [self._ask({"pixels": _base64(batch.tobytes())}) for batch in batches]
         return np.concatenate([np.array(batch, np.float32) for batch in rows])
 
     def one(self, image: Pixels) -> float:
-        """Read one image (1, 1, 28, 28) as a PNG file in a request; return the seconds it took."""
-        return float(self._ask({"event": request(png(image[0, 0]))}))
+        """Read one image (1, C, H, W) as a PNG file in a request; return the seconds it took."""
+        return float(self._ask({"event": request(png(image[0]))}))
 
     def _ask(self, question: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -106,11 +107,12 @@ def request(content: bytes) -> dict[str, Any]:
 
 
 def png(pixels: Pixels) -> bytes:
-    """Return a PNG file of grey pixels (H, W)."""
+    """Return a PNG file of grey pixels (H, W), or of pixels (C, H, W) of one channel or three."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+    shown = np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
+    Image.fromarray(np.ascontiguousarray(shown).squeeze()).save(file, "PNG")
     return file.getvalue()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import KilonetError
+from kilonet.metadata import INK, classes_of, preparation_of
 
 FloatArray = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -197,9 +198,12 @@ class Graph:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits: from the metadata, or numbers."""
-        names = tuple(filter(None, self.metadata.get("classes", "").split(",")))
-        count = self.shape(LOGITS)[0]
-        return names if len(names) == count else tuple(str(number) for number in range(count))
+        return classes_of(self.metadata, self.shape(LOGITS)[0])
+
+    @property
+    def frames_ink(self) -> bool:
+        """Whether pictures' ink is framed as MNIST's was; otherwise they are scaled whole."""
+        return preparation_of(self.metadata, self.image) == INK
 
     def require(self, known: tuple[type[Operator], ...], target: str) -> None:
         """Check that ``target`` has every operator that is used here.

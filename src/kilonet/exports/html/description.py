@@ -24,6 +24,7 @@ def describe(graph: Graph) -> str:
     content = {
         "image": graph.image,
         "classes": graph.classes,
+        "prepared": graph.frames_ink,
         "operators": operators,
         "weights": base64.b64encode(numbers).decode("ascii"),
     }

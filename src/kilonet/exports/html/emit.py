@@ -36,9 +36,6 @@ SCRIPTS = (
     "layers.js",
     "main.js",
 )
-PREPARED = (1, 28, 28)
-"""The images for which pictures are prepared as MNIST's were, as ``kilonet.reading`` does."""
-
 DIGITS = tuple("0123456789")
 
 
@@ -100,7 +97,7 @@ def _offer(graph: Graph) -> Mapping[str, str]:
     channels, height, width = graph.image
     size = f"{width}×{height} {'grey' if channels == 1 else 'colour'} pixels"
     thing = "digit" if graph.classes == DIGITS else "figure"
-    if graph.image == PREPARED:
+    if graph.frames_ink:
         return {
             "way": "prepared",
             "heading": f"Draw a {thing}",

@@ -1,12 +1,12 @@
 /* A network: the list of operators with weights, and one place in memory for each value.
  *
- * buildNetwork(description) returns { image: [C, H, W], classes, layers: [{ op, value }], run }.
+ * buildNetwork(description) returns { image: [C, H, W], classes, prepared, layers: [{ op, value }], run }.
  * run(pixels) takes C·H·W bytes, row by row, the channels of a pixel side by side; afterwards each
  * layer's value holds what it made of them, until the next run.
  */
 "use strict";
 
-function buildNetwork({ image, classes, operators, weights }) {
+function buildNetwork({ image, classes, prepared, operators, weights }) {
   const numbers = decodeFloats(weights);
   const values = new Map([["image", emptyValue(image)]]);
   const steps = [];
@@ -29,7 +29,7 @@ function buildNetwork({ image, classes, operators, weights }) {
     return { logits: values.get("logits").data, probabilities: values.get("probabilities").data };
   }
 
-  return { image, classes, layers, run };
+  return { image, classes, prepared, layers, run };
 }
 
 function emptyValue(shape) {

@@ -14,16 +14,12 @@ const MESSAGES = {
 
 const failure = (kind, count) => ({ error: kind, message: MESSAGES[kind].replace("{count}", count) });
 
-/* What a network can be given: 28×28 grey pixels are prepared as MNIST's were. Anything else is
- * scaled to the network's size and given as it is, in grey or in colour. */
-function waysOf([channels, height, width]) {
-  const prepared = channels === 1 && height === 28 && width === 28;
-  return { prepared, pictures: prepared || channels === 1 || channels === 3 };
-}
-
+/* A network of digits is given ink that is prepared as MNIST's was. Any other gets the whole picture,
+ * scaled to its size, in grey or in colour. */
 function createReader(network) {
-  const { prepared, pictures } = waysOf(network.image);
+  const { prepared } = network;
   const [channels, height, width] = network.image;
+  const pictures = channels === 1 || channels === 3;
 
   function readPixels(pixels) {
     const { logits, probabilities } = network.run(pixels);
@@ -50,22 +46,43 @@ function createReader(network) {
   }
 
   function scaledPixels(canvas) {
+    const scale = Math.min(width / canvas.width, height / canvas.height);
+    const [across, down] = [canvas.width, canvas.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const [left, top] = [(width - across) >> 1, (height - down) >> 1];
     const small = document.createElement("canvas");
-    Object.assign(small, { width, height });
-    const context = contextOf(small);
-    context.fillRect(0, 0, width, height);
-    drawInside(context, canvas);
-    const { data } = context.getImageData(0, 0, width, height);
+    Object.assign(small, { width: across, height: down });
+    drawInside(contextOf(small), canvas);
+    const { data } = contextOf(small).getImageData(0, 0, across, down);
+    layOnPlain(data);
     const image = new Uint8Array(channels * height * width);
-    for (let i = 0; i < height * width; i++) {
-      const [r, g, b] = data.subarray(4 * i, 4 * i + 3);
-      if (channels === 3) image.set([r, g, b], 3 * i);
-      else image[i] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >>> 16;
+    for (let y = 0; y < down; y++) {
+      for (let x = 0; x < across; x++) {
+        const from = 4 * (y * across + x);
+        const to = (top + y) * width + left + x;
+        if (channels === 3) image.set(data.subarray(from, from + 3), 3 * to);
+        else image[to] = luma(data, from);
+      }
     }
     return { image };
   }
 
   return { readPixels, readCanvas };
+}
+
+const luma = (data, i) => (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >>> 16;
+
+// What is transparent becomes white if the rest is dark, else black.
+function layOnPlain(data) {
+  let [visible, weighted] = [0, 0];
+  for (let i = 0; i < data.length; i += 4) {
+    visible += data[i + 3];
+    weighted += data[i + 3] * luma(data, i);
+  }
+  const fill = visible && weighted < 128 * visible ? 255 : 0;
+  for (let i = 0; i < data.length; i++) {
+    const alpha = data[i | 3];
+    if ((i & 3) < 3) data[i] = Math.floor((data[i] * alpha + fill * (255 - alpha) + 127) / 255);
+  }
 }
 
 const contextOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
