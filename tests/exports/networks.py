@@ -143,11 +143,18 @@ def _joined() -> nn.Module:
     )
 
 
+def _pooled_first() -> nn.Module:
+    return nn.Sequential(
+        nn.MaxPool2d(2), nn.Conv2d(1, 6, 3), nn.SiLU(), nn.Flatten(), nn.Linear(6 * 144, 10)
+    )
+
+
 ODD: dict[str, Callable[[], nn.Module]] = {
     "excited": lambda: shaken(_excited()),
     "before-and-after": lambda: shaken(_before_and_after()),
     "negative-scales": lambda: shaken(_before_and_after(), negative=True),
     "joined": lambda: shaken(_joined()),
+    "pooled-first": lambda: shaken(_pooled_first()),
 }
 
 
