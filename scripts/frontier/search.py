@@ -3,9 +3,9 @@
     python scripts/frontier/search.py --seeds 0,1 "2k/*"
     python scripts/frontier/search.py --seeds 0,1,2,3,4 "2k/base" "2k/relu"
 
-Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides. A seed draws the split of
-the training images too, so several of them average over splits. The test images are not loaded
-into a trial at all. ``results/frontier-search.json`` gets an entry a trial and seed as soon as it
+Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides, on MNIST unless one of them
+names another data set. A seed draws the split of the training images too, so several of them
+average over splits. The test images are not loaded into a trial at all. ``results/frontier-search.json`` gets an entry a trial and seed as soon as it
 is done; one that is there already, of the same recipe, is not run again, so several processes may
 work through the same line, each from another end (``--reverse``).
 """
@@ -53,7 +53,7 @@ class Trial:
 
     def recipe(self, seed: int) -> Recipe:
         """Return the recipe with this seed."""
-        words = [*self.overrides, f"training.seed={seed}", "data.name=mnist"]
+        words = ["data.name=mnist", *self.overrides, f"training.seed={seed}"]
         return resolve(HERE / "base.toml", words).recipe
 
 
@@ -129,11 +129,11 @@ def main() -> None:
     parser.add_argument("--reverse", action="store_true", help="begin with the last trial")
     given = parser.parse_args()
     trials = read_trials(given.patterns)
-    dataset = load_dataset("mnist")
+    datasets = {name: load_dataset(name) for name in {t.recipe(0).data.name for t in trials}}
     for seed in map(int, given.seeds.split(",")):
         for trial in reversed(trials) if given.reverse else trials:
             if not is_done(trial, seed):
-                entry = run(trial, seed, dataset)
+                entry = run(trial, seed, datasets[trial.recipe(seed).data.name])
                 store(entry)
                 print(
                     f"{trial.name} ({entry['parameters']:,}) seed {seed}: "

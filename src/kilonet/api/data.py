@@ -8,6 +8,10 @@ from pathlib import Path
 import torch
 
 from kilonet.data.dataset import Dataset, load_dataset
+from kilonet.data.describe import look_of
+from kilonet.data.folder import folder_path, is_folder
+from kilonet.data.inspect_folder import FolderReport, inspect_folder
+from kilonet.data.specs import USUAL_LOOK
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
 from kilonet.report.plots import sample_grid
@@ -27,6 +31,21 @@ def fetch(name: str, data_dir: str | Path | None = None) -> Dataset:
     return load_dataset(name, _path(data_dir), progress=sys.stderr.isatty())
 
 
+def report(name: str) -> FolderReport:
+    """Return what is in a folder of pictures, and what is wrong with it.
+
+    Raises:
+        UsageError: ``name`` is not folder:PATH of a folder that is there.
+        DataError: it holds no two classes of readable pictures.
+    """
+    if not is_folder(name):
+        raise UsageError(
+            f'"{name}" is no folder of pictures. Write folder:PATH; published data sets are '
+            "verified when they are read."
+        )
+    return inspect_folder(folder_path(name), progress=sys.stderr.isatty())
+
+
 def show_sample(
     name: str,
     path: str | Path,
@@ -42,8 +61,10 @@ def show_sample(
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
     """
-    change = augmentation_in(1, resolve(recipe).recipe) if recipe else None
-    dataset = load_dataset(name, _path(data_dir))
+    resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
+    change = augmentation_in(1, resolved) if resolved else None
+    look = look_of(resolved.data) if resolved else USUAL_LOOK
+    dataset = load_dataset(name, _path(data_dir), look=look)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]

@@ -20,6 +20,16 @@ class Interrupted(KeyboardInterrupt):
         self.run = run
 
 
+class AuditInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an audit; ``message`` says what is kept, and where."""
+
+    def __init__(self, folder: Path) -> None:
+        self.message = (
+            f"Stopped. The folds that are done are kept in {folder}; the same command goes on."
+        )
+        super().__init__(self.message)
+
+
 @contextmanager
 def kept(run: RunDirectory) -> Iterator[None]:
     """Name the directory of ``run`` in whatever ends its training early.

@@ -1,18 +1,20 @@
-"""``kilonet data``: list, fetch and show the data sets."""
+"""``kilonet data``: list, fetch, show and examine the data sets."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kilonet.cli import console
-from kilonet.cli.options import DataDir
+from kilonet.cli.options import AsJson, DataDir
 from kilonet.errors import UsageError
 from kilonet.extras import require
+from kilonet.openmp import share_the_machine
 
-app = typer.Typer(help="The data sets: list, fetch, show.", invoke_without_command=True)
+app = typer.Typer(help="The data sets: list, fetch, show, examine.", invoke_without_command=True)
 
 
 @app.callback()
@@ -68,6 +70,72 @@ def show(
     require("train")
     from kilonet.api.data import show_sample
 
-    target = out or Path(f"{name}.png")
+    target = out or Path(f"{Path(name).name.removeprefix('folder:')}.png")
     path = show_sample(name, target, recipe=recipe, seed=seed, data_dir=data_dir)
     console.say(f"Wrote {path}")
+
+
+@app.command()
+def report(
+    folder: Annotated[
+        str, typer.Argument(metavar="folder:PATH", help="A folder of pictures of your own.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a folder of pictures holds: classes, unreadable files, copies in both parts."""
+    require("train")
+    from kilonet.api.data import report as found
+    from kilonet.api.show_data import folder_findings, folder_table
+
+    what = found(folder)
+    if as_json:
+        typer.echo(json.dumps(what.to_json(), indent=1, ensure_ascii=False))
+        return
+    console.show(folder_table(what))
+    for line in folder_findings(what):
+        console.say(line)
+
+
+@app.command()
+def audit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, or folder:PATH.")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="RECIPE", help="What is trained (default: fast-99).")
+    ] = "fast-99",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Keys of the recipe to change."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option("--folds", metavar="N", help="Networks to train (default: 5).")
+    ] = 5,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", help="Images to show (default: 50).")
+    ] = 50,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for what is found (default: audit-NAME)."
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Rank the training images whose labels are most likely wrong; stopped, it goes on."""
+    require("train")
+    share_the_machine()
+    from kilonet.api.audit import audit as examined
+
+    screen = console.output()
+    found = examined(
+        name,
+        recipe=recipe,
+        overrides=overrides or [],
+        folds=folds,
+        top=top,
+        out=out,
+        data_dir=data_dir,
+        console=screen,
+    )
+    console.say(found.sentence)
+    for file in found.files:
+        console.say(f"Wrote {file}")

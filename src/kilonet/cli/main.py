@@ -124,7 +124,7 @@ def _stopped(stop: BaseException) -> str:
         return str(message)
     run_path = getattr(stop, "run", None)
     if run_path is None:
-        return "Stopped."
+        return str(getattr(stop, "message", "Stopped."))
     return f"Stopped. Whole epochs are kept; go on with: kilonet train --resume {run_path}"
 
 

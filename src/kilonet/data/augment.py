@@ -37,6 +37,9 @@ class Augmentation:
     image is with ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged
     again (bilinear); None never crops. ``interpolation`` is that of the one resampling.
 
+    Then each image is mirrored, left to right, with the probability ``flip``, and a square of
+    ``erase`` pixels is blanked (Cutout: DeVries & Taylor 2017), its centre anywhere in the image.
+
     Afterwards grey levels change, as ``appearance.repainted`` says: ``stroke`` by pixels of width,
     ``blur`` and ``noise`` up to standard deviations in pixels and grey levels, ``paper`` up to a
     share of the strongest, each with ``appearance_probability``; ``inversion`` with its own.
@@ -50,6 +53,8 @@ class Augmentation:
     crop_probability: float = 1.0
     interpolation: Interpolation = "bilinear"
     elastic: float = 0.0
+    flip: float = 0.0
+    erase: int = 0
     stroke: float = 0.0
     blur: float = 0.0
     paper: float = 0.0
@@ -66,6 +71,8 @@ class Augmentation:
         self._require("crop", self.crop is None or self.crop >= 1, "1 pixel or more")
         self._require("crop_probability", 0 <= self.crop_probability <= 1, "0 to 1")
         self._require("elastic", self.elastic >= 0, "0 pixels or more")
+        self._require("flip", 0 <= self.flip <= 1, "0 to 1")
+        self._require("erase", self.erase >= 0, "0 pixels or more")
         self._require("stroke", 0 <= self.stroke <= 2, "0 to 2 pixels")
         self._require("blur", 0 <= self.blur <= 10, "0 to 10 pixels")
         self._require("paper", 0 <= self.paper <= 1, "0 to 1")
@@ -83,7 +90,7 @@ class Augmentation:
     @property
     def is_identity(self) -> bool:
         """Whether images always come back as they were."""
-        return not (self._resamples or self._crops or self._repaints)
+        return not (self._resamples or self._crops or self._covers or self._repaints)
 
     @property
     def _resamples(self) -> bool:
@@ -92,6 +99,10 @@ class Augmentation:
     @property
     def _crops(self) -> bool:
         return self.crop is not None and self.crop_probability > 0
+
+    @property
+    def _covers(self) -> bool:
+        return self.flip > 0 or self.erase > 0
 
     @property
     def _repaints(self) -> bool:
@@ -113,9 +124,19 @@ class Augmentation:
         if self._resamples:
             moved = self._displacements(images, generator) if self.elastic else None
             images = self._resample(images, (draws[1:] * 2 - 1).to(images.device), moved)
+        if self._covers:
+            # Drawn apart from the rest, whose numbers must stay what they were without these.
+            draws = torch.rand(3, len(images), generator=generator, device=generator.device)
+            images = self._cover(images, draws.to(images.device))
         if self._repaints:
             images = self._repaint(images, generator)
         return images
+
+    def _cover(self, images: Tensor, uniform: Tensor) -> Tensor:
+        """``uniform``: (3, N), in [0, 1)."""
+        mirrored = (uniform[0] < self.flip).view(-1, 1, 1, 1)
+        images = torch.where(mirrored, images.flip(3), images)
+        return erased(images, uniform[1:], self.erase) if self.erase else images
 
     def _repaint(self, images: Tensor, generator: torch.Generator) -> Tensor:
         return repainted(
@@ -148,6 +169,20 @@ class Augmentation:
             interpolation=self.interpolation,
             moved=moved,
         )
+
+
+def erased(images: Tensor, centres: Tensor, side: int) -> Tensor:
+    """Blank a square of ``side`` pixels in each of ``images``: uint8, (N, C, H, W).
+
+    ``centres``: (2, N), y and x in [0, 1) of height and width; what is outside is cut off.
+    """
+    masks = []
+    for length, centre in zip(images.shape[-2:], centres, strict=True):
+        first = (centre * length).floor() - side // 2
+        place = torch.arange(length, device=images.device) - first[:, None]
+        masks.append((place >= 0) & (place < side))
+    covered = masks[0][:, None, :, None] & masks[1][:, None, None, :]
+    return images.masked_fill(covered, 0)
 
 
 def affine(

@@ -41,6 +41,26 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
 
 
+def stratified_folds(labels: Tensor, folds: int, seed: int) -> Tensor:
+    """Return the fold of each example, 0 … ``folds`` − 1: int64, (N,).
+
+    Each class is dealt out in turn, so that its numbers in two folds differ by one at the most.
+    Raises ``UsageError`` where there are fewer than two folds, or more than a class has examples.
+    """
+    values = labels.cpu().numpy()
+    fewest = int(np.unique(values, return_counts=True)[1].min())
+    if not 2 <= folds <= fewest:
+        raise UsageError(
+            f"{folds} folds: expected 2 or more, and no more than the smallest class has images, "
+            f"which are {fewest}."
+        )
+    order = _permutation(len(values), seed)
+    by_class = order[np.argsort(values[order], kind="stable")]
+    fold = np.empty(len(values), dtype=np.int64)
+    fold[by_class] = np.arange(len(values)) % folds
+    return torch.from_numpy(fold)
+
+
 def _largest_remainder(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     """Share ``total`` among the classes in proportion to ``counts``, in integer arithmetic."""
     size = max(int(counts.sum()), 1)

@@ -25,7 +25,9 @@ _LATER: dict[str, dict[str, Any]] = {
     },
     "model": {"pool_first": False},
     "augmentation": {
-        **dict.fromkeys(("elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0),
+        **dict.fromkeys(
+            ("flip", "erase", "elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0
+        ),
         **dict.fromkeys(("appearance_probability", "until"), 1.0),
     },
 }

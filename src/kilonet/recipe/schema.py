@@ -75,6 +75,12 @@ class Augmentation(Section):
         0.0,
         description="Root mean square of a smooth random displacement of every pixel, in pixels.",
     )
+    flip: Fraction = Field(
+        0.0, description="How often an image is mirrored, left to right (not for signs or letters)."
+    )
+    erase: Annotated[int, Field(ge=0, le=512)] = Field(
+        0, description="Side in pixels of a square that is blanked at a random place (0: none)."
+    )
     stroke: Annotated[float, Field(ge=0, le=2)] = Field(
         0.0, description="Largest change of the strokes' width either way, about, in pixels."
     )

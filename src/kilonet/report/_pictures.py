@@ -48,12 +48,46 @@ def mistakes(
     """
     worst = most_confident_mistakes(labels, probabilities)[:MOST_MISTAKES]
     captions = [_verdict(int(i), int(labels[i]), probabilities[i], classes) for i in worst]
+    _captioned(images, worst, captions, "Not one mistake.", path)
+
+
+def suspects(
+    images: Pictures,
+    labels: npt.NDArray[np.integer[Any]],
+    probabilities: npt.NDArray[np.floating[Any]],
+    classes: Sequence[str],
+    path: Path,
+    *,
+    predicted: npt.NDArray[np.integer[Any]],
+    chosen: npt.NDArray[np.intp],
+) -> None:
+    """Draw the images ``chosen`` (D,), whose labels are doubtful, in that order, as a PNG.
+
+    The other arrays are of all N images: as ``mistakes`` has them, and ``predicted`` (N,), the
+    class that each is taken for. Under each picture stands its label → that class, the probability of
+    that class, and its place in the data.
+    """
+    captions = [
+        _caption(classes[labels[i]], int(predicted[i]), probabilities[i], int(i), classes)
+        for i in chosen
+    ]
+    _captioned(images, chosen, captions, "Not one doubtful label.", path)
+
+
+def _captioned(
+    images: Pictures,
+    chosen: npt.NDArray[np.intp],
+    captions: Sequence[Sequence[str]],
+    nothing: str,
+    path: Path,
+) -> None:
+    """Draw the images ``chosen``, eight a row, each over its lines of text."""
     lines = max(map(len, captions), default=2)
     with calm():
-        figure, axes = _canvas(8, max(1, -(-len(worst) // 8)), 1 + _LINE * lines + _GAP)
+        figure, axes = _canvas(8, max(1, -(-len(chosen) // 8)), 1 + _LINE * lines + _GAP)
         if not captions:
-            axes.text(0.5, 0.5, "Not one mistake.", transform=axes.transAxes, ha="center")
-        for place, (index, caption) in enumerate(zip(worst, captions, strict=True)):
+            axes.text(0.5, 0.5, nothing, transform=axes.transAxes, ha="center")
+        for place, (index, caption) in enumerate(zip(chosen, captions, strict=True)):
             x, y = _corner(place, 8, 1 + _LINE * lines + _GAP)
             _draw(axes, images[index], x, y)
             for number, line in enumerate(caption, start=1):
@@ -98,9 +132,15 @@ def sample_grid(
 def _verdict(
     index: int, label: int, p: npt.NDArray[np.floating[Any]], classes: Sequence[str]
 ) -> list[str]:
-    is_, read_as = classes[label], classes[int(p.argmax())]
+    return _caption(classes[label], int(p.argmax()), p, index, classes)
+
+
+def _caption(
+    is_: str, read: int, p: npt.NDArray[np.floating[Any]], index: int, classes: Sequence[str]
+) -> list[str]:
+    read_as = classes[read]
     # Never "100 %" for a mistake: whatever rounds to that is said to be above 99.9 %.
-    sure = f"{p.max():.1%}" if p.max() < 0.9995 else "> 99.9%"
+    sure = f"{p[read]:.1%}" if p[read] < 0.9995 else "> 99.9%"
     short = max(map(len, classes)) <= 3
     names = [f"{is_} → {read_as}"] if short else [is_, f"→ {read_as}"]
     return [*names, f"{sure.replace('%', ' %')} · #{index}"]

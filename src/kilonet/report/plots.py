@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kilonet.report._confusion import confusion_matrix
 from kilonet.report._curves import training_metrics
-from kilonet.report._pictures import mistakes, most_confident_mistakes, sample_grid
+from kilonet.report._pictures import mistakes, most_confident_mistakes, sample_grid, suspects
 from kilonet.report._robustness import robustness
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "most_confident_mistakes",
     "robustness",
     "sample_grid",
+    "suspects",
     "training_metrics",
 ]
