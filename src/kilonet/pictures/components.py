@@ -124,7 +124,8 @@ def _measured(
     np.cumsum(squares, axis=1, out=sums[:, 1:])
     weights = sums[rows, stops] - sums[rows, starts]
     order = np.argsort(owner, kind="stable")
-    begins = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    numbers = owner[order]
+    begins = np.append(0, np.flatnonzero(numbers[1:] != numbers[:-1]) + 1)
     ends = np.append(begins[1:], len(owner))
     height, width = squares.shape
     edges = np.where(

@@ -106,7 +106,8 @@ def stroke_width(drawn: Floats) -> float:
 
     Steps between pixels overestimate an outline, by 4/π on average over all directions.
     """
-    padded = np.pad(drawn, 1)
+    padded = np.zeros((drawn.shape[0] + 2, drawn.shape[1] + 2))
+    padded[1:-1, 1:-1] = drawn
     down, across = padded[1:] - padded[:-1], padded[:, 1:] - padded[:, :-1]
     steps = np.abs(down, out=down).sum() + np.abs(across, out=across).sum()
     return float(2 * drawn.sum() / (steps * math.pi / 4))
@@ -115,8 +116,9 @@ def stroke_width(drawn: Floats) -> float:
 def _grown(drawn: Floats, radius: float, outside: float = 0) -> Floats:
     """Return the greatest value within ``radius`` of each pixel, on a canvas larger by it."""
     reach = math.floor(radius)
-    padded = np.pad(drawn, 2 * reach, constant_values=outside)
     height, width = (length + 2 * reach for length in drawn.shape)
+    padded = np.full((height + 2 * reach, width + 2 * reach), float(outside))
+    padded[2 * reach : height, 2 * reach : width] = drawn
     grown = np.zeros((height, width))
     for down in range(-reach, reach + 1):
         for right in range(-reach, reach + 1):

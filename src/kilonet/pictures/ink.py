@@ -80,9 +80,10 @@ def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces, bool]:
     noise = relief.noise
     if noise > ALL_NOISE:
         raise NoiseError(name)
-    if _contrast(relief) < CLEAR * noise:
-        relief = without_background(smoothed(grey))
     contrast = _contrast(relief)
+    if contrast < CLEAR * noise:
+        relief = without_background(smoothed(grey))
+        contrast = _contrast(relief)
     if not contrast:
         raise NoiseError(name) if noise > GRAINY else BlankError(name)
     mask = relief.values > max(relief.least, INK_SHARE * contrast)
@@ -165,6 +166,8 @@ def _dilated(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def reduce(grey: Grey, step: int) -> Floats:
     """Return the means of blocks of ``step`` by ``step`` pixels, the last ones filled up from the
     picture's edge."""
+    if step == 1:
+        return grey.astype(np.float64)
     sums = _sums(_sums(grey, step).T, step).T
     return np.ascontiguousarray(sums) / float(step * step)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from kilonet.pictures.failures import TooLargeError, UnreadableError
 from kilonet.pictures.grey import Bytes, flatten, luma
@@ -100,9 +100,17 @@ def _decoded(
         raise UnreadableError(name, "it has no pixels")
     try:
         image.load()
-        return of_image(ImageOps.exif_transpose(image))
+        return of_image(_upright(image))
     except Exception as error:
         raise UnreadableError(name, _reason(error)) from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the image turned as its EXIF orientation says; itself, not a copy, if that is as it
+    is."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def _grey_of_image(image: Image.Image) -> Grey:
