@@ -3,11 +3,12 @@
     python scripts/frontier/search.py --seeds 0,1 "2k/*"
     python scripts/frontier/search.py --seeds 0,1,2,3,4 "2k/base" "2k/relu"
 
-Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides, on MNIST unless one of them
-names another data set. A seed draws the split of the training images too, so several of them
-average over splits. The test images are not loaded into a trial at all. ``results/frontier-search.json`` gets an entry a trial and seed as soon as it
-is done; one that is there already, of the same recipe, is not run again, so several processes may
-work through the same line, each from another end (``--reverse``).
+Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides, on MNIST unless one of
+them names another data set. A seed draws the split of the training images too, so several of them
+average over splits. The test images are not loaded into a trial at all.
+``results/frontier-search.json`` gets an entry a trial and seed as soon as it is done; one that is
+there already, of the same recipe, is not run again, so several processes may work through the same
+line, each from another end (``--reverse``).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from torch import nn
 
 from kilonet.api.run import Run, find_run, require_finished
 from kilonet.data.describe import spec_of
-from kilonet.data.registry import spec
 from kilonet.data.traits import Traits
 from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
 from kilonet.models.build import build
@@ -16,6 +15,7 @@ from kilonet.models.trust import require_trusted
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
+from kilonet.runs.traits import traits_of_run
 from kilonet.training.weights import load_weights
 
 
@@ -60,11 +60,7 @@ def network_for(recipe: Recipe) -> nn.Module:
 
 def traits_of(run: Run | RunDirectory) -> Traits:
     """Return what is known of the data that ``run`` was trained on; that is not looked for."""
-    directory = run.directory if isinstance(run, Run) else run
-    stored = directory.facts.get(layout.DATA)
-    if stored is not None:
-        return Traits.from_json(stored)
-    return Traits.of_published(spec(directory.recipe().data.name))
+    return traits_of_run(run.directory if isinstance(run, Run) else run)
 
 
 def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:

@@ -64,8 +64,8 @@ def suspects(
     """Draw the images ``chosen`` (D,), whose labels are doubtful, in that order, as a PNG.
 
     The other arrays are of all N images: as ``mistakes`` has them, and ``predicted`` (N,), the
-    class that each is taken for. Under each picture stands its label → that class, the probability of
-    that class, and its place in the data.
+    class that each is taken for. Under each picture stands its label → that class, the probability
+    of that class, and its place in the data.
     """
     captions = [
         _caption(classes[labels[i]], int(predicted[i]), probabilities[i], int(i), classes)

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kilonet import __version__
-from kilonet.data.registry import DIGITS, spec
+from kilonet.data.registry import spec
+from kilonet.data.specs import DIGITS
 from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.models.measure import (
     count_parameters,
@@ -19,6 +20,7 @@ from kilonet.models.measure import (
 )
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.shipped import card_in
+from kilonet.runs.traits import traits_of_run
 
 HEADER = "header.yaml.j2"
 BODY = "card.md.j2"
@@ -57,7 +59,7 @@ def _facts(of: Pretrained, run: RunDirectory | None) -> dict[str, Any]:
 
 def _of_run(run: RunDirectory) -> dict[str, Any]:
     recipe, card = run.recipe(), card_in(run.path)
-    data, held = spec(recipe.data.name), recipe.data.validation
+    data, held = traits_of_run(run), recipe.data.validation
     accuracies = [each.test_correct / each.test_total for each in card.seeds] if card else []
     return {
         "recipe": run.facts["recipe"],
@@ -67,7 +69,8 @@ def _of_run(run: RunDirectory) -> dict[str, Any]:
         else "all training images",
         "dataset": data.name,
         "data_title": data.title,
-        "data_licence": data.licence,
+        # Whose a folder's pictures are is not known here.
+        "data_licence": None if data.fingerprint else spec(data.name).licence,
         "test": run.metrics()["test"],
         "card": card,
         "mean_of_seeds": fmean(accuracies) if card else None,

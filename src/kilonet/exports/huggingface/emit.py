@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from kilonet.data.normalise import normalise
-from kilonet.data.registry import spec
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.huggingface.card import exported_card
 from kilonet.exports.huggingface.pretrained import Pretrained, read_pretrained
 from kilonet.recipe.describe import plain
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
+from kilonet.runs.traits import traits_of_run
 
 CARD = "README.md"
 BATCH = 500
@@ -24,10 +24,9 @@ BATCH = 500
 
 def pretrained_of(run: RunDirectory, network: nn.Module, name: str | None = None) -> Pretrained:
     """Return ``network``, which ``run`` trained, with what it takes to use it."""
-    recipe = run.recipe()
-    data = spec(recipe.data.name)
+    model, data = run.recipe().model, traits_of_run(run)
     return Pretrained(
-        name or run.name, recipe.model, network, data.shape, data.mean, data.std, data.classes
+        name or run.name, model, network, data.shape, data.mean, data.std, data.classes
     )
 
 
