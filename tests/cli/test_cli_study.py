@@ -106,7 +106,7 @@ def test_another_format(finished_study: StudyDirectory, refused: Callable[..., s
         (["--search", "optimizer.lr=log(2,1)"], 2, "must rise"),
         (["--search", "optimizer.rl=log(1,2)"], 2, 'Did you mean "lr"?'),
         (["--search", "training.epochs=int(1,99)"], 2, "over constraints.max_epochs"),
-        (["--on", "moon"], 2, "--on must be"),
+        (["--on", "moon"], 2, "'moon' is not one of 'local', 'ray'"),
         (["--on", "ray", "--address", "moon"], 2, "is not an address of a Ray cluster"),
         (["--vary", "model.layers=c999 M"], 2, "over"),
     ],

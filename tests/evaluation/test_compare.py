@@ -1,4 +1,4 @@
-"""McNemar's exact test, against the binomial distribution written out."""
+"""McNemar's exact test by hand; pairs against SciPy; Holm's adjustment by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
 
-from kilonet.evaluation.compare import McNemar, mcnemar
+from kilonet.evaluation.compare import McNemar, better_on_more, holm, mcnemar, paired
 
 
 def split(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,3 +46,51 @@ def test_different_images_cannot_be_paired() -> None:
         mcnemar([True, False], [True])
     with pytest.raises(ValueError, match="same images"):
         mcnemar([[True]], [[True]])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=12))
+def test_pairs_against_scipy(pairs: list[tuple[float, float]]) -> None:
+    a, b = (np.array(side) for side in zip(*pairs, strict=True))
+    assume(np.ptp(a - b) > 1e-6)
+    ours, theirs = paired(a, b), stats.ttest_rel(a, b)
+    assert ours.p_value == pytest.approx(theirs.pvalue)
+    interval = theirs.confidence_interval(0.95)
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=1e-12)
+    assert ours.mean == pytest.approx(float((a - b).mean()), abs=1e-12)
+
+
+def test_pairs_that_all_differ_alike() -> None:
+    assert paired([0.5] * 4, [0.4] * 4).p_value == 2 / 2**4
+    assert paired([0.5] * 4, [0.5] * 4).p_value == 1
+
+
+def test_one_pair_says_nothing_about_chance() -> None:
+    found = paired([0.9], [0.8])
+    assert (found.p_value, found.low, found.high) == (1, -np.inf, np.inf)
+
+
+def test_pairs_need_two_sides() -> None:
+    with pytest.raises(ValueError, match="as many values"):
+        paired([1, 2], [1])
+    with pytest.raises(ValueError, match="at least one"):
+        paired([], [])
+
+
+def test_holm_by_hand() -> None:
+    # Holm 1979: 0.01 × 4, 0.02 × 3 and 0.03 × 2, which may not be less, and 0.5.
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_keeps_the_order_and_only_raises(values: list[float]) -> None:
+    adjusted = holm(values)
+    assert all(value <= a <= 1 for value, a in zip(values, adjusted, strict=True))
+    assert [adjusted[place] for place in np.argsort(values)] == sorted(adjusted)
+
+
+def test_with_one_seed_more_often_is_mcnemar() -> None:
+    a, b = np.array([1, 1, 1, 0, 0]), np.array([0, 0, 1, 1, 0])
+    assert better_on_more(a, b) == mcnemar(a == 1, b == 1)
+    with pytest.raises(ValueError, match="judged twice"):
+        better_on_more([1, 2], [1])
