@@ -57,7 +57,7 @@ def _draw_one(axes: Axes, result: Result, name: str) -> None:
         color=OURS, marker="D", markersize=6, capsize=3, linestyle="none",
         label="frontier, mean and 95 % interval",
     )  # fmt: skip
-    place = {"xytext": (-8, -12), "textcoords": "offset points", "horizontalalignment": "right"}
+    place = {"xytext": (8, -12), "textcoords": "offset points"}
     axes.annotate(name, (result.parameters, error), color=OURS, **place)
 
 
