@@ -58,7 +58,7 @@ class Audit:
     @property
     def sentence(self) -> str:
         """What was found, in a line."""
-        total, found = len(self.dataset.train_labels), len(self.doubts.indices)
+        total, found = len(self.dataset.train_labels), self.doubts.count
         share = self.doubts.estimated_errors / total
         right = float((self.probabilities.argmax(1) == self.dataset.train_labels.numpy()).mean())
         return (
@@ -201,7 +201,7 @@ def _say(
 
 def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
     dataset, doubts = result.dataset, result.doubts
-    shown = doubts.indices[:top]
+    shown = doubts.ranking[:top]
     rows = _rows(result, recipe, shown)
     content = {
         "dataset": dataset.name,
@@ -210,7 +210,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         "seed": recipe.training.seed,
         "folds": result.folds,
         "images": len(dataset.train_labels),
-        "doubtful": len(doubts.indices),
+        "doubtful": doubts.count,
         "estimated_errors": round(doubts.estimated_errors, 1),
         "agreement": float((result.probabilities.argmax(1) == dataset.train_labels.numpy()).mean()),
         "top": rows,
@@ -245,6 +245,7 @@ def _rows(result: Audit, recipe: Recipe, shown: np.ndarray[Any, Any]) -> list[di
             "rank": rank,
             "index": int(index),
             **({"file": names[index]} if names else {}),
+            "doubtful": rank <= result.doubts.count,
             "given": classes[labels[index]],
             "given_probability": round(float(result.probabilities[index, labels[index]]), 6),
             "predicted": classes[predicted[index]],

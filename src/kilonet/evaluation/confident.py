@@ -21,12 +21,14 @@ Indices = npt.NDArray[np.intp]
 class Doubts:
     """What is doubtful.
 
-    ``indices`` are the examples whose label is likely wrong, the likeliest first: (D,).
-    ``predicted`` (N,) is the class that each example confidently is, its label where none is.
-    ``joint`` (K, K) estimates how many examples have the label of the row and are of the column.
+    ``ranking`` are the examples that are read as another class than their label, those whose label
+    is likely wrong first: the first ``count`` of them, by confident learning. ``predicted`` (N,) is
+    the class that each example seems to be. ``joint`` (K, K) estimates how many examples have the
+    label of the row and are of the column.
     """
 
-    indices: Indices
+    ranking: Indices
+    count: int
     predicted: npt.NDArray[np.int64]
     joint: Floats
 
@@ -41,18 +43,30 @@ def find_doubts(probabilities: Floats, labels: Labels) -> Doubts:
 
     A class is confident of an example where its probability reaches the class's mean over the
     examples that bear its label; the likeliest confident class is what the example is. Those that
-    are of another class than their label stand in the off-diagonal of the confident joint, and are
-    ranked by how much likelier than the label that class is (the normalised margin).
+    are of another class than their label stand in the off-diagonal of the confident joint. They are
+    ranked by how much likelier than the label that class is (the normalised margin), and so are,
+    after them, examples that are misread without such confidence.
     """
-    thresholds = _thresholds(probabilities, labels)
-    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    best = confident.argmax(axis=1)
-    predicted = np.where(confident.max(axis=1) >= 0, best, labels).astype(np.int64)
+    reached = np.where(probabilities >= _thresholds(probabilities, labels), probabilities, -1.0)
+    is_confident = reached.max(axis=1) >= 0
+    predicted = np.where(is_confident, reached.argmax(axis=1), probabilities.argmax(axis=1))
     rows = np.arange(len(labels))
     margins = probabilities[rows, predicted] - probabilities[rows, labels]
-    doubtful = np.flatnonzero((predicted != labels) & (margins > 0))
-    ranked = doubtful[np.argsort(-margins[doubtful], kind="stable")]
-    return Doubts(ranked, predicted, _calibrated(predicted, labels, probabilities.shape[1]))
+    wrong = (predicted != labels) & (margins > 0)
+    doubtful, misread = (
+        _ranked(wrong & chosen, margins) for chosen in (is_confident, ~is_confident)
+    )
+    return Doubts(
+        np.concatenate([doubtful, misread]),
+        len(doubtful),
+        predicted.astype(np.int64),
+        _joint(predicted[is_confident], labels[is_confident], labels, probabilities.shape[1]),
+    )
+
+
+def _ranked(chosen: npt.NDArray[np.bool_], margins: Floats) -> Indices:
+    found = np.flatnonzero(chosen)
+    return found[np.argsort(-margins[found], kind="stable")]
 
 
 def _thresholds(probabilities: Floats, labels: Labels) -> Floats:
@@ -63,9 +77,9 @@ def _thresholds(probabilities: Floats, labels: Labels) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
 
 
-def _calibrated(predicted: npt.NDArray[np.int64], labels: Labels, classes: int) -> Floats:
+def _joint(predicted: Indices, given: Labels, labels: Labels, classes: int) -> Floats:
     """Return the confident joint with each row brought to the number of its labels (eq. 3)."""
     joint = np.zeros((classes, classes))
-    np.add.at(joint, (labels, predicted), 1)
+    np.add.at(joint, (given, predicted), 1)
     counts = np.bincount(labels, minlength=classes)
     return np.asarray(joint / np.maximum(joint.sum(axis=1, keepdims=True), 1) * counts[:, None])
