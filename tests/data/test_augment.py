@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kilonet.data import augment
-from kilonet.data.augment import Augmentation, Interpolation, affine, crop_and_resize
+from kilonet.data.augment import Augmentation, Interpolation, affine, crop_and_resize, erased
 from kilonet.errors import UsageError
 
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}
@@ -340,3 +340,32 @@ def test_a_batch_takes_milliseconds() -> None:
         EVERYTHING(images, generator)
         times.append(time.process_time() - started)
     assert min(times) < 0.02
+
+
+def test_flip_mirrors_as_often_as_asked() -> None:
+    images = torch.arange(1000 * 12, dtype=torch.int64).remainder(251).to(torch.uint8)
+    images = images.view(1000, 1, 3, 4)
+    assert torch.equal(Augmentation(flip=1)(images, torch.Generator()), images.flip(3))
+    half = Augmentation(flip=0.5)(images, torch.Generator().manual_seed(0))
+    mirrored = (half == images.flip(3)).flatten(1).all(dim=1)
+    assert (mirrored | (half == images).flatten(1).all(dim=1)).all()
+    assert 400 < int(mirrored.sum()) < 600
+
+
+def test_erasing_blanks_a_square_about_each_centre() -> None:
+    images = torch.full((3, 2, 9, 12), 200, dtype=torch.uint8)
+    centres = torch.tensor([[0.5, 0.0, 0.99], [0.5, 0.0, 0.99]])
+    found = erased(images, centres, 4)
+    blank = (found == 0).all(dim=1)
+    assert blank.sum(dim=(1, 2)).tolist() == [16, 4, 9]
+    assert blank[0, 2:6, 4:8].all() and blank[1, :2, :2].all() and blank[2, 6:, 9:].all()
+    assert ((found == 0) | (found == 200)).all()
+    whole = Augmentation(erase=4)(images, torch.Generator().manual_seed(1))
+    assert (whole == 0).any() and (whole == 200).any()
+
+
+def test_flips_and_erasing_leave_what_the_others_draw() -> None:
+    images = strokes(20)
+    plain = Augmentation(rotation=10)(images, torch.Generator().manual_seed(2))
+    flipped = Augmentation(rotation=10, flip=1)(images, torch.Generator().manual_seed(2))
+    assert torch.equal(flipped, plain.flip(3))

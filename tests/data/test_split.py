@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilonet.data.dataset import load_dataset
-from kilonet.data.split import split_validation
+from kilonet.data.split import split_validation, stratified_folds
 from kilonet.errors import UsageError
 
 LABELS = torch.arange(120) % 10
@@ -73,3 +73,21 @@ def test_one_twelfth_of_mnist_is_5000(mnist_dir: Path) -> None:
     train, validation = split_validation(labels)
     assert (len(train), len(validation)) == (55_000, 5_000)
     assert ((labels[validation].bincount() - labels.bincount() / 12).abs() < 1).all()
+
+
+def test_folds_deal_each_class_out_evenly() -> None:
+    labels = torch.tensor([0] * 17 + [1] * 8 + [2] * 5)
+    folds = stratified_folds(labels, 4, seed=3)
+    for label in range(3):
+        counts = torch.bincount(folds[labels == label], minlength=4)
+        assert counts.max() - counts.min() <= 1
+    totals = torch.bincount(folds)
+    assert totals.max() - totals.min() <= 1
+    assert torch.equal(folds, stratified_folds(labels, 4, seed=3))
+    assert not torch.equal(folds, stratified_folds(labels, 4, seed=4))
+
+
+@pytest.mark.parametrize("folds", [1, 6])
+def test_too_few_or_too_many_folds(folds: int) -> None:
+    with pytest.raises(UsageError, match="the smallest class has images, which are 5"):
+        stratified_folds(torch.tensor([0] * 9 + [1] * 5), folds, seed=0)
