@@ -18,6 +18,8 @@ Grey: TypeAlias = npt.NDArray[np.uint8]
 SIDE = 16
 MOST_BITS = 26  # of 256 that may differ: a tenth
 MOST_LEVELS = 8.0  # grey levels of 255 by which pixels may differ on average, brightness aside
+LEAST_CORRELATION = 0.9  # of the pixels: thin lines on paper differ by little on average
+_FLAT = 1.0  # grey levels: less variation than that is none
 _ROWS = 1024  # compared at once
 
 
@@ -50,5 +52,9 @@ def _signs(pictures: Grey) -> npt.NDArray[np.float32]:
 
 
 def _alike(one: Grey, other: Grey) -> bool:
-    difference = one.astype(np.float64) - other
-    return bool(np.abs(difference - difference.mean()).mean() <= MOST_LEVELS)
+    first, second = (pixels - pixels.mean(dtype=np.float64) for pixels in (one, other))
+    if np.abs(first - second).mean() > MOST_LEVELS:
+        return False
+    spread = first.std() * second.std()
+    flat = max(first.std(), second.std()) < _FLAT
+    return bool(flat or (first * second).mean() >= LEAST_CORRELATION * spread)
