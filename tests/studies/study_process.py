@@ -48,6 +48,7 @@ class StudyProcess:
             return self.process.wait(PATIENCE)
         finally:
             self.process.kill()
+            self.process.wait()
             self._log.close()
 
     def kill(self) -> None:
