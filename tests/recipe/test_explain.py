@@ -63,7 +63,8 @@ def message(table: dict[str, Any]) -> str:
         ),
         (
             {"data": {"name": True}},
-            '[data] name: must be text, not true. A data set; "kilonet data" lists them.',
+            '[data] name: must be text, not true. A data set; "kilonet data" lists them. '
+            "Or folder:PATH, pictures of your own.",
         ),
         (
             {"training": {"keep": "first\nand last"}},

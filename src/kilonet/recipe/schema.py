@@ -23,8 +23,7 @@ class Data(Section):
 
     name: str = Field(
         "mnist",
-        description='A data set; "kilonet data" lists them. "folder:PATH" is a folder of your own '
-        "pictures, a sub-folder a class, or such folders in train/ and test/.",
+        description='A data set; "kilonet data" lists them. Or folder:PATH, pictures of your own.',
     )
     side: Annotated[int, Field(ge=4, le=512)] | None = Field(
         None, description="Side in pixels that a folder's pictures are scaled to (unset: 32)."

@@ -92,7 +92,7 @@ def _entry(
         name=run.name,
         parameters=metrics.get("parameters", run.facts.get("parameters")),
         network=_network(recipe),
-        dataset=metrics.get("dataset") or recipe.data.name.rpartition("/")[2],
+        dataset=recipe.data.name.rpartition("/")[2],
         epochs=len(history),
         epochs_planned=recipe.training.epochs,
         finished=run.finished,
