@@ -2,7 +2,9 @@
 
 Each layer reads bytes, multiplies them with int8 weights and adds up in int32: ConvInteger and
 MatMulInteger. Between layers values are float32: sums, pooling and activations lose nothing, and
-bytes are made of a value only where a layer reads it. ONNX Runtime's static quantisation has one
+bytes are made of a value only where a layer reads it. What a depthwise layer reads has a zero for
+each channel besides a scale: SiLU leaves channels that are next to nothing but negative, and with a
+common zero these would have a few levels of their 256. ONNX Runtime's static quantisation has one
 scale for all channels of a value and makes bytes of what an activation gets, too, and loses several
 times as much.
 """
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.interpret import Pixels
+from kilonet.exports.graph.interpret import Pixels, interpret
 from kilonet.exports.graph.operators import (
     IMAGE,
     LOGITS,
@@ -25,13 +27,16 @@ from kilonet.exports.graph.operators import (
     Operator,
     UnsupportedOperatorError,
 )
-from kilonet.exports.int8.fixed import steps_of
+from kilonet.exports.int8.fixed import LEVELS, steps_of
 from kilonet.exports.int8.operators import FRACTION_BITS, Encoding, QConv2d, QLinear, QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import NODES
 from kilonet.exports.onnx_writer import Writer
 
 Layer = ops.Conv2d | ops.Linear
+
+ROOM = 1.2
+"""How much larger than in any calibration image a value may become."""
 
 
 def onnx_int8(graph: Graph, images: Pixels) -> Any:
@@ -45,17 +50,19 @@ def onnx_int8(graph: Graph, images: Pixels) -> Any:
     """
     from onnx import TensorProto
 
-    work = _Integers(graph, quantise(graph, images))
+    work = _Integers(graph, quantise(graph, images), interpret(graph, images))
     for op in graph.operators:
         HOW.get(type(op), _in_float)(work, op)
     return work.writer.model(graph, (IMAGE, TensorProto.UINT8), (LOGITS, PROBABILITIES), "batch")
 
 
 class _Integers:
-    """The file while it is written, and what the quantiser found."""
+    """The file while it is written, what the quantiser found, and the float network's values."""
 
-    def __init__(self, graph: Graph, quantised: QuantisedGraph) -> None:
-        self.graph, self.encodings = graph, quantised.encodings
+    def __init__(
+        self, graph: Graph, quantised: QuantisedGraph, real: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        self.graph, self.encodings, self.real = graph, quantised.encodings, real
         self.layers = {op.output: op for op in quantised.operators}
         self.writer = Writer({})
         self.bytes: dict[str, str] = {}
@@ -76,15 +83,21 @@ class _Integers:
         return self.bytes[value], zero
 
     def _quantised(self, value: str, encoding: Encoding, zero: str) -> str:
-        steps = np.asarray(steps_of(encoding), np.float32).reshape(-1)
-        name = f"{value}_bytes"
+        steps = np.asarray(steps_of(encoding)).reshape(-1)
         if len(steps) > 1:
-            zero = self.writer.weight(
-                f"{value}_zeros", np.full(len(steps), encoding.zero, np.uint8)
-            )
-        scale = self.writer.weight(f"{value}_steps", steps if len(steps) > 1 else steps[0])
-        self.writer.node("QuantizeLinear", [value, scale, zero], name, axis=1)
-        return name
+            return self.quantised(value, value, steps, np.full(len(steps), encoding.zero))
+        scale = self.writer.weight(f"{value}_steps", steps[0].astype(np.float32))
+        self.writer.node("QuantizeLinear", [value, scale, zero], f"{value}_bytes")
+        return f"{value}_bytes"
+
+    def quantised(
+        self, value: str, name: str, steps: npt.NDArray[Any], zeros: npt.NDArray[Any]
+    ) -> str:
+        """Make bytes of a value, with a step and a zero for each channel; return their name."""
+        scales = self.writer.weight(f"{name}_steps", steps.astype(np.float32))
+        offsets = self.writer.weight(f"{name}_zeros", zeros.astype(np.uint8))
+        self.writer.node("QuantizeLinear", [value, scales, offsets], f"{name}_bytes", axis=1)
+        return f"{name}_bytes"
 
 
 def _byte(encoding: Encoding) -> int:
@@ -110,53 +123,96 @@ def _input_scaling(work: _Integers, op: ops.InputScaling) -> None:
 
 
 def _conv2d(work: _Integers, op: ops.Conv2d) -> None:
-    window = {
-        "kernel_shape": op.kernel,
-        "strides": op.stride,
-        "pads": op.padding,
-        "group": op.groups,
-    }
-    _layer(work, op, "ConvInteger", work.layer(op).weights.weight, (1, -1, 1, 1), **window)
+    window = {"kernel_shape": op.kernel, "strides": op.stride, "group": op.groups}
+    if op.depthwise and op.source not in work.bytes:
+        _depthwise(work, op, window)
+        return
+    source = work.bytes_of(op.source)
+    weight = work.layer(op).weights.weight
+    _sums(work, op, "ConvInteger", source, weight, window | {"pads": op.padding})
+    _finished(work, op, *_scale_and_bias(work, op), (1, -1, 1, 1))
+
+
+def _depthwise(work: _Integers, op: ops.Conv2d, window: dict[str, Any]) -> None:
+    """Each channel on its own: its steps and its zero go into its scale and its bias.
+
+    Zeros around the map are laid there before bytes are made, since they are other bytes in each.
+    """
+    steps, zeros = _by_channel(work.real[op.source])
+    weight = work.layer(op).weights.weight
+    value, name = op.source, op.output
+    if any(op.padding):
+        top, left, bottom, right = op.padding
+        around = work.writer.weight(
+            f"{name}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+        )
+        value = f"{name}_padded"
+        work.writer.node("Pad", [op.source, around], value)
+    source = work.quantised(value, f"{name}_input", steps, zeros)
+    _sums(work, op, "ConvInteger", (source,), weight, window)
+    scale, bias = _scale_and_bias(work, op)
+    finer = np.asarray(steps_of(work.encodings[op.source])) / steps
+    total = weight.astype(np.int64).sum((1, 2, 3))
+    _finished(work, op, scale / finer, np.rint(bias * finer) - zeros * total, (1, -1, 1, 1))
+
+
+def _by_channel(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the step and the zero of each channel of ``values`` (N, C, H, W), which all fit.
+
+    A channel's own 256 levels are fine enough to cut nothing off, and ``ROOM`` is left.
+    """
+    low = np.minimum(values.min((0, 2, 3)), 0).astype(np.float64)
+    high = np.maximum(values.max((0, 2, 3)), 0).astype(np.float64) * ROOM
+    steps = np.maximum(high - low, 1e-9) / LEVELS
+    return steps, np.rint(-low / steps)
 
 
 def _linear(work: _Integers, op: ops.Linear) -> None:
-    _layer(work, op, "MatMulInteger", work.layer(op).weights.weight.T, (1, -1))
+    source = work.bytes_of(op.source)
+    _sums(work, op, "MatMulInteger", source, work.layer(op).weights.weight.T, {})
+    _finished(work, op, *_scale_and_bias(work, op), (1, -1))
 
 
-def _layer(
+def _sums(
     work: _Integers,
     op: Layer,
     kind: str,
+    source: tuple[str, ...],
     weight: npt.NDArray[np.int8],
-    by_channel: tuple[int, ...],
-    **window: Any,
+    window: dict[str, Any],
 ) -> None:
-    """Bytes times int8 weights, plus an int32 bias, times each output channel's scale."""
+    """Bytes, of which ``source`` names the zero too unless that is 0, times int8 weights."""
+    name = op.output
+    weights = work.writer.weight(f"{name}_weight", weight)
+    work.writer.node(kind, [source[0], weights, *source[1:]], f"{name}_products", **window)
+
+
+def _finished(
+    work: _Integers,
+    op: Layer,
+    scale: npt.NDArray[Any],
+    bias: npt.NDArray[Any],
+    by_channel: tuple[int, ...],
+) -> None:
+    """The products plus an int32 bias, times each output channel's scale."""
     writer, name = work.writer, op.output
-    scale, bias = _scale_and_bias(work, op)
-    source, zero = work.bytes_of(op.source)
-    weights = writer.weight(f"{name}_weight", weight)
-    writer.node(kind, [source, weights, zero], f"{name}_products", **window)
-    offset = writer.weight(f"{name}_bias", bias.reshape(by_channel))
+    offset = writer.weight(f"{name}_bias", bias.astype(np.int32).reshape(by_channel))
     writer.node("Add", [f"{name}_products", offset], f"{name}_sums")
-    scales = writer.weight(f"{name}_scale", scale)
+    scales = writer.weight(f"{name}_scale", scale.astype(np.float32))
     made = f"{name}_signed" if op.relu else name
     writer.node("DequantizeLinear", [f"{name}_sums", scales], made, axis=1)
     if op.relu:
         writer.node("Relu", [made], name)
 
 
-def _scale_and_bias(
-    work: _Integers, op: Layer
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+def _scale_and_bias(work: _Integers, op: Layer) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return what 1 in each channel's sums stands for, and its bias in such units."""
     found = work.layer(op)
     weights, line = found.weights, found.finish.curve == "line"
     unit = steps_of(work.encodings[found.output]) if line else 2.0**-FRACTION_BITS
     multiplier = weights.multiplier.astype(np.float64)
     bias = np.rint((weights.offset.astype(np.float64) * 2.0**weights.lift) / multiplier)
-    scale = multiplier * 2.0**-weights.shift * np.reshape(unit, -1)
-    return scale.astype(np.float32), bias.astype(np.int32)
+    return multiplier * 2.0**-weights.shift * np.reshape(unit, -1), bias
 
 
 HOW: Mapping[type[Operator], Callable[[_Integers, Any], None]] = {
