@@ -24,7 +24,7 @@ from kilonet.errors import StudyError, UsageError
 from kilonet.studies.places import Done, Event, Failed, Lost
 from kilonet.studies.plan import Job
 
-SECONDS_TO_ANSWER = 5.0
+SECONDS_TO_ANSWER = 10.0
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 _SETTINGS = b"\x04"
