@@ -12,13 +12,14 @@ times as much.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.interpret import Pixels, interpret
+from kilonet.exports.graph.interpret import RULES, Pixels, interpret
 from kilonet.exports.graph.operators import (
     IMAGE,
     LOGITS,
@@ -50,7 +51,7 @@ def onnx_int8(graph: Graph, images: Pixels) -> Any:
     """
     from onnx import TensorProto
 
-    work = _Integers(graph, quantise(graph, images), interpret(graph, images))
+    work = _Integers(graph, quantise(graph, images), interpret(graph, images), images)
     for op in graph.operators:
         HOW.get(type(op), _in_float)(work, op)
     return work.writer.model(graph, (IMAGE, TensorProto.UINT8), (LOGITS, PROBABILITIES), "batch")
@@ -60,9 +61,14 @@ class _Integers:
     """The file while it is written, what the quantiser found, and the float network's values."""
 
     def __init__(
-        self, graph: Graph, quantised: QuantisedGraph, real: Mapping[str, npt.NDArray[Any]]
+        self,
+        graph: Graph,
+        quantised: QuantisedGraph,
+        real: Mapping[str, npt.NDArray[Any]],
+        images: Pixels,
     ) -> None:
         self.graph, self.encodings, self.real = graph, quantised.encodings, real
+        self.images = images
         self.layers = {op.output: op for op in quantised.operators}
         self.writer = Writer({})
         self.bytes: dict[str, str] = {}
@@ -98,6 +104,12 @@ class _Integers:
         offsets = self.writer.weight(f"{name}_zeros", zeros.astype(np.uint8))
         self.writer.node("QuantizeLinear", [value, scales, offsets], f"{name}_bytes", axis=1)
         return f"{name}_bytes"
+
+
+    def mean(self, value: str) -> npt.NDArray[Any]:
+        """Return the mean of each channel of an int32 value over the calibration images."""
+        (found,) = self.writer.run(self.graph, self.images, value)
+        return np.asarray(found.mean((0, *range(2, found.ndim)), dtype=np.float64))
 
 
 def _byte(encoding: Encoding) -> int:
@@ -194,8 +206,14 @@ def _finished(
     bias: npt.NDArray[Any],
     by_channel: tuple[int, ...],
 ) -> None:
-    """The products plus an int32 bias, times each output channel's scale."""
+    """The products plus an int32 bias, times each output channel's scale.
+
+    The bias moves by how far rounding, here and in all layers before, has moved the mean of the
+    sums (as in ``int8.quantise``, whose own network differs between layers).
+    """
     writer, name = work.writer, op.output
+    sums = bias + work.mean(f"{name}_products")
+    bias = bias + np.rint(_mean_before_relu(work, op) / scale - sums)
     offset = writer.weight(f"{name}_bias", bias.astype(np.int32).reshape(by_channel))
     writer.node("Add", [f"{name}_products", offset], f"{name}_sums")
     scales = writer.weight(f"{name}_scale", scale.astype(np.float32))
@@ -203,6 +221,14 @@ def _finished(
     writer.node("DequantizeLinear", [f"{name}_sums", scales], made, axis=1)
     if op.relu:
         writer.node("Relu", [made], name)
+
+
+def _mean_before_relu(work: _Integers, op: Layer) -> npt.NDArray[Any]:
+    """Return the mean of each output channel in the float network."""
+    values = work.real[op.output]
+    if op.relu:
+        values = RULES[type(op)](replace(op, relu=False), work.real[op.source])
+    return np.asarray(values.mean((0, *range(2, values.ndim)), dtype=np.float64))
 
 
 def _scale_and_bias(work: _Integers, op: Layer) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

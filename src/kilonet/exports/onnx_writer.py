@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet import __version__
-from kilonet.exports.graph.operators import Graph
+from kilonet.errors import MissingExtraError
+from kilonet.exports.graph.operators import IMAGE, Graph
 
 OPSET = 18
 """That of the file in every run (``onnx.OPSET``), for one set of operators everywhere."""
@@ -54,21 +55,45 @@ class Writer:
         import onnx
         from onnx import TensorProto, helper
 
-        value, kind = image
-        given = helper.make_tensor_value_info(self.name(value), kind, [axis, *graph.image])
         made = [
             helper.make_tensor_value_info(
                 self.name(end), TensorProto.FLOAT, [axis, *graph.shape(end)]
             )
             for end in ends
         ]
-        model = helper.make_model(
-            helper.make_graph(self.nodes, "kilonet", [given], made, self.weights),
+        model = self._assembled(graph, image, made, axis)
+        helper.set_model_props(model, dict(graph.metadata))
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def run(self, graph: Graph, images: Any, value: str) -> list[Any]:
+        """Return [what the int32 ``value`` is for uint8 ``images``], by what was gathered so far.
+
+        Raises:
+            MissingExtraError: onnxruntime is not installed.
+        """
+        from onnx import TensorProto, helper
+
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("export", str(error.name)) from None
+        end = helper.make_tensor_value_info(self.name(value), TensorProto.INT32, None)
+        model = self._assembled(graph, (IMAGE, TensorProto.UINT8), [end], "batch")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # weights that are not used yet are no news
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        return list(session.run(None, {IMAGE: images}))
+
+    def _assembled(self, graph: Graph, image: tuple[str, int], ends: list[Any], axis: str) -> Any:
+        from onnx import helper
+
+        value, kind = image
+        given = helper.make_tensor_value_info(self.name(value), kind, [axis, *graph.image])
+        return helper.make_model(
+            helper.make_graph(self.nodes, "kilonet", [given], ends, self.weights),
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="kilonet",
             producer_version=__version__,
         )
-        helper.set_model_props(model, dict(graph.metadata))
-        onnx.checker.check_model(model, full_check=True)
-        return model
