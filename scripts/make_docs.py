@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the layouts of benchmarks
 
+from datasets.page import datasets
 from exporting.measured import read_exported
 from exporting.page import exporting
 from frontier.measured import Frontier, read_frontier
@@ -42,6 +43,7 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
     found = {
         root / "docs" / "reproduction.md": reproduction(claims, results),
         root / "docs" / "performance.md": performance(measured, results),
+        root / "docs" / "datasets.md": datasets(root / "results"),
         root / "docs" / "shipping.md": shipping(root / "results"),
         root / "docs" / "frontier.md": frontier(_frontier(root, claims)),
         root / "docs" / "exporting.md": exporting(read_exported(root / "results")),

@@ -18,8 +18,9 @@ from kilonet.api.run import Run
 from kilonet.cli.main import run as command
 from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import Look
-from kilonet.errors import DataError, UsageError
+from kilonet.errors import DataError, KilonetError, UsageError
 from kilonet.exports.graph.lower import lower
+from kilonet.exports.html.emit import page
 from kilonet.pictures import fit
 from kilonet.serve import wire
 from kilonet.serve.worker import read
@@ -79,19 +80,28 @@ def test_it_reads_pictures_with_their_names(trained: Run, pictures: Path) -> Non
         reader.read_all(files[0])
 
 
-@pytest.mark.parametrize(
-    ("target", "int8"), [("onnx", False), ("onnx", True), ("c", False), ("c", True)]
-)
-def test_exports_agree(trained: Run, tmp_path: Path, target: str, int8: bool) -> None:
-    made = export(trained, target, int8=int8, out=tmp_path)
+@pytest.mark.parametrize("int8", [False, True])
+def test_onnx_agrees_and_has_the_names(trained: Run, tmp_path: Path, int8: bool) -> None:
+    made = export(trained, "onnx", int8=int8, out=tmp_path)
     assert made.verification is not None
     assert made.verification.images == 9
     assert made.verification.same_labels >= (8 if int8 else 9)
-    if target == "onnx":
-        assert lower(made.files[0]).classes == CLASSES
-        assert kilonet.reader(made.files[0]).classes == CLASSES
-    else:
-        assert '"red, dark"' in made.files[1].read_text() + made.files[0].read_text()
+    assert kilonet.reader(made.files[0]).classes == CLASSES
+
+
+def test_c_agrees_and_has_the_names(trained: Run, tmp_path: Path) -> None:
+    made = export(trained, "c", out=tmp_path)
+    assert made.verification is None or made.verification.same_labels == 9
+    assert '"red, dark"' in made.files[1].read_text(encoding="utf-8")
+    with pytest.raises(KilonetError, match=r"takes images of one channel.* without --int8"):
+        export(trained, "c", int8=True, out=tmp_path)
+
+
+def test_the_page_scales_pictures_and_has_the_names(trained: Run, tmp_path: Path) -> None:
+    graph = lower(trained.path / "model.onnx")
+    text = page(graph, "own")
+    assert "Drop, paste or open a picture" in text and "16×16 colour pixels" in text
+    assert '"prepared":false' in text and '"blue & sky"' in text
 
 
 def test_the_service_reads_files_and_refuses_pixels(trained: Run, pictures: Path) -> None:
