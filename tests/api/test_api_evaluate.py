@@ -9,8 +9,9 @@ import pytest
 import kilonet
 from kilonet.api import evaluate as module
 from kilonet.api.run import Run
-from kilonet.data.registry import spec
+from kilonet.data.describe import spec_of
 from kilonet.errors import UsageError
+from kilonet.recipe.schema import Data
 
 
 def test_it_finds_what_the_run_recorded(finished_run: Run) -> None:
@@ -21,11 +22,10 @@ def test_it_finds_what_the_run_recorded(finished_run: Run) -> None:
 def test_another_data_set_has_to_be_of_the_same_kind(
     finished_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wide(name: str) -> object:
-        entry = spec(name)
-        return entry if name == "digits" else dataclasses.replace(entry, shape=(3, 32, 32))
+    def wide(data: Data) -> object:
+        return dataclasses.replace(spec_of(data), shape=(3, 32, 32))
 
-    monkeypatch.setattr(module, "spec", wide)
+    monkeypatch.setattr(module, "spec_of", wide)
     with pytest.raises(UsageError, match=r"MNIST has images \(3, 32, 32\), 10 classes"):
         kilonet.evaluate(finished_run, data="mnist")
 

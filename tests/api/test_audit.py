@@ -17,7 +17,7 @@ from kilonet.api.guard import AuditInterrupted
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.errors import RunError, UsageError
 
-QUICK = ("training.epochs=3", "training.threads=1", "training.kernels=torch")
+QUICK = ("training.epochs=8", "training.threads=1", "training.kernels=torch")
 
 
 def mislabelled() -> tuple[Dataset, list[int]]:
@@ -56,7 +56,7 @@ def test_changed_labels_come_first_and_an_interruption_loses_nothing(
     assert len(set(wrong) & {row["index"] for row in content["top"]}) >= 8
     assert content["images"] == 1438 and content["folds"] == 3
     assert content["doubtful"] == found.doubts.count
-    rows = list(csv.DictReader((out / "audit.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((out / "audit.csv").read_text(encoding="utf-8").splitlines()))
     assert [int(row["index"]) for row in rows] == [row["index"] for row in content["top"]]
     row = next(row for row in content["top"] if row["index"] in wrong)
     assert int(row["given"]) == (int(row["predicted"]) + 5) % 10
