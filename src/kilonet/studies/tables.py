@@ -52,13 +52,14 @@ def comparisons_table(analysis: Analysis) -> Table:
 def _comparison_row(found: Comparison) -> list[str]:
     images, sooner = found.images, found.sooner
     row = [found.label, str(found.seeds), _with_ends(found.accuracy, 100, 2)]
-    row.append(p_value(found.accuracy_p_adjusted))
+    row.append(p_value(found.accuracy_p_adjusted) if found.seeds > 1 else "–")
     row.append(f"{images.only_a:,}, {images.only_b:,}" if images else "–")
     row.append(p_value(found.images_p_adjusted) if images else "–")
     goal = "–" if found.threshold is None else accuracy(found.threshold)
     if sooner is None:
         return [*row, "–", goal, "–"]
-    return [*row, _with_ends(sooner.epochs, 1, 1), goal, p_value(sooner.p_adjusted)]
+    p = p_value(sooner.p_adjusted) if found.seeds > 1 else "–"
+    return [*row, _with_ends(sooner.epochs, 1, 1), goal, p]
 
 
 def _with_ends(difference: Paired, factor: float, digits: int) -> str:
