@@ -81,12 +81,27 @@ class _Integers:
 
     def bytes_of(self, value: str) -> tuple[str, str]:
         """Return the names of a value's bytes and of their zero; they are made at first need."""
-        encoding = self.encodings[value]
+        encoding = self.widened(value)
         zero = f"{value}_zero"
         if value not in self.bytes:
             self.writer.weight(zero, np.array(_byte(encoding), np.uint8))
             self.bytes[value] = self._quantised(value, encoding, zero)
         return self.bytes[value], zero
+
+    def widened(self, value: str) -> Encoding:
+        """Return the encoding of a value, with steps such that all that was seen fits.
+
+        The quantiser cuts off what is rare, and most values lose less by it; but the few pictures
+        that have such values lose most, and theirs are the labels that change.
+        """
+        encoding, real = self.encodings[value], self.real[value]
+        if self.bytes.get(value) == IMAGE:
+            return encoding
+        levels = real / steps_of(encoding, real.ndim)
+        beyond = float(levels.max()) / (LEVELS - encoding.zero)
+        below = -float(levels.min()) / max(encoding.zero, 0.5)
+        wider = max(1.0, beyond, below)
+        return replace(encoding, scale=encoding.scale * wider, zero=round(encoding.zero / wider))
 
     def _quantised(self, value: str, encoding: Encoding, zero: str) -> str:
         steps = np.asarray(steps_of(encoding)).reshape(-1)
@@ -104,7 +119,6 @@ class _Integers:
         offsets = self.writer.weight(f"{name}_zeros", zeros.astype(np.uint8))
         self.writer.node("QuantizeLinear", [value, scales, offsets], f"{name}_bytes", axis=1)
         return f"{name}_bytes"
-
 
     def mean(self, value: str) -> npt.NDArray[Any]:
         """Return the mean of each channel of an int32 value over the calibration images."""
@@ -142,7 +156,7 @@ def _conv2d(work: _Integers, op: ops.Conv2d) -> None:
     source = work.bytes_of(op.source)
     weight = work.layer(op).weights.weight
     _sums(work, op, "ConvInteger", source, weight, window | {"pads": op.padding})
-    _finished(work, op, *_scale_and_bias(work, op), (1, -1, 1, 1))
+    _finished(work, op, *_widened(work, op), (1, -1, 1, 1))
 
 
 def _depthwise(work: _Integers, op: ops.Conv2d, window: dict[str, Any]) -> None:
@@ -182,7 +196,7 @@ def _by_channel(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray
 def _linear(work: _Integers, op: ops.Linear) -> None:
     source = work.bytes_of(op.source)
     _sums(work, op, "MatMulInteger", source, work.layer(op).weights.weight.T, {})
-    _finished(work, op, *_scale_and_bias(work, op), (1, -1))
+    _finished(work, op, *_widened(work, op), (1, -1))
 
 
 def _sums(
@@ -239,6 +253,13 @@ def _scale_and_bias(work: _Integers, op: Layer) -> tuple[npt.NDArray[Any], npt.N
     multiplier = weights.multiplier.astype(np.float64)
     bias = np.rint((weights.offset.astype(np.float64) * 2.0**weights.lift) / multiplier)
     return multiplier * 2.0**-weights.shift * np.reshape(unit, -1), bias
+
+
+def _widened(work: _Integers, op: Layer) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return scale and bias of a layer that reads the wider steps."""
+    wider = work.widened(op.source).scale / work.encodings[op.source].scale
+    scale, bias = _scale_and_bias(work, op)
+    return scale * wider, np.rint(bias / wider)
 
 
 HOW: Mapping[type[Operator], Callable[[_Integers, Any], None]] = {
