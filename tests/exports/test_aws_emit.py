@@ -26,10 +26,10 @@ def test_the_template_deploys_the_archive() -> None:
         assert line in text
 
 
-def test_only_networks_that_read_prepared_pictures() -> None:
+def test_only_networks_that_read_pictures() -> None:
     model = onnx.load(example("quick").path)
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 3
-    with pytest.raises(KilonetError, match="net reads images of 3×28×28, and the target lambda"):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
+    with pytest.raises(KilonetError, match="net reads images of 2×28×28, and the target lambda"):
         function_files(model, "net", LAMBDA)
 
 

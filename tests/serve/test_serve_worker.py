@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pytest
 
 from kilonet.pictures import prepare
+from kilonet.reading import session
 from kilonet.reading.session import Session
-from kilonet.serve import wire, worker
+from kilonet.serve import wire
 from kilonet.serve.worker import read
 
 
@@ -80,7 +81,7 @@ def test_a_mistake_of_ours_spoils_one_picture(
             raise ZeroDivisionError
         return prepare(source)
 
-    monkeypatch.setattr(worker, "prepare", fails)
+    monkeypatch.setattr(session, "prepare", fails)
     trap, right = read(
         Session(model), [wire.Picture("file", b"trap"), wire.Picture("file", zero)], 100_000
     )

@@ -17,7 +17,7 @@ Grey: TypeAlias = npt.NDArray[np.uint8]
 
 SIDE = 16
 MOST_BITS = 40  # of 256 that may differ; in plain areas noise decides
-MOST_LEVELS = 8.0  # grey levels of 255 by which pixels may differ on average, brightness aside
+MOST_LEVELS = 12.0  # grey levels of 255 by which pixels may differ on average, brightness aside
 LEAST_CORRELATION = 0.9  # of the pixels: thin lines on paper differ by little on average
 _FLAT = 1.0  # grey levels: less variation than that is none
 _ROWS = 1024  # compared at once

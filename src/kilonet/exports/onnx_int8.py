@@ -98,7 +98,7 @@ class _Integers:
         if self.bytes.get(value) == IMAGE:
             return encoding
         levels = real / steps_of(encoding, real.ndim)
-        beyond = float(levels.max()) / (LEVELS - encoding.zero)
+        beyond = float(levels.max()) / max(LEVELS - encoding.zero, 0.5)
         below = -float(levels.min()) / max(encoding.zero, 0.5)
         wider = max(1.0, beyond, below)
         return replace(encoding, scale=encoding.scale * wider, zero=round(encoding.zero / wider))
