@@ -5,6 +5,7 @@
 static void finish(const Step *s, Part part, const V *dy, const V *slopes)
 {
     if (s->kind != UNIT) return;
+    if (is_plain(s) && dy == s->gradient + part.b * block_of(s)) return; /* the same, in its place */
     long pixels = area(s), count = part.rows * s->width;
     for (long c = part.channel; c < part.channel + part.channels; c++) {
         long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
@@ -61,7 +62,8 @@ static Planes back_part(const Step *s, Part part, long images, const Work *work)
             V *z = s->numbers + at + there.y * width, *g = s->gradient + at + there.y * width;
             long rows = row == width ? 1 : there.rows, wide = row == width ? there.rows * width : width;
             for (long y = 0; y < rows; y++)
-                through_norm(z + y * wide, g + y * wide, wide, one, to + y * row);
+                if (s->normed) through_norm(z + y * wide, g + y * wide, wide, one, to + y * row);
+                else memcpy(to + y * row, g + y * wide, (size_t)wide * sizeof(V));
         }
         if (images < LANES) clear_lanes(to, row, there.rows, width, images);
     }
@@ -85,7 +87,12 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     else if (s->tiles)
         correlate_winograd(back, s->channels, in, source->channels, height, s->full_width,
                            work->sums, work->mapped, work->products);
-    else
+    else if (s->fours) {
+        fold(in, source->channels, height, s->full_width, work->mapped);
+        fold(back, s->channels, height, s->full_width, work->products);
+        correlate_fours(work->products, s->channels, work->mapped, source->channels,
+                        height * s->full_width, work->sums);
+    } else
         correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
                        s->full_width, work->sums);
     if (source->kind == INPUT) return;
@@ -99,7 +106,11 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     else if (s->tiles)
         convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
                           source->width, (int)s->adds, work->mapped, work->products);
-    else
+    else if (s->fours) {
+        multiply_fours(work->products, s->channels, s->flipped, work->mapped, source->channels,
+                       part.rows * source->width);
+        unfold(work->mapped, to, source->channels, part.rows, source->width, (int)s->adds);
+    } else
         convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
                       source->width, (int)s->adds);
     if (s->finishes) finish(source, part, gradient, slopes);
@@ -159,6 +170,19 @@ static double summed(const Step *s, const Batch *batch, long place)
     return sum;
 }
 
+static void sum_up_fours(const Step *s, const Step *steps, const Batch *batch)
+{
+    long in = steps[s->source].channels;
+    for (long o = 0; o < s->channels / FOURS; o++)
+        for (long i = 0; i < in / FOURS; i++) {
+            long places[PRODUCTS];
+            double sums[PRODUCTS];
+            products_of(o, s->channels / FOURS, i, in / FOURS, places);
+            for (long p = 0; p < PRODUCTS; p++) sums[p] = summed(s, batch, places[p]);
+            unpack_pair(sums, in, s->dweight + FOURS * (o * in + i));
+        }
+}
+
 /* The gradients of weights. */
 static void sum_up(const Step *s, const Step *steps, const Batch *batch)
 {
@@ -167,6 +191,10 @@ static void sum_up(const Step *s, const Step *steps, const Batch *batch)
         double places[PLACES];
         for (long p = 0; p < PLACES; p++) places[p] = summed(s, batch, p * pairs + i);
         map_kernel_back(places, s->dweight + 9 * i);
+    }
+    if (s->fours) {
+        sum_up_fours(s, steps, batch);
+        return;
     }
     for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)summed(s, batch, i);
 }

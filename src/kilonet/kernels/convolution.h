@@ -45,6 +45,14 @@ INLINE void tile(const V *restrict in, long row, long plane, long channels, cons
 INLINE long depth_of(long left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 INLINE long depth_up_to(long left, long most) { return depth_of(left < most ? left : most); }
 
+/* Where `tile` looks for the weight of result channel o, channel i and tap k. */
+static long packed_place(long o, long out, long i, long in, long k, long taps)
+{
+    long first = o / 4 * 4, deep = depth_of(out - first);
+    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three are two and one */
+    return first * in * taps + (i * taps + k) * deep + o - first;
+}
+
 #define TILE(deep, wide) \
     case (deep) * 8 + (wide): \
         tile(place, in.row, in.plane, channels, kernel, stride, packed, result, out.plane, adds, \

@@ -8,7 +8,7 @@ INLINE V chosen(W which, V yes, V no) { return (V)(((W)yes & which) | ((W)no & ~
 INLINE V only(W which, V value) { return (V)((W)value & which); } /* zero elsewhere */
 INLINE V all(float value) { return (V){0} + value; }
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 INLINE V limited(V x, float limit)
 {
     return (V)_mm512_max_ps((__m512)all(-limit), _mm512_min_ps((__m512)all(limit), (__m512)x));
@@ -16,6 +16,16 @@ INLINE V limited(V x, float limit)
 INLINE V reciprocal(V x)
 {
     V near = (V)_mm512_rcp14_ps((__m512)x);
+    return near * (2.0f - x * near);
+}
+#elif defined(__AVX__)
+INLINE V limited(V x, float limit)
+{
+    return (V)_mm256_max_ps((__m256)all(-limit), _mm256_min_ps((__m256)all(limit), (__m256)x));
+}
+INLINE V reciprocal(V x)
+{
+    V near = (V)_mm256_rcp_ps((__m256)x);
     return near * (2.0f - x * near);
 }
 #else
@@ -76,9 +86,10 @@ INLINE V dropped(V value, const Channel *one, long vector)
     return only(drawn(one, vector) >= (W){0} + one->least, value * one->factor);
 }
 
-/* y (+)= dropout(activation(batch norm(z))), for count vectors from number `at`. With `keeps`, slopes gets SiLU's. */
-INLINE void apply_as(const V *restrict z, long count, const Channel *one, long at,
-                     V *restrict y, V *restrict slopes, const int activation, const int drops,
+/* y = dropout(activation(batch norm(z))), for count vectors from number `at`; plus `base`, which may be
+ * y, with `adds`. With `keeps`, slopes gets SiLU's. */
+INLINE void apply_as(const V *restrict z, long count, const Channel *one, long at, const V *base,
+                     V *y, V *restrict slopes, const int activation, const int drops,
                      const int adds, const int keeps)
 {
     const Channel c = *one;
@@ -92,7 +103,7 @@ INLINE void apply_as(const V *restrict z, long count, const Channel *one, long a
             if (keeps) slopes[j] = s + x * (1.0f - s);
         }
         if (drops) x = dropped(x, &c, at + j);
-        y[j] = x + (adds ? y[j] : (V){0});
+        y[j] = x + (adds ? base[j] : (V){0});
     }
 }
 
@@ -136,19 +147,19 @@ INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
 
 static void apply(const V *z, long count, const Channel *one, int activation, int drops, long at, V *y)
 {
-    BY_END(apply_as, PLAIN, z, count, one, at, y, NULL)
+    BY_END(apply_as, PLAIN, z, count, one, at, NULL, y, NULL)
 }
 
 static void apply_adding(const V *z, long count, const Channel *one, int activation, int drops,
-                         long at, V *y)
+                         long at, const V *base, V *y)
 {
-    BY_END(apply_as, ADDING, z, count, one, at, y, NULL)
+    BY_END(apply_as, ADDING, z, count, one, at, base, y, NULL)
 }
 
 static void apply_keeping(const V *z, long count, const Channel *one, int activation, int drops,
                           long at, V *y, V *slopes)
 {
-    BY_END(apply_as, KEEPING, z, count, one, at, y, slopes)
+    BY_END(apply_as, KEEPING, z, count, one, at, NULL, y, slopes)
 }
 
 static void apply_slope(const V *z, long count, const Channel *one, int activation, int drops,

@@ -1,19 +1,15 @@
 /* One block through one step, forwards; and what is then known of the whole batch. */
 
-/* Where `tile` looks for the weight of result channel o, channel i and tap k. */
-static long packed_place(long o, long out, long i, long in, long k, long taps)
-{
-    long first = o / 4 * 4, deep = depth_of(out - first);
-    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three are two and one */
-    return first * in * taps + (i * taps + k) * deep + o - first;
-}
-
 /* Weights (out, in, kernel, kernel) as they are computed with; and for the gradient of the input,
  * turned around, with in and out exchanged. */
 static void pack(const Step *s, const Step *steps)
 {
     long taps = s->kernel * s->kernel, out = s->channels;
     long in = s->depthwise ? 1 : steps[s->source].channels;
+    if (s->fours) {
+        pack_fours(s->weight, out, in, s->packed, s->flipped);
+        return;
+    }
     for (long o = 0; o < out; o++)
         for (long i = 0; i < in; i++) {
             const float *kernel = s->weight + (o * in + i) * taps;
@@ -51,7 +47,12 @@ static void unit_part(const Step *s, const Step *source, Part part, const Work *
     } else if (s->tiles)
         convolve_winograd(in, source->channels, s->packed, to, s->channels, full.rows, width, 0,
                           work->mapped, work->products);
-    else
+    else if (s->fours) {
+        fold(in, source->channels, full.rows, width, work->mapped);
+        multiply_fours(work->mapped, source->channels, s->packed, work->products, s->channels,
+                       full.rows * width);
+        unfold(work->products, to, s->channels, full.rows, width, 0);
+    } else
         convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels,
                       full.rows, width, 0);
     for (long c = 0; c < full.channels; c++, z += pixels) {
@@ -131,7 +132,7 @@ static void output_block(const Step *s, long b, long images, float *y)
 {
     long one = block_of(s);
     V *value = s->gradient + b * one;
-    put(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NOT_ADDED);
+    put(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NULL);
     y += b * LANES * one;
     for (long p = 0; p < one; p++, y++)
         for (long l = 0; l < images; l++) y[l * one] = value[p][l];
@@ -139,9 +140,11 @@ static void output_block(const Step *s, long b, long images, float *y)
 
 static void sum_block(const Step *s, const Step *steps, long b)
 {
-    Planes to = stored(s, whole(s, b));
-    put(steps + s->source, whole(s, b), to, NULL, NOT_ADDED);
-    put(steps + s->other, whole(s, b), to, NULL, ADDED);
+    const Step *source = steps + s->source;
+    Planes to = stored(s, whole(s, b)), base = to;
+    if (source->kind == UNIT) put(source, whole(s, b), to, NULL, NULL);
+    else base = stored(source, whole(s, b));
+    put(steps + s->other, whole(s, b), to, NULL, &base);
 }
 
 static void pool_block(const Step *s, const Step *steps, long b, long thread)
@@ -153,7 +156,7 @@ static void pool_block(const Step *s, const Step *steps, long b, long thread)
         Part part = {b, c, 1, 0, source->height};
         V *plane = source->kind == UNIT ? value : from.at + c * from.plane;
         long row = source->kind == UNIT ? source->width : from.row;
-        if (source->kind == UNIT) put(source, part, (Planes){plane, row, 0}, NULL, NOT_ADDED);
+        if (source->kind == UNIT) put(source, part, (Planes){plane, row, 0}, NULL, NULL);
         pool(plane, row, s->side, s->height, s->width, to.at + c * to.plane, to.row,
              s->place + (b * s->channels + c) * area(s));
     }

@@ -16,7 +16,10 @@ from kilonet.errors import KilonetError
 from kilonet.paths import kernel_cache
 
 SOURCE = "trunk.c"
-_HEADERS = ("vectors", "convolution", "winograd", "ends", "step", "parts", "forward", "backward")
+_HEADERS = (
+    *("vectors", "convolution", "winograd", "fours", "ends"),
+    *("step", "parts", "forward", "backward"),
+)
 _SOURCES = (SOURCE, *(f"{name}.h" for name in _HEADERS))
 # Nothing of these changes how PyTorch computes, as -ffast-math would, which sets a processor mode.
 _EVERYWHERE = ("-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")

@@ -27,11 +27,21 @@ static Planes stored(const Step *s, Part part)
     return (Planes){s->numbers + block * plane + (s->margin + part.y) * row + s->margin, row, plane};
 }
 
-typedef enum { NOT_ADDED, ADDED } Added;
+/* A unit whose value is its numbers. */
+static int is_plain(const Step *s)
+{
+    return s->kind == UNIT && !s->normed && !s->bias && s->activation == NONE && !s->drops;
+}
 
-/* Put a part of a value to where it shall be; or add it to what is there. slopes, if they are wanted,
- * have no margin. */
-static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
+static Planes plain(const Step *s, Part part)
+{
+    long pixels = area(s), first = part.b * s->channels + part.channel;
+    return (Planes){s->numbers + first * pixels + part.y * s->width, s->width, pixels};
+}
+
+/* Put a part of a value to where it shall be, plus what is at `base`, unless that is NULL. slopes, if
+ * they are wanted, have no margin. */
+static void put(const Step *s, Part part, Planes to, V *slopes, const Planes *base)
 {
     long pixels = area(s), count = part.rows * s->width;
     int activation = (int)s->activation, drops = (int)s->drops;
@@ -39,14 +49,15 @@ static void put(const Step *s, Part part, Planes to, V *slopes, Added added)
     for (long c = 0; c < part.channels; c++) {
         const Channel *one = s->channel + part.channel + c;
         long at = (part.b * s->channels + part.channel + c) * pixels + part.y * s->width;
-        int together = to.row == s->width && s->kind == UNIT;
+        int together = to.row == s->width && s->kind == UNIT && !base;
         long rows = together ? 1 : part.rows, wide = together ? count : s->width;
         for (long y = 0; y < rows; y++, at += wide) {
             const V *z = s->numbers + at, *there = from.at + c * from.plane + y * from.row;
+            const V *under = base ? base->at + c * base->plane + y * base->row : NULL;
             V *place = to.at + c * to.plane + y * to.row;
             if (s->kind != UNIT)
-                for (long x = 0; x < wide; x++) place[x] = there[x] + (added ? place[x] : (V){0});
-            else if (added) apply_adding(z, wide, one, activation, drops, at, place);
+                for (long x = 0; x < wide; x++) place[x] = there[x] + (base ? under[x] : (V){0});
+            else if (base) apply_adding(z, wide, one, activation, drops, at, under, place);
             else if (slopes)
                 apply_keeping(z, wide, one, activation, drops, at, place,
                               slopes + c * count + y * wide);
@@ -83,11 +94,12 @@ static Planes taken_from(const Step *s, const Step *source, Part part, V *value,
         in.at -= padding * (in.row + 1);
         return in;
     }
+    if (padding == 0 && is_plain(source)) return plain(source, part);
     Part there = widened(part, padding, source->height);
     Planes in = {value, row, (part.rows + 2 * padding) * row}, inner = in;
     inner.at += (there.y - (part.y - padding)) * row + padding;
     if (part.rows < source->height) clear_rows(in, part, there, padding);
-    put(source, there, inner, slopes, NOT_ADDED);
+    put(source, there, inner, slopes, NULL);
     return in;
 }
 

@@ -8,8 +8,8 @@ typedef struct {
     V *slopes;    /* as much of the slopes of the source's nonlinearity */
     V *back;      /* as much of the gradient of the convolution's result, with back_margin */
     V *full;      /* of a unit that pools: the convolution's result */
-    V *mapped;    /* of a unit by tiles: a few rows of them, of the larger of both channels */
-    V *products;  /* as many */
+    V *mapped;    /* of a unit by tiles: a few rows of them, of the larger of both channels; of one */
+    V *products;  /* as many; by fours: the source's transform, and the result's */
     V *sums;      /* of weights' gradients */
     V *norm_sums; /* two for each channel */
     int64_t size;
@@ -26,6 +26,7 @@ typedef struct {
     int64_t adds;     /* the source's gradient has a share of later steps already */
     int64_t finishes; /* with this step's share it is whole */
     int64_t drops, key, least; /* dropout: see `dropped` */
+    int64_t fours;  /* a 1x1 convolution's weights are by fours of channels (fours.h) */
     int64_t frozen; /* batch norm is by the running statistics, which stay as they are */
     double factor, momentum, epsilon;
     const float *weight, *bias, *gamma, *beta;
@@ -62,6 +63,7 @@ static long weights_of(const Step *s, const Step *steps)
 static long places_of(const Step *s, const Step *steps)
 {
     long weights = weights_of(s, steps);
+    if (s->fours) return SHARE(weights);
     return s->tiles ? weights / (s->kernel * s->kernel) * PLACES : weights;
 }
 
@@ -100,7 +102,7 @@ static int works_alike(const Step *a, const Step *b, const Step *steps)
 {
     const Step *one = steps + a->source, *other = steps + b->source;
     return b->kind == UNIT && a->depthwise == b->depthwise && a->padding == b->padding && a->kernel == b->kernel
-           && a->stride == b->stride && a->side == b->side && a->channels == b->channels
+           && a->fours == b->fours && a->stride == b->stride && a->side == b->side && a->channels == b->channels
            && a->back_margin == b->back_margin && one->channels == other->channels
            && one->height == other->height && one->width == other->width;
 }
@@ -133,6 +135,10 @@ static void lay_out_work(Step *s, const Step *steps, const Step *end, long threa
         tiles = place_of(most, tiles) * PLACES * vector;
         s->work.mapped = taken(memory, used, tiles);
         s->work.products = taken(memory, used, tiles);
+    }
+    if (s->fours) {
+        s->work.mapped = taken(memory, used, values);
+        s->work.products = taken(memory, used, out * s->rows * s->full_width);
     }
     s->work.sums = taken(memory, used, places_of(s, steps) * vector);
     s->work.norm_sums = taken(memory, used, s->channels * 2 * vector);

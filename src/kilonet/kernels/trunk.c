@@ -30,6 +30,7 @@ static int omp_get_num_threads(void) { return 1; }
 #include "vectors.h"
 #include "convolution.h"
 #include "winograd.h"
+#include "fours.h"
 #include "ends.h"
 #include "step.h"
 #include "parts.h"

@@ -46,7 +46,8 @@ class Unit:
 
     ``activation`` is one of ``ACTIVATIONS``' codes; pooling is by ``side`` × ``side``. ``draws``
     gives those of a step; ``filters`` the convolution's weights and ``shift`` batch norm's shifts,
-    where they compute them.
+    where they compute them. With ``fours`` a 1×1 convolution's filters are of the group p4: that of
+    channels 4o + r and 4i + j is that of 4o and 4i + (j - r) mod 4.
     """
 
     source: int
@@ -56,6 +57,7 @@ class Unit:
     activation: int = ACTIVATIONS[nn.Identity]
     draws: Callable[[], Draws] | None = None
     filters: Callable[[], Tensor] | None = None
+    fours: bool = False
     shift: Callable[[], Tensor] | None = None
 
     def parameters(self) -> dict[str, Tensor]:
@@ -95,7 +97,7 @@ _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 _TOLD = (
     *("kind", "source", "other", "channels", "height", "width", "margin"),
     *("kernel", "padding", "stride", "depthwise", "side", "activation", "normed"),
-    *("adds", "finishes", "drops", "key", "least", "frozen"),
+    *("adds", "finishes", "drops", "key", "least", "fours", "frozen"),
 )
 _TENSORS = (
     *("weight", "bias", "gamma", "beta", "mean", "variance"),
@@ -280,6 +282,7 @@ def _describe(step: Any, unit: Unit, source: Any) -> None:
     step.channels, step.depthwise = conv.out_channels, conv.groups > 1
     step.height = (source.height + 2 * padding - kernel) // stride + 1
     step.width = (source.width + 2 * padding - kernel) // stride + 1
+    step.fours = unit.fours
     step.activation, step.normed = unit.activation, norm is not None
     if norm is not None:
         step.momentum, step.epsilon = norm.momentum, norm.eps

@@ -2,8 +2,11 @@
  * of sums whose vectors, with a few others, its registers hold: 32 of them, or 16.
  */
 
-#if defined(__AVX512F__)
+#ifdef __AVX__
 #include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
 #define LANES 16
 #define FIRST {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 #elif defined(__AVX__)

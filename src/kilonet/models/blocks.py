@@ -48,12 +48,19 @@ class TurnedConv2d(nn.Conv2d):
 
     def __init__(self, *args: Any, cyclic: bool = False, **named: Any) -> None:
         super().__init__(*args, **named)
+        self.cyclic = cyclic
         every = self.weight.detach()
         self.weight = nn.Parameter(every[::TURNS].clone())
         places = torch.arange(self.weight.numel()).view_as(self.weight)
         turns = [_turned(places, times, cyclic=cyclic) for times in range(TURNS)]
         index = torch.stack(turns, dim=1).flatten(0, 1)[: len(every)]
         self.register_buffer("index", index.flatten(), persistent=False)
+
+    def is_by_fours(self) -> bool:
+        """Say whether it is a 1×1 one of whole fours of channels to whole fours of channels."""
+        whole = self.in_channels % TURNS == self.out_channels % TURNS == 0
+        point = self.kernel_size == self.stride == (1, 1) and self.groups == 1
+        return self.cyclic and whole and point
 
     def filters(self) -> torch.Tensor:
         """Return all filters, (O, I/groups, K, K), differentiable by those that are stored."""

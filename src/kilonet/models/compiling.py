@@ -78,8 +78,10 @@ def _unit(block: ConvBlock, source: int) -> Unit:
         raise _UnknownError
     side = _side_of_windows(parts["pool"]) if "pool" in parts else 1
     filters = conv.filters if isinstance(conv, TurnedConv2d) else None
+    fours = isinstance(conv, TurnedConv2d) and conv.is_by_fours()
     shift = norm.shift if isinstance(norm, ShiftNorm2d) else None
-    unit = Unit(source, conv, side, norm, ACTIVATIONS[type(act)], filters=filters, shift=shift)
+    end = ACTIVATIONS[type(act)]
+    unit = Unit(source, conv, side, norm, end, filters=filters, fours=fours, shift=shift)
     return _with_dropout(unit, parts.get("drop", nn.Identity()))
 
 
