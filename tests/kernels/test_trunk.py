@@ -6,7 +6,9 @@ import copy
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from kilonet.kernels import library
 from kilonet.kernels.library import load
 from kilonet.kernels.trunk import ACTIVATIONS, Draws, Layer, Pool, Sum, Trunk, Unit, lanes
+from kilonet.models.blocks import TurnedConv2d
 
 RELU, SILU, NONE = (ACTIVATIONS[kind] for kind in (nn.ReLU, nn.SiLU, nn.Identity))
 FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
@@ -245,6 +248,42 @@ def test_narrower_vectors(
         assert_equal(full_blocks(), images(21, 2, 28, 28))
     finally:
         load.cache_clear()
+
+
+def by_fours(source: int, channels: tuple[int, int], **named: Any) -> Unit:
+    """A pointwise unit of the group p4."""
+    conv = TurnedConv2d(*channels, 1, bias=False, cyclic=True)
+    plain = unit(source, channels, 1, **named)
+    return replace(plain, conv=conv, filters=conv.filters, fours=True)
+
+
+@pytest.mark.parametrize("size", [(12, 12), (5, 9)])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_pointwise_convolutions_by_fours(size: tuple[int, int], dropout: float) -> None:
+    """Of what is stored with margins and of what is not, pooling, and after a plain depthwise one."""
+    torch.manual_seed(12)
+    layers: list[Layer] = [
+        unit(0, (1, 12), 3, SILU),
+        by_fours(1, (12, 20), activation=SILU, dropout=dropout),
+        unit(2, (20, 20), 3, NONE, depthwise=True, norm=False),
+        by_fours(3, (20, 20), activation=SILU),
+        Sum(2, 4),
+        unit(5, (20, 20), 3, NONE, depthwise=True, norm=False),
+        by_fours(6, (20, 20), activation=RELU),
+        Sum(5, 7),
+        by_fours(8, (20, 36), side=2),
+        by_fours(9, (36, 4), activation=SILU, norm=False),
+    ]
+    assert_equal(layers, images(21, 1, *size))
+
+
+def test_a_plain_unit_ends_a_sum() -> None:
+    """Its value is its numbers, and its gradient another's too."""
+    torch.manual_seed(13)
+    first = unit(0, (2, 5), 3, SILU)
+    plain = unit(1, (5, 5), 1, NONE, norm=False)
+    biased = unit(3, (5, 5), 1, NONE, norm=False, bias=True)
+    assert_equal([first, plain, Sum(1, 2), biased, Sum(3, 4)], images(19, 2))
 
 
 def test_many_channels() -> None:
