@@ -260,7 +260,7 @@ def by_fours(source: int, channels: tuple[int, int], **named: Any) -> Unit:
 @pytest.mark.parametrize("size", [(12, 12), (5, 9)])
 @pytest.mark.parametrize("dropout", [0.0, 0.25])
 def test_pointwise_convolutions_by_fours(size: tuple[int, int], dropout: float) -> None:
-    """Of what is stored with margins and of what is not, pooling, and after a plain depthwise one."""
+    """Of what is stored with margins and what is not, pooling, and after a plain depthwise one."""
     torch.manual_seed(12)
     layers: list[Layer] = [
         unit(0, (1, 12), 3, SILU),
