@@ -286,6 +286,16 @@ def test_a_plain_unit_ends_a_sum() -> None:
     assert_equal([first, plain, Sum(1, 2), biased, Sum(3, 4)], images(19, 2))
 
 
+def test_alike_units_without_batch_norm() -> None:
+    """They work in the same memory, and blocks of images pass all of them at a time."""
+    torch.manual_seed(14)
+    alike: list[Layer] = [
+        unit(n, (6, 6), 3, SILU, norm=False, bias=True, dropout=0.1) for n in (1, 2, 3)
+    ]
+    ends: list[Layer] = [Sum(3, 4), Pool(5, 2), unit(6, (6, 3), 1, NONE, norm=False, bias=True)]
+    assert_equal([unit(0, (1, 6), 3, RELU, norm=False), *alike, *ends], images(37, 1, 12, 10))
+
+
 def test_many_channels() -> None:
     """All sizes of tiles, and more rows than one of them has."""
     torch.manual_seed(4)
