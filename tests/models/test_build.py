@@ -30,6 +30,7 @@ PARAMETERS = {
     "fast-99": 20_714,
     "fast-99.4": 21_482,
     "kilonet-8k": 7_430,
+    "kilonet-14k": 13_715,
     "kilonet-4k": 3_923,
     "kilonet-2k": 1_868,
     "kilonet-1k": 905,
