@@ -92,6 +92,19 @@ def test_later_augmentation_names_a_recipe_once_it_is_used(key: str) -> None:
     assert fingerprint(recipe(augmentation={key: 0.5})) != fingerprint(recipe())
 
 
+def test_what_came_later_of_one_family_leaves_the_others_alone() -> None:
+    stacked = {"name": "stacked-1x1"}
+    names = [
+        fingerprint(recipe(model=stacked | more))
+        for more in ({}, {"batch_norm": True}, {"dropout": 0.25})
+    ]
+    assert names[0] == fingerprint(recipe(model=stacked | {"batch_norm": False, "dropout": 0.0}))
+    assert len({*names}) == 3
+    chain = {"name": "conv-stack", "layers": "c8 M"}
+    bare = fingerprint(recipe(model=chain | {"batch_norm": False}))
+    assert bare != fingerprint(recipe(model=chain))
+
+
 @pytest.mark.parametrize(
     "tables",
     [

@@ -35,6 +35,11 @@ class Data(Section):
         1 / 12,
         description="Fraction of the training images held back to decide by (0: none).",
     )
+    normalise: bool = Field(
+        True,
+        description="Whether pixels have the data set's mean taken off and are divided by its "
+        "standard deviation (no: they go from 0 to 1).",
+    )
 
     @model_validator(mode="after")
     def _only_folders_are_scaled(self) -> Self:
