@@ -16,6 +16,8 @@ from kilonet.errors import UsageError
 from kilonet.models.build import check_budget
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
+from kilonet.studies.analysis import analyse
+from kilonet.studies.words import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -187,7 +189,12 @@ def test_the_page_says_what_is_stored_and_what_is_not_run(tiny: Path, tmp_path: 
     assert "| [Slow or fast](#slow-or-fast) | 000 | 2 | not run yet |" in text
     assert "| [Narrow or wide](#narrow-or-wide) | 003 | 2 | 2 seeds |" in text
     assert "| **narrow** | 2 | 55.00 | 7.07 |" in text and "| wide | 2 | 85.00 |" in text
-    assert "After 1 epoch wide was better than narrow" in text
+    (question,) = questions.read_questions(tiny, ["width"])
+    plan = question.plan({}, [0, 1])
+    found, failures = store.found_of(plan, store.Store(tmp_path / "findings").read("width"))
+    (said,) = sentences(analyse(plan, found, failures))
+    assert f"**What 2 seeds show.**\n{said[0].upper()}{said[1:]}\n" in text
+    assert "+30.00 points" in said
     assert "Abacus, PyTorch 2.0" in text
 
 
