@@ -61,7 +61,7 @@ def annotated(recipe: Recipe) -> str:
 def fingerprint(recipe: Recipe) -> str:
     """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts."""
     table = _table(recipe)
-    for key in ("title", "source", "assumed", "constraints"):
+    for key in ("title", "source", "assumed", "log", "constraints"):
         table.pop(key)
     for key in ("seed", "device", "threads", "record_test_by_epoch"):
         table["training"].pop(key, None)
