@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the layouts 
 from datasets.page import datasets
 from exporting.measured import read_exported
 from exporting.page import exporting
+from findings.page import findings
 from frontier.measured import Frontier, read_frontier
 from frontier.page import frontier
 from kilonet.atomic import write_text
@@ -46,6 +47,7 @@ def texts(root: Path, claims: Claims) -> dict[Path, str]:
         root / "docs" / "datasets.md": datasets(root / "results"),
         root / "docs" / "shipping.md": shipping(root / "results"),
         root / "docs" / "frontier.md": frontier(_frontier(root, claims)),
+        root / "docs" / "findings.md": findings(root / "results"),
         root / "docs" / "exporting.md": exporting(read_exported(root / "results")),
     }
     path = root / "README.md"

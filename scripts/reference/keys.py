@@ -29,7 +29,8 @@ def sections() -> Iterator[tuple[str, str, list[tuple[str, str, list[Column]]]]]
     """Yield (section, sentence, parts); each part is (name, sentence, rows of its keys)."""
     for section in ("data", "model", "augmentation", "optimizer", "schedule", "training"):
         yield section, *_section(section)
-    yield "constraints", *_section("constraints")
+    for section in ("log", "constraints"):
+        yield section, *_section(section)
 
 
 def _section(section: str) -> tuple[str, list[tuple[str, str, list[Column]]]]:

@@ -23,6 +23,7 @@ PACKAGES = {
     # an export starts from a run, on top of what training needs
     "export": ("onnxruntime",),
     "study": ("optuna",),
+    "tensorboard": ("tensorboard",),
     "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "httptools"),
 }

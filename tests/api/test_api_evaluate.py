@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 import kilonet
 from kilonet.api import evaluate as module
+from kilonet.api.load import traits_of
 from kilonet.api.run import Run
 from kilonet.data.describe import spec_of
 from kilonet.errors import UsageError
@@ -17,6 +19,16 @@ from kilonet.recipe.schema import Data
 def test_it_finds_what_the_run_recorded(finished_run: Run) -> None:
     again = kilonet.evaluate(finished_run, device="cpu")
     assert again == finished_run.test
+
+
+def test_a_run_of_pixels_as_they_are_is_measured_and_exported_so(tmp_path: Path) -> None:
+    words = ["data.name=digits", "data.normalise=false", "training.epochs=1", "training.threads=1"]
+    run = kilonet.train("quick", overrides=words, out=tmp_path / "run")
+    assert traits_of(run).mean == (0.0,)
+    assert kilonet.evaluate(run, device="cpu") == run.test
+    assert kilonet.evaluate(run, data="digits", device="cpu") == run.test
+    verified = kilonet.export(run, "onnx", out=tmp_path / "out").verification
+    assert verified is not None and verified.same_labels == verified.images
 
 
 def test_another_data_set_has_to_be_of_the_same_kind(

@@ -11,6 +11,7 @@ from rich.console import Console
 from kilonet.api import material
 from kilonet.api.material import load_or_stand_in
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
+from kilonet.data.normalise import normalise
 from kilonet.errors import DataError
 from kilonet.recipe.load import resolve
 
@@ -30,6 +31,16 @@ def test_what_is_at_hand_is_used() -> None:
     resolved = resolve("quick", ["data.name=digits"])
     again, dataset, note = load_or_stand_in(resolved, None, None)
     assert (again, dataset.name, note) == (resolved, "digits", None)
+
+
+def test_pixels_go_from_0_to_1_where_the_recipe_says() -> None:
+    usual = load_or_stand_in(resolve("quick", ["data.name=digits"]), None, None)[1]
+    words = ["data.name=digits", "data.normalise=false"]
+    bare = load_or_stand_in(resolve("quick", words), None, None)[1]
+    assert (bare.mean, bare.std) == ((0.0,), (1.0,)) != (usual.mean, usual.std)
+    assert bare.train_images.equal(usual.train_images)
+    pixels = normalise(bare.train_images, bare.mean, bare.std)
+    assert (float(pixels.min()), float(pixels.max())) == (0, 1)
 
 
 @pytest.mark.usefixtures("nothing_but_digits")

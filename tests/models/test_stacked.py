@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kilonet.models.build import build
+from kilonet.models.kinds import layer_kinds
 from kilonet.models.measure import layers
 from kilonet.models.stacked import Stacked1x1
 from kilonet.models.torchsummary import torchsummary_text
@@ -51,6 +52,30 @@ def test_is_the_network_of_the_page() -> None:
     )  # fmt: skip
     x = torch.randn(3, 1, 28, 28)
     assert torch.equal(model(x), same(x))
+
+
+def test_batch_norm_and_dropout_are_where_the_recipe_says() -> None:
+    model = build(
+        resolve("stacked-1x1", ["model.batch_norm=true", "model.dropout=0.25"]).recipe.model
+    )
+    assert isinstance(model, Stacked1x1)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    drops = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    assert [norm.num_features for norm in norms] == [8, 16, 16, 32]
+    assert drops == [0.25] * 4
+    assert model.count_parameters() == 24_210 + 2 * (8 + 16 + 16 + 32)
+    assert layer_kinds(model) >= {"batch-norm", "dropout"}
+    norm1, norm2, norm3, norm4 = norms
+    same = nn.Sequential(
+        model.conv1, norm1, nn.ReLU(), nn.MaxPool2d(2),
+        model.conv2, norm2, nn.ReLU(), nn.MaxPool2d(2), model.reduce,
+        model.conv3, norm3, nn.ReLU(), model.refine3,
+        model.conv4, norm4, nn.ReLU(), model.refine4,
+        nn.Flatten(), model.classifier,
+    )  # fmt: skip
+    x = torch.randn(3, 1, 28, 28)
+    assert torch.equal(model.eval()(x), same.eval()(x))
+    assert not torch.equal(model.train()(x), same.train()(x))
 
 
 def test_cross_entropy_of_its_log_softmax_is_that_of_its_logits() -> None:

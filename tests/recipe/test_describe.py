@@ -92,6 +92,19 @@ def test_later_augmentation_names_a_recipe_once_it_is_used(key: str) -> None:
     assert fingerprint(recipe(augmentation={key: 0.5})) != fingerprint(recipe())
 
 
+def test_what_came_later_of_one_family_leaves_the_others_alone() -> None:
+    stacked = {"name": "stacked-1x1"}
+    names = [
+        fingerprint(recipe(model=stacked | more))
+        for more in ({}, {"batch_norm": True}, {"dropout": 0.25})
+    ]
+    assert names[0] == fingerprint(recipe(model=stacked | {"batch_norm": False, "dropout": 0.0}))
+    assert len({*names}) == 3
+    chain = {"name": "conv-stack", "layers": "c8 M"}
+    bare = fingerprint(recipe(model=chain | {"batch_norm": False}))
+    assert bare != fingerprint(recipe(model=chain))
+
+
 @pytest.mark.parametrize(
     "tables",
     [
@@ -100,6 +113,7 @@ def test_later_augmentation_names_a_recipe_once_it_is_used(key: str) -> None:
         {"training": {"threads": 3}},
         {"training": {"record_test_by_epoch": True}},
         {"constraints": {"max_parameters": 5}},
+        {"log": {"tensorboard": True}},
     ],
 )
 def test_the_fingerprint_ignores(tables: dict[str, Any]) -> None:
@@ -117,7 +131,7 @@ def _numbers(value: Recipe) -> list[tuple[str, str]]:
     return [
         (section, key)
         for section, content in value.model_dump().items()
-        if isinstance(content, dict) and section != "constraints"
+        if isinstance(content, dict) and section not in ("log", "constraints")
         for key, number in content.items()
         if isinstance(number, int | float) and key not in ignored | {"record_test_by_epoch"}
     ]

@@ -89,12 +89,13 @@ def _right(run: Run, data_dir: str | Path | None) -> npt.NDArray[np.bool_]:
 
 
 def _evaluated(run: Run, data_dir: str | Path | None) -> npt.NDArray[np.bool_]:
-    from kilonet.api.load import load
+    from kilonet.api.load import load, traits_of
     from kilonet.data.dataset import load_dataset
     from kilonet.evaluation.inference import predict_probabilities
 
-    network = load(run)
+    network, trained_on = load(run), traits_of(run)
     data = load_dataset(run.recipe.data.name, Path(data_dir) if data_dir is not None else None)
-    probabilities = predict_probabilities(network, data.test_images, data.mean, data.std)
+    moments = (trained_on.mean, trained_on.std)
+    probabilities = predict_probabilities(network, data.test_images, *moments)
     right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == data.test_labels.numpy()
     return right

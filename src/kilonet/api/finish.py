@@ -21,6 +21,7 @@ from kilonet.models.measure import count_parameters, layers, peak_activation_byt
 from kilonet.models.summary import summary_text
 from kilonet.recipe.describe import plain
 from kilonet.recipe.schema import Recipe
+from kilonet.report.events import Events
 from kilonet.report.facts import ReportFacts
 from kilonet.report.write import write_report
 from kilonet.runs import layout
@@ -52,21 +53,37 @@ class Finished:
         return right
 
     @property
+    def judged_epoch(self) -> int:
+        """The epoch after which the network had the weights that are judged."""
+        best = self.recipe.training.keep == "best"
+        return self.outcome.best_epoch if best else len(self.outcome.history)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images."""
         return (self.dataset.channels, *self.dataset.image_size)
 
 
 def finish(
-    run: RunDirectory, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
+    run: RunDirectory,
+    model: nn.Module,
+    outcome: Outcome,
+    dataset: Dataset,
+    device: torch.device,
+    events: Events | None = None,
 ) -> RunDirectory:
-    """Write what a finished run holds and mark it finished; safe to repeat after a crash."""
+    """Write what a finished run holds and mark it finished; safe to repeat after a crash.
+
+    ``events`` are told of the test figures.
+    """
     recipe = run.recipe()
     run.write_history(outcome.history)
     save_weights(run.file(layout.BEST), outcome.best)
     save_weights(run.file(layout.LAST), outcome.last)
     done = _look_at_test(recipe, model, outcome, dataset, device)
     run.write_json(layout.METRICS, _figures(done))
+    if events is not None:
+        events.tested(done.metrics, done.judged_epoch)
     write_text(run.file(layout.SUMMARY), summary_text(done.model, done.shape, run.name))
     note = _export(run, done)
     write_report(run.path, _facts(run, done))

@@ -54,6 +54,7 @@ def learn(
     _require_no_teachers(resolved)
     device = choose_device(recipe.training.device)
     dataset = _dataset(images, labels, classes)
+    dataset = dataset if recipe.data.normalise else dataset.unnormalised()
     with same_threads_after(), torch.random.fork_rng(devices=[]):
         configure(device, recipe.training.threads, recipe.training.deterministic)
         network = _fresh(recipe, dataset)

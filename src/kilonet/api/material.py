@@ -53,6 +53,11 @@ def load_or_stand_in(
 
 def load_shown(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
     """Load a recipe's data set; a download is announced, on a terminal with a bar."""
+    dataset = _found(data, data_dir, console)
+    return dataset if data.normalise else dataset.unnormalised()
+
+
+def _found(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
     name, look = data.name, look_of(data)
     if console is None:
         return load_dataset(name, data_dir, look=look)

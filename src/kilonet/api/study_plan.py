@@ -78,15 +78,18 @@ def settle(asked: Asked, data_dir: Path | None, console: Console | None) -> Plan
     Raises:
         UsageError, RecipeError: a network cannot be made, or is over its budget.
         DataError: a data set cannot be had, or is damaged.
+        MissingExtraError: TensorBoard is to be written for, and is not installed.
     """
     from kilonet.api.load import network_for
     from kilonet.api.material import load_or_stand_in
     from kilonet.models.build import check_budget
+    from kilonet.report.events import require_events
     from kilonet.training.device import choose_device
 
     settled: dict[str, str] = {}
     resolved: list[Resolved] = []
     for cell, one in zip(asked.cells, asked.resolved, strict=True):
+        require_events(one.recipe)
         choose_device(one.recipe.training.device)
         check_budget(network_for(one.recipe), one.recipe, f"{one.name} ({cell.label})")
         name = one.recipe.data.name

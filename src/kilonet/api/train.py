@@ -29,6 +29,7 @@ from kilonet.models.build import check_budget
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
+from kilonet.report.events import Events, events_of, require_events
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment
@@ -65,6 +66,8 @@ def train(
     Raises:
         UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
             no run then, and nothing was downloaded.
+        MissingExtraError: a package that training, or its log, needs is not installed. There is no
+            run then.
         DataError: the data set cannot be had or is damaged. There is no run then.
         RunError: the run's directory cannot be written.
         TrainingError: the loss is no longer finite; the run can be looked at.
@@ -72,6 +75,7 @@ def train(
     """
     require("train")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
+    require_events(resolved.recipe)
     device = choose_device(resolved.recipe.training.device)
     resolved = replace(resolved, recipe=_settled(resolved.recipe, device))
     if out is not None:
@@ -127,6 +131,7 @@ def resume(
         device = choose_device(run.facts["environment"]["device"])
         threads = int(run.facts["environment"]["threads"])
         recipe = _with_threads(run.recipe(), threads)
+        require_events(recipe)
         _seed_weights(recipe)
         network = network_of(run, recipe, trusted=model)
         with same_threads_after(), gather(recipe, device, resumed=True) as team:
@@ -234,20 +239,27 @@ def _run_and_finish(
 ) -> Run:
     console, profile, reporter = shown
     watch = Watch(fit) if profile else None
-    with team.watched():
-        outcome = _run(fit, run, console, reporter)
-    team.close()  # the rest takes one, and measuring takes an idle machine
-    if watch is not None and console is not None and (measured := watch.read()):
-        console.print(measured.rendered(), soft_wrap=True)
-    return Run(finish(run, fit.model, outcome, dataset, fit.device))
+    with events_of(fit.recipe, run.file(layout.EVENTS), fit.history) as events:
+        with team.watched():
+            outcome = _run(fit, run, console, reporter, events)
+        team.close()  # the rest takes one, and measuring takes an idle machine
+        if watch is not None and console is not None and (measured := watch.read()):
+            console.print(measured.rendered(), soft_wrap=True)
+        return Run(finish(run, fit.model, outcome, dataset, fit.device, events))
 
 
 def _run(
-    fit: Fit, run: RunDirectory, console: Console | None, reporter: Reporter | None
+    fit: Fit,
+    run: RunDirectory,
+    console: Console | None,
+    reporter: Reporter | None,
+    events: Events | None,
 ) -> Outcome:
     def save(state: State) -> None:
         save_state(run.file(layout.STATE), state)
         run.write_history(state["history"])
+        if events is not None:
+            events.update(state["history"])
 
     if console is None or reporter is not None:
         return fit.run(save, reporter or Silent())

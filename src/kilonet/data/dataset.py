@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -59,6 +59,10 @@ class Dataset:
         moments = (self.mean, self.std)
         rest = (self.preparation, self.fingerprint)
         return Traits(self.name, self.title, shape, self.classes, *moments, *rest)
+
+    def unnormalised(self) -> Dataset:
+        """Return it with a mean of 0 and a deviation of 1: networks see pixels from 0 to 1."""
+        return replace(self, mean=(0.0,) * self.channels, std=(1.0,) * self.channels)
 
     @property
     def channels(self) -> int:

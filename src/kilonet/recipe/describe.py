@@ -15,6 +15,7 @@ from kilonet.recipe.schema import Recipe
 # Keys that came after the first results, with what they were before they were keys: a recipe that
 # leaves them at that keeps its fingerprint.
 _LATER: dict[str, dict[str, Any]] = {
+    "data": {"normalise": True},
     "training": {
         "precision": "float32",
         "workers": 1,
@@ -30,6 +31,10 @@ _LATER: dict[str, dict[str, Any]] = {
         ),
         **dict.fromkeys(("appearance_probability", "until"), 1.0),
     },
+}
+# The same of one network family alone: another may have had a key of that name from the first.
+_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
+    "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
 }
 
 
@@ -56,16 +61,22 @@ def annotated(recipe: Recipe) -> str:
 def fingerprint(recipe: Recipe) -> str:
     """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts."""
     table = _table(recipe)
-    for key in ("title", "source", "assumed", "constraints"):
+    for key in ("title", "source", "assumed", "log", "constraints"):
         table.pop(key)
     for key in ("seed", "device", "threads", "record_test_by_epoch"):
         table["training"].pop(key, None)
     for section, before in _LATER.items():
-        for key, value in before.items():
-            if table[section].get(key) == value:
-                table[section].pop(key)
+        _leave_out(table[section], before)
+    _leave_out(table["model"], _LATER_OF_FAMILY.get(recipe.model.name, {}))
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _leave_out(section: dict[str, Any], before: dict[str, Any]) -> None:
+    """Remove from ``section`` the keys that have the values of ``before``."""
+    for key, value in before.items():
+        if section.get(key) == value:
+            section.pop(key)
 
 
 def _table(recipe: Recipe) -> dict[str, Any]:

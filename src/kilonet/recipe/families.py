@@ -66,9 +66,11 @@ class ConvStack(Section):
 
 
 class Stacked1x1(Section):
-    """3×3 convolutions with 1×1 convolutions between them; no batch norm, no dropout."""
+    """3×3 convolutions with 1×1 convolutions between them."""
 
     name: Literal["stacked-1x1"] = Field(description="The network family.")
+    batch_norm: bool = Field(False, description="Batch norm after every 3×3 convolution.")
+    dropout: Probability = Field(0.0, description="Dropout after each of the four blocks.")
 
 
 class PlainValid(Section):

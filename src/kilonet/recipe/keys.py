@@ -31,6 +31,7 @@ PLAIN: dict[str, type[BaseModel]] = {
     "data": schema.Data,
     "augmentation": schema.Augmentation,
     "training": schema.Training,
+    "log": schema.Log,
     "constraints": schema.Constraints,
 }
 # Keys of the recipe itself that are no sections.

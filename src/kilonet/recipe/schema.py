@@ -35,6 +35,11 @@ class Data(Section):
         1 / 12,
         description="Fraction of the training images held back to decide by (0: none).",
     )
+    normalise: bool = Field(
+        True,
+        description="Whether pixels have the data set's mean taken off and are divided by its "
+        "standard deviation (no: they go from 0 to 1).",
+    )
 
     @model_validator(mode="after")
     def _only_folders_are_scaled(self) -> Self:
@@ -277,6 +282,16 @@ class Training(Section):
     )
 
 
+class Log(Section):
+    """What is written of a training beside the run's own files; it changes nothing of the run."""
+
+    tensorboard: bool = Field(
+        False,
+        description="Whether the run's folder gets TensorBoard's event files (needs the extra "
+        '"tensorboard").',
+    )
+
+
 class Constraints(Section):
     """What the finished run must satisfy; "kilonet check" reports on each."""
 
@@ -302,6 +317,7 @@ class Recipe(Section):
     optimizer: Optimizer
     schedule: Schedule = Field(default_factory=lambda: Constant(name="none"))
     training: Training
+    log: Log = Field(default_factory=Log)
     constraints: Constraints = Field(default_factory=Constraints)
 
     @model_validator(mode="after")

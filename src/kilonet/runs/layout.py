@@ -15,4 +15,5 @@ SUMMARY = "summary.txt"
 REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
 ROBUSTNESS = "robustness"  # and .json, .png; measured when asked for
+EVENTS = "tensorboard"  # a folder, where the recipe wants one
 LOCK = ".lock"

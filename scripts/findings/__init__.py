@@ -1,0 +1,1 @@
+"""The questions that the five pages leave open, put as studies: what answers them, and the page."""
