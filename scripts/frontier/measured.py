@@ -14,10 +14,12 @@ from statistics import fmean, stdev
 from pydantic import BaseModel, ConfigDict
 
 from exporting.measured import read_exported
+from kilonet.evaluation.intervals import t_interval
 from kilonet.recipe.load import resolve
 from reproduction.results import Result, read_result
 
 HERE = Path(__file__).resolve().parent
+FEWEST = 3  # seeds of which an interval says something
 BASE = "base"  # what the other trials of a group differ from
 
 
@@ -45,12 +47,22 @@ class Record(Layout):
 
 
 @dataclass(frozen=True)
+class Sparse:
+    """What pruning left of the network that ships: how many numbers, and how many it gets right."""
+
+    nonzero: int
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Row:
     """A budget and what was reached within it; ``int8`` is the C export's accuracy, a fraction."""
 
     budget: Budget
     result: Result | None
     int8: float | None
+    sparse: Sparse | None = None
 
     @property
     def layers(self) -> str:
@@ -72,6 +84,7 @@ class Effect:
 
     ``mean`` and ``deviation`` are over the seeds that both have, each compared with its own: a
     seed draws the split as well, so the two of a seed were judged on the same images.
+    ``half_width`` is that of Student's interval at 95 %, of three seeds or more.
     """
 
     group: str
@@ -82,6 +95,7 @@ class Effect:
     accuracy: float
     mean: float | None
     deviation: float | None
+    half_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +118,12 @@ def read_frontier(results: Path, others: Mapping[str, Result]) -> Frontier:
         for form in exported.forms
         if form.target == "c-int8"
     }
+    sparse = sparse_of(results / "frontier-sparse.json")
     return Frontier(
-        rows=[Row(b, _result(results / f"{b.name}.json"), int8.get(b.name)) for b in budgets],
+        rows=[
+            Row(b, _result(results / f"{b.name}.json"), int8.get(b.name), sparse.get(b.name))
+            for b in budgets
+        ],
         records=[Record.model_validate(entry) for entry in content["record"]],
         effects=effects_of(results / "frontier-search.json"),
         others=others,
@@ -114,6 +132,17 @@ def read_frontier(results: Path, others: Mapping[str, Result]) -> Frontier:
 
 def _result(path: Path) -> Result | None:
     return read_result(path) if path.exists() else None
+
+
+def sparse_of(path: Path) -> dict[str, Sparse]:
+    """Return what ``scripts/frontier/sparse.py`` stored, by the model's name."""
+    if not path.exists():
+        return {}
+    entries = json.loads(path.read_text(encoding="utf-8"))["models"]
+    return {
+        entry["name"]: Sparse(entry["nonzero"], entry["test_correct"], entry["test_total"])
+        for entry in entries
+    }
 
 
 def effects_of(path: Path) -> list[Effect]:
@@ -150,4 +179,5 @@ def _effect(
         accuracy=fmean(accuracies),
         mean=fmean(differences) if differences else None,
         deviation=stdev(differences) if len(differences) > 1 else None,
+        half_width=t_interval(differences)[1] if len(differences) >= FEWEST else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from frontier.measured import BASE, Effect, Frontier, Record, Row
+from frontier.measured import BASE, Effect, Frontier, Record, Row, Sparse
 from rendering import render
 from reproduction.words import NONE, NOT_MEASURED, between, percent, spread, table
 
@@ -27,15 +27,15 @@ def frontier(found: Frontier) -> str:
 def _goals(rows: Sequence[Row]) -> str:
     headings = ["model", "parameters at most", "parameters", "epochs", "goal, %"]
     headings += ["test accuracy, % (mean ± sd)", "seeds", "95 % interval of the mean"]
-    headings += ["each seed, %", "int8 in C, %", "reached"]
-    return table(headings, [_goal(row) for row in rows], texts=(0, 8, 10))
+    headings += ["each seed, %", "int8 in C, %", "non-zero (%)", "reached"]
+    return table(headings, [_goal(row) for row in rows], texts=(0, 8, 11))
 
 
 def _goal(row: Row) -> list[str]:
     budget, result = row.budget, row.result
     begins = [f"`{budget.name}`", f"{budget.parameters:,}"]
     if result is None:
-        ends = [NONE, NONE, percent(budget.goal), NONE, "0", NONE, NONE, NONE, NOT_MEASURED]
+        ends = [NONE, NONE, percent(budget.goal), NONE, "0", NONE, NONE, NONE, NONE, NOT_MEASURED]
         return [*begins, *ends]
     accuracy = result.accuracy
     return [
@@ -48,8 +48,13 @@ def _goal(row: Row) -> list[str]:
         between(accuracy.interval),
         ", ".join(map(percent, accuracy.values)),
         NONE if row.int8 is None else percent(100 * row.int8),
+        NONE if row.sparse is None else _sparse(row.sparse),
         {True: "yes", False: f"no, {_short(row)} points short", None: NOT_MEASURED}[row.met],
     ]
+
+
+def _sparse(sparse: Sparse) -> str:
+    return f"{sparse.nonzero:,} ({percent(100 * sparse.correct / sparse.total)})"
 
 
 def _short(row: Row) -> str:
@@ -83,5 +88,8 @@ def _effects(effects: Sequence[Effect]) -> str:
 def _difference(effect: Effect) -> str:
     if effect.mean is None:
         return NONE
+    if effect.half_width is not None:
+        low, high = effect.mean - effect.half_width, effect.mean + effect.half_width
+        return f"{effect.mean:+.2f} ({low:+.2f} to {high:+.2f})"
     tail = "" if effect.deviation is None else f" ± {effect.deviation:.2f}"
     return f"{effect.mean:+.2f}{tail}"

@@ -3,9 +3,9 @@
     python scripts/frontier/search.py --seeds 0,1 "2k/*"
     python scripts/frontier/search.py --seeds 0,1,2,3,4 "2k/base" "2k/relu"
 
-Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides, on MNIST unless one of
-them names another data set. A seed draws the split of the training images too, so several of them
-average over splits. The test images are not loaded into a trial at all.
+Each trial of ``trials.toml`` is the recipe ``base.toml`` with overrides, its group's and its own,
+on MNIST unless one of them names another data set. A seed draws the split of the training images
+too, so several of them average over splits. The test images are not loaded into a trial at all.
 ``results/frontier-search.json`` gets an entry a trial and seed as soon as it is done; one that is
 there already, of the same recipe, is not run again, so several processes may work through the same
 line, each from another end (``--reverse``).
@@ -61,7 +61,12 @@ class Trial:
 def read_trials(patterns: list[str]) -> list[Trial]:
     """Return the trials whose name matches one of the ``patterns`` (all, without any)."""
     content = tomllib.loads((HERE / "trials.toml").read_text(encoding="utf-8"))
-    trials = [Trial(entry["name"], entry.get("overrides", [])) for entry in content["trial"]]
+    groups = content.get("group", {})
+    trials = [
+        Trial(name, groups.get(name.split("/")[0], []) + entry.get("overrides", []))
+        for entry in content["trial"]
+        for name in [entry["name"]]
+    ]
     wanted = patterns or ["*"]
     return [trial for trial in trials if any(fnmatch(trial.name, each) for each in wanted)]
 

@@ -260,7 +260,7 @@ def by_fours(source: int, channels: tuple[int, int], **named: Any) -> Unit:
 @pytest.mark.parametrize("size", [(12, 12), (5, 9)])
 @pytest.mark.parametrize("dropout", [0.0, 0.25])
 def test_pointwise_convolutions_by_fours(size: tuple[int, int], dropout: float) -> None:
-    """Of what is stored with margins and of what is not, pooling, and after a plain depthwise one."""
+    """Of what is stored with margins and what is not, pooling, and after a plain depthwise one."""
     torch.manual_seed(12)
     layers: list[Layer] = [
         unit(0, (1, 12), 3, SILU),
@@ -284,6 +284,16 @@ def test_a_plain_unit_ends_a_sum() -> None:
     plain = unit(1, (5, 5), 1, NONE, norm=False)
     biased = unit(3, (5, 5), 1, NONE, norm=False, bias=True)
     assert_equal([first, plain, Sum(1, 2), biased, Sum(3, 4)], images(19, 2))
+
+
+def test_alike_units_without_batch_norm() -> None:
+    """They work in the same memory, and blocks of images pass all of them at a time."""
+    torch.manual_seed(14)
+    alike: list[Layer] = [
+        unit(n, (6, 6), 3, SILU, norm=False, bias=True, dropout=0.1) for n in (1, 2, 3)
+    ]
+    ends: list[Layer] = [Sum(3, 4), Pool(5, 2), unit(6, (6, 3), 1, NONE, norm=False, bias=True)]
+    assert_equal([unit(0, (1, 6), 3, RELU, norm=False), *alike, *ends], images(37, 1, 12, 10))
 
 
 def test_many_channels() -> None:

@@ -64,6 +64,8 @@ def folder(tmp_path: Path) -> Path:
         trial("2k/base", 1, 0.9870),
         trial("2k/relu", 1, 0.9830),
         trial("2k/silent", 2, 0.99),
+        *(trial("1k/base", seed, 0.98) for seed in range(3)),
+        *(trial("1k/less", seed, 0.979 - seed / 1000) for seed in range(3)),
     ]
     (tmp_path / "frontier-search.json").write_text(json.dumps({"trials": trials}))
     return tmp_path
@@ -86,8 +88,11 @@ def test_a_goal_takes_five_seeds_and_is_to_the_letter(
 
 
 def test_effects_are_against_the_base_of_the_same_seed(folder: Path) -> None:
-    effects = {effect.change: effect for effect in measured.read_frontier(folder, {}).effects}
+    every = measured.read_frontier(folder, {}).effects
+    effects = {effect.change: effect for effect in every if effect.group == "2k"}
     assert next(iter(effects)) == "base"
+    (less,) = [effect for effect in every if effect.change == "less"]
+    assert less.half_width == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
     assert effects["relu"].mean == pytest.approx(-0.25)
     assert effects["relu"].deviation == pytest.approx(0.2121, abs=1e-3)
     assert effects["silent"].mean is None
@@ -101,7 +106,17 @@ def test_the_page(folder: Path) -> None:
     assert "99.30, 99.40, 99.50, 99.35, 99.45" in line
     assert line.endswith("| yes |")
     assert "-0.25 ± 0.21" in text
+    assert "-0.20 (-0.45 to +0.05)" in text
     assert "| `kilonet-0.5k` | 500 | – | – | 98.00 | – | 0 |" in text
+
+
+def test_what_pruning_left_stands_beside_the_parameters(folder: Path) -> None:
+    entry = {"name": "kilonet-2k", "nonzero": 1700, "test_correct": 9937, "test_total": 10000}
+    (folder / "frontier-sparse.json").write_text(json.dumps({"models": [entry]}))
+    text = page.frontier(measured.read_frontier(folder, {}))
+    (line,) = [line for line in text.splitlines() if line.startswith("| `kilonet-2k`")]
+    assert "| 1,982 | 30 |" in line
+    assert "| 1,700 (99.37) | yes |" in line
 
 
 def test_the_page_says_what_is_missing(folder: Path) -> None:
