@@ -9,6 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.pictures.lines import sides, without_rules
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 EVEN = (
@@ -20,6 +22,7 @@ REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
 ROUGH, TIMES_GRAIN = 20.0, 3.0  # grey levels, and of the grain: more is no noise but ink all over
 NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
+TENTH_TO_THIRD = 0.757  # deviations between a tenth and three tenths of normal noise
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
 FAINTEST = 5.0  # grey levels, likewise
 
@@ -45,7 +48,10 @@ def without_background(grey: Floats) -> Relief:
     narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
     Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
     """
-    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    edge = _edge(grey)
+    if edge[-1] - edge[0] > NEARLY_EVEN:
+        grey = without_rules(grey)
+        edge = _edge(grey)
     level, even = _level(edge)
     if not even:
         relief = _top_hat(grey)
@@ -54,14 +60,20 @@ def without_background(grey: Floats) -> Relief:
     return _even(grey, level)
 
 
+def _edge(grey: Floats) -> Floats:
+    return np.sort(np.concatenate(sides(grey)))
+
+
 def _even(grey: Floats, level: float) -> Relief:
     difference = grey - level
     away = np.abs(difference).ravel()
     near = away[away <= NEARLY_EVEN]
     half, most = near.size // 2, near.size * 9 // 10
     near.partition((half, most))
-    # Black or white paper hides half of its noise, and the median with it.
-    noise = max(TO_DEVIATION * near[half], near[most] / NINE_TENTHS)
+    noise = TO_DEVIATION * near[half]
+    if not NEARLY_EVEN <= level <= 255 - NEARLY_EVEN:
+        # Black or white paper hides half of its noise, and the median with it.
+        noise = max(noise, near[most] / NINE_TENTHS)
     relief = Relief(difference, float(noise))
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()
@@ -95,7 +107,17 @@ def _top_hat(grey: Floats) -> Relief:
     difference -= _median(difference.ravel())  # noise: the paper's lowest is below its middle
     away = np.abs(difference).ravel()
     spread = TO_DEVIATION * _median(away)
-    return Relief(np.maximum(difference, 0), TO_DEVIATION * _median(away[away <= 3 * spread]))
+    noise = TO_DEVIATION * _median(away[away <= 3 * spread])
+    # Where ink is a third of a picture, it is most of that spread, but not of what is below paper.
+    noise = min(noise, max(_spread_below(difference), _grain(grey)))
+    return Relief(np.maximum(difference, 0), noise)
+
+
+def _spread_below(difference: Floats) -> float:
+    """Return the deviation of noise as the least third of values shows it."""
+    places = difference.size // 10, difference.size * 3 // 10
+    ordered = np.partition(difference.ravel(), places)
+    return float(ordered[places[1]] - ordered[places[0]]) / TENTH_TO_THIRD
 
 
 def smoothed(grey: Floats) -> Floats:
