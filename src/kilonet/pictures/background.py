@@ -21,8 +21,8 @@ NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not qu
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
 ROUGH, TIMES_GRAIN = 20.0, 3.0  # grey levels, and of the grain: more is no noise but ink all over
+TWICE = 2.0  # times the grain: more is no noise that the median missed
 NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
-TENTH_TO_THIRD = 0.757  # deviations between a tenth and three tenths of normal noise
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
 FAINTEST = 5.0  # grey levels, likewise
 
@@ -71,9 +71,10 @@ def _even(grey: Floats, level: float) -> Relief:
     half, most = near.size // 2, near.size * 9 // 10
     near.partition((half, most))
     noise = TO_DEVIATION * near[half]
-    if not NEARLY_EVEN <= level <= 255 - NEARLY_EVEN:
-        # Black or white paper hides half of its noise, and the median with it.
-        noise = max(noise, near[most] / NINE_TENTHS)
+    outer = near[most] / NINE_TENTHS
+    if outer > noise:
+        # Black or white paper hides half of its noise, and its median. Or that is faint ink.
+        noise = max(noise, min(outer, TWICE * _grain(grey)))
     relief = Relief(difference, float(noise))
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()
@@ -107,17 +108,7 @@ def _top_hat(grey: Floats) -> Relief:
     difference -= _median(difference.ravel())  # noise: the paper's lowest is below its middle
     away = np.abs(difference).ravel()
     spread = TO_DEVIATION * _median(away)
-    noise = TO_DEVIATION * _median(away[away <= 3 * spread])
-    # Where ink is a third of a picture, it is most of that spread, but not of what is below paper.
-    noise = min(noise, max(_spread_below(difference), _grain(grey)))
-    return Relief(np.maximum(difference, 0), noise)
-
-
-def _spread_below(difference: Floats) -> float:
-    """Return the deviation of noise as the least third of values shows it."""
-    places = difference.size // 10, difference.size * 3 // 10
-    ordered = np.partition(difference.ravel(), places)
-    return float(ordered[places[1]] - ordered[places[0]]) / TENTH_TO_THIRD
+    return Relief(np.maximum(difference, 0), TO_DEVIATION * _median(away[away <= 3 * spread]))
 
 
 def smoothed(grey: Floats) -> Floats:

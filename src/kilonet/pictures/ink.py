@@ -35,6 +35,7 @@ HELD_TOGETHER = 0.3  # of what stands out must belong to digits
 SHEET_SIDE = 0.5  # of the picture's sides: what is broader,
 SHEET_LEAST = 20  # pixels of the picture as it is looked at,
 SHEET_EDGE = 0.8  # and fills this much of its box's edge, is a sheet of paper
+HOLLOW = 0.4  # of its box: a printed field fills no more
 INSIDE = 0.03  # of its longer side: how far inside its box it is looked at
 INSIDE_LINE = 0.05  # likewise, inside a printed line
 
@@ -72,9 +73,9 @@ def _find(
     if whole and (inside := inside_bands(grey)) is not None:
         return _find(_cropped(picture, inside, step, 0))
     relief, pieces, grainy = _stands_out(grey, picture.name)
-    for piece, inside in [] if nested else _sheets(relief, pieces):
+    for piece, margin in [] if nested else _sheets(relief, pieces):
         try:
-            return _find(_cropped(picture, piece, step, -inside), nested=True)
+            return _find(_cropped(picture, piece, step, -margin), nested=True)
         except PictureError:
             pass  # then it was no sheet of paper but a fat digit
     glyphs = glyphs_of(pieces.pieces, pieces.shape)
@@ -119,7 +120,7 @@ def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> Non
     weight = sum(glyph.weight for glyph in glyphs)
     runs = max(sum(piece.runs for piece in glyph.pieces) / glyph.height for glyph in glyphs)
     crowd = max(len(glyph.pieces) for glyph in glyphs)
-    speck = SPECK_SIDE * max(glyph.side for glyph in glyphs)
+    speck = SPECK_SIDE * max(piece.side for glyph in glyphs for piece in glyph.pieces)
     share = weight / sum(piece.weight for piece in pieces.pieces if piece.side >= speck)
     if share < HELD_TOGETHER or runs > RUNS_A_ROW or crowd > MOST_STROKES:
         raise NoiseError(name)
@@ -158,7 +159,9 @@ def _is_sheet(piece: Piece, pieces: Pieces) -> bool:
 
 
 def _is_field(piece: Piece, relief: Relief) -> bool:
-    """Say whether lines, however faint, go all along the edge of a piece's box."""
+    """Say whether lines, however faint, go all along the edge of a piece's box, and little else."""
+    if piece.area > HOLLOW * piece.width * piece.height:
+        return False
     line = math.ceil(INSIDE * piece.side)
     box = np.s_[max(piece.y0 - 1, 0) : piece.y1 + 1, max(piece.x0 - 1, 0) : piece.x1 + 1]
     stands_out = relief.values[box] > relief.least

@@ -60,8 +60,8 @@ const KilonetPictures = (() => {
   const TO_DEVIATION = 1.4826;
   const ROUGH = 20.0;
   const TIMES_GRAIN = 3.0;
+  const TWICE = 2.0;
   const NINE_TENTHS = 1.645;
-  const TENTH_TO_THIRD = 0.757;
   const DEVIATIONS = 4.5;
   const FAINTEST = 5.0;
 
@@ -85,8 +85,9 @@ const KilonetPictures = (() => {
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
     const near = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN).sort();
     const ninth = near[Math.floor((near.length * 9) / 10)];
-    const clipped = level < NEARLY_EVEN || level > 255 - NEARLY_EVEN;
-    const noise = Math.max(TO_DEVIATION * near[near.length >> 1], clipped ? ninth / NINE_TENTHS : 0);
+    let noise = TO_DEVIATION * near[near.length >> 1];
+    const outer = ninth / NINE_TENTHS;
+    if (outer > noise) noise = Math.max(noise, Math.min(outer, TWICE * grain(grey)));
     const { least } = relief(difference, noise);
     let [brighter, darker] = [0, 0];
     for (const value of difference.data) {
@@ -140,14 +141,7 @@ const KilonetPictures = (() => {
     difference.data.forEach((value, i) => (difference.data[i] = value - middle));
     const away = difference.data.map(Math.abs);
     const spread = TO_DEVIATION * median(away.slice());
-    const noise = TO_DEVIATION * median(away.filter((value) => value <= 3 * spread));
-    return relief(positive(difference), Math.min(noise, Math.max(spreadBelow(difference), grain(grey))));
-  }
-
-  function spreadBelow({ data }) {
-    const ordered = data.slice().sort();
-    const [tenth, third] = [1, 3].map((part) => ordered[Math.floor((ordered.length * part) / 10)]);
-    return (third - tenth) / TENTH_TO_THIRD;
+    return relief(positive(difference), TO_DEVIATION * median(away.filter((value) => value <= 3 * spread)));
   }
 
   function padded({ height, width, data }, by) {
@@ -208,7 +202,7 @@ const KilonetPictures = (() => {
 
   const BESIDE = 0.03;
   const LEAST_BESIDE = 2;
-  const RULED = 0.75;
+  const RULED = 0.65;
   const END = 0.12;
   const LEAST_RULE = 3.0;
   const LINED = 0.96;
@@ -236,7 +230,16 @@ const KilonetPictures = (() => {
     const rows = rowsOf(grey);
     const at = (y) => rows[clamp(y, 0, grey.height - 1)];
     const result = plane(grey.height, grey.width);
+    const mean = (row) => row.reduce((sum, value) => sum + value, 0) / row.length;
+    const end = Math.ceil(END * grey.width);
+    const means = [rows, rows.map((row) => row.slice(0, end)), rows.map((row) => row.slice(-end))].map((part) => part.map(mean));
+    const differs = means.map((all) => (y) => {
+      const [before, behind] = [Math.max(y - reach, 0), Math.min(y + reach, grey.height - 1)];
+      return Math.abs(2 * all[y] - all[before] - all[behind]) >= LEAST_RULE;
+    });
+    result.data.set(grey.data);
     rows.forEach((row, y) => {
+      if (!differs[0](y) || !(differs[1](y) || differs[2](y))) return;
       const above = row.map((value, x) => value - at(y - reach)[x]);
       const below = row.map((value, x) => value - at(y + reach)[x]);
       const strength = ruleStrength(above, below);
@@ -258,17 +261,31 @@ const KilonetPictures = (() => {
   }
 
   function insideBands(grey) {
-    if (tooSmallForLines(grey)) return null;
+    if (tooSmallForLines(grey) || !cornersDiffer(grey)) return null;
     const [[y0, bottom], [x0, right]] = [bands(grey), bands(turned(grey))];
     if (!(y0 || bottom || x0 || right)) return null;
     const inside = { x0, y0, x1: grey.width - right, y1: grey.height - bottom };
     return allAlike(cropped(grey, inside, 1, 0)) ? inside : null;
   }
 
+  function cornersDiffer({ height, width, data }) {
+    const [down, across] = [height, width].map((length) => Math.ceil(BAND * length));
+    const corners = (v, u) => [v, height - 1 - v].flatMap((y) => [u, width - 1 - u].map((x) => data[y * width + x]));
+    const level = Float64Array.from(corners(down, across)).sort()[2];
+    return Float64Array.from(corners(0, 0), (value) => Math.abs(value - level)).sort()[2] >= LEAST_BAND / 2;
+  }
+
   function allAlike(grey) {
-    const columns = turned(grey);
-    const middles = [grey, columns].flatMap((image) => [rowOf(image, 0), rowOf(image, image.height - 1)].map(median));
-    return Math.max(...middles) - Math.min(...middles) < ALIKE;
+    const around = [grey, turned(grey)].flatMap((image) => [rowOf(image, 0), rowOf(image, image.height - 1)]);
+    const level = median(Float64Array.from(around.flatMap((side) => [...side])));
+    return around.every((side) => allAlong(side.map((value) => value - level)) < ALIKE);
+  }
+
+  // By how much nearly all of a row differs from 0, to the same side.
+  function allAlong(row) {
+    const few = Math.floor(((1 - LINED) / 2) * row.length);
+    const ordered = row.slice().sort();
+    return Math.max(ordered[few], -ordered[row.length - 1 - few], 0);
   }
 
   function bands(grey) {
@@ -283,12 +300,8 @@ const KilonetPictures = (() => {
   }
 
   function band(rows) {
-    const few = Math.floor(((1 - LINED) / 2) * rows[0].length);
-    const ordered = rows.map((row) => row.slice().sort());
-    const middles = ordered.map((row) => Math.abs(row[row.length >> 1]));
-    const [low, high] = [ordered[0][few], ordered[0][rows[0].length - 1 - few]];
-    if (high > -LEAST_BAND && low < LEAST_BAND) return 0;
-    return middles.findIndex((middle) => middle <= middles[0] / 2) + 1;
+    const differ = rows.map(allAlong);
+    return differ[0] < LEAST_BAND ? 0 : differ.findIndex((value) => value <= differ[0] / 2) + 1;
   }
 
   // ---- components.py ----
@@ -414,6 +427,7 @@ const KilonetPictures = (() => {
   const SHEET_SIDE = 0.5;
   const SHEET_LEAST = 20;
   const SHEET_EDGE = 0.8;
+  const HOLLOW = 0.4;
   const INSIDE = 0.03;
   const INSIDE_LINE = 0.05;
 
@@ -478,7 +492,7 @@ const KilonetPictures = (() => {
   function checkHoldsTogether(glyphs, pieces) {
     const total = (list) => list.reduce((sum, piece) => sum + piece.weight, 0);
     const runs = (glyph) => glyph.pieces.reduce((sum, piece) => sum + piece.runs, 0) / heightOf(glyph);
-    const speck = SPECK_SIDE * Math.max(...glyphs.map(sideOf));
+    const speck = SPECK_SIDE * Math.max(...glyphs.flatMap((glyph) => glyph.pieces.map(sideOf)));
     const apart = total(glyphs) < HELD_TOGETHER * total(pieces.filter((piece) => sideOf(piece) >= speck));
     const torn = glyphs.some((glyph) => runs(glyph) > RUNS_A_ROW || glyph.pieces.length > MOST_STROKES);
     if (apart || torn) throw new PictureError("noise");
@@ -519,6 +533,7 @@ const KilonetPictures = (() => {
   }
 
   function isField(piece, values, least) {
+    if (piece.area > HOLLOW * widthOf(piece) * heightOf(piece)) return false;
     const line = Math.ceil(INSIDE * sideOf(piece));
     const [y0, x0] = [piece.y0, piece.x0].map((edge) => Math.max(edge - 1, 0));
     const box = { x0, y0, x1: piece.x1 + 1, y1: piece.y1 + 1 };
