@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn import datasets
 
+from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, on_paper, photographed, placed, to_bytes
 from pictures.strokes import enlarged, shape_of_image, shape_of_template
 
@@ -27,7 +28,7 @@ def digits(
     images: Bytes, labels: npt.NDArray[np.int64], each: int, seed: int = 0
 ) -> Iterator[Example]:
     """Yield kind, digit and picture: ``each`` of every kind, a third from each source of shapes."""
-    for name, kind in KINDS.items():
+    for name, kind in {**KINDS, **HARDER}.items():
         for source in ("enlarged", "drawn anew", "templates"):
             rng = np.random.default_rng([seed, len(name), len(source)])
             for _ in range(each // 3):

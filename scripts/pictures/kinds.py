@@ -71,22 +71,22 @@ def through_jpeg(grey: Bytes, rng: Random) -> Bytes:
 
 def photographed(ink: Floats, rng: Random) -> Bytes:
     """Return pencil on paper in uneven light: fall-off, grain, blur, noise, JPEG."""
-    return through_jpeg(to_bytes(_pencil(ink, _lit(ink.shape, rng), rng)), rng)
+    return through_jpeg(to_bytes(pencil(ink, lit(ink.shape, rng), rng)), rng)
 
 
 def shaded(ink: Floats, rng: Random) -> Bytes:
     """Return a photograph with the soft edge of a shadow across it."""
-    light = _lit(ink.shape, rng)
-    y, x = _axes(ink.shape)
+    light = lit(ink.shape, rng)
+    y, x = axes(ink.shape)
     angle = rng.uniform(0, 2 * math.pi)
     across = math.cos(angle) * x + math.sin(angle) * y - rng.uniform(-0.6, 0.6)
     shadow = 1 / (1 + np.exp(-across / rng.uniform(0.03, 0.3)))
-    return to_bytes(_pencil(ink, light * (1 - rng.uniform(0.1, 0.35) * shadow), rng))
+    return to_bytes(pencil(ink, light * (1 - rng.uniform(0.1, 0.35) * shadow), rng))
 
 
 def ruled(ink: Floats, rng: Random) -> Bytes:
     """Return pencil on paper with faint ruled or squared lines."""
-    light = _lit(ink.shape, rng)
+    light = lit(ink.shape, rng)
     distance = max(6, int(rng.uniform(0.12, 0.3) * max(ink.shape)))
     line = np.zeros(ink.shape)
     for axis in (0, 1) if rng.random() < 0.5 else (0,):
@@ -94,11 +94,12 @@ def ruled(ink: Floats, rng: Random) -> Bytes:
             1, distance // 24
         )
         line += at[:, None] if axis == 0 else at[None, :]
-    return to_bytes(_pencil(ink, light - rng.uniform(5, 22) * np.minimum(line, 1), rng))
+    return to_bytes(pencil(ink, light - rng.uniform(5, 22) * np.minimum(line, 1), rng))
 
 
-def _lit(shape: tuple[int, ...], rng: Random) -> Floats:
-    y, x = _axes(shape)
+def lit(shape: tuple[int, ...], rng: Random) -> Floats:
+    """Return paper with its grain, in light that falls off to one side and to the corners."""
+    y, x = axes(shape)
     angle, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
     light = 1 - fall * (0.5 + 0.35 * (math.cos(angle) * x + math.sin(angle) * y))
     light *= 1 - rng.uniform(0, 0.25) * (x * x + y * y) / 2
@@ -106,7 +107,8 @@ def _lit(shape: tuple[int, ...], rng: Random) -> Floats:
     return rng.uniform(150, 250) * light + rng.uniform(0, 4) * grain / max(grain.std(), 1e-9)
 
 
-def _pencil(ink: Floats, paper: Floats, rng: Random) -> Floats:
+def pencil(ink: Floats, paper: Floats, rng: Random) -> Floats:
+    """Return paper with pencil on it, of uneven pressure, a little out of focus, and noise."""
     side = max(ink.shape)
     tooth = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), rng.uniform(0.5, 1.5))
     pressure = np.clip(1 + rng.uniform(0, 0.25) * tooth / tooth.std(), 0.2, 1.3)
@@ -132,7 +134,8 @@ def on_paper(ink: Floats) -> Floats:
     return 255 * (1 - ink)
 
 
-def _axes(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+def axes(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Return y and x of each pixel, from -1 to 1."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     return y, x
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kilonet.atomic import write_text
 from kilonet.pictures import PictureError, prepare, split
+from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, on_paper, photographed, placed, to_bytes
 from pictures.strokes import shape_of_template
 
@@ -37,6 +38,10 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
             rng = np.random.default_rng([number, side])
             digit = (3 * number + side) % 10
             yield f"{name}, {side} pixels", kind(ink(digit, side, width, rng), rng)
+    for number, (name, kind) in enumerate(HARDER.items()):
+        for side, width in ((36, 2.5), (90, 5.0)):
+            rng = np.random.default_rng([100 + number, side])
+            yield f"{name}, {side} pixels", kind(ink((number + side) % 10, side, width, rng), rng)
     rng = np.random.default_rng(99)
     thin, fat = (ink(digit, 120, width, rng) for digit, width in ((2, 1.0), (8, 22.0)))
     yield "a hair line", to_bytes(on_paper(thin))

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.pictures.lines import sides, without_rules
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 EVEN = (
@@ -19,6 +21,7 @@ NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not qu
 REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
 TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
 ROUGH, TIMES_GRAIN = 20.0, 3.0  # grey levels, and of the grain: more is no noise but ink all over
+TWICE = 2.0  # times the grain: more is no noise that the median missed
 NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
 DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
 FAINTEST = 5.0  # grey levels, likewise
@@ -45,7 +48,10 @@ def without_background(grey: Floats) -> Relief:
     narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
     Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
     """
-    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    edge = _edge(grey)
+    if edge[-1] - edge[0] > NEARLY_EVEN:
+        grey = without_rules(grey)
+        edge = _edge(grey)
     level, even = _level(edge)
     if not even:
         relief = _top_hat(grey)
@@ -54,14 +60,21 @@ def without_background(grey: Floats) -> Relief:
     return _even(grey, level)
 
 
+def _edge(grey: Floats) -> Floats:
+    return np.sort(np.concatenate(sides(grey)))
+
+
 def _even(grey: Floats, level: float) -> Relief:
     difference = grey - level
     away = np.abs(difference).ravel()
     near = away[away <= NEARLY_EVEN]
     half, most = near.size // 2, near.size * 9 // 10
     near.partition((half, most))
-    # Black or white paper hides half of its noise, and the median with it.
-    noise = max(TO_DEVIATION * near[half], near[most] / NINE_TENTHS)
+    noise = TO_DEVIATION * near[half]
+    outer = near[most] / NINE_TENTHS
+    if outer > noise:
+        # Black or white paper hides half of its noise, and its median. Or that is faint ink.
+        noise = max(noise, min(outer, TWICE * _grain(grey)))
     relief = Relief(difference, float(noise))
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.pictures.background import Relief, smoothed, without_background
-from kilonet.pictures.components import Piece, Pieces, pieces_of
+from kilonet.pictures.components import Box, Piece, Pieces, pieces_of
 from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
-from kilonet.pictures.glyphs import Glyph, glyphs_of
+from kilonet.pictures.glyphs import SPECK_SIDE, Glyph, glyphs_of
+from kilonet.pictures.lines import inside_bands, sides
 from kilonet.pictures.opening import Grey, Picture
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -22,6 +24,7 @@ FINE_SIDE = 40  # a digit smaller than this, in a picture scaled down, is looked
 MARGIN = 0.35  # of its longer side, around a digit that is looked at again
 LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
 CLEAR = 14.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
+CALMER = 0.75  # of the noise, at most, those means must have
 GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
 INK_SHARE = 0.4  # of the ink's own contrast, that counts as ink
 LEAST_IN_NOISE = 9  # pixels of the picture as it is looked at, where noise is strong
@@ -32,7 +35,9 @@ HELD_TOGETHER = 0.3  # of what stands out must belong to digits
 SHEET_SIDE = 0.5  # of the picture's sides: what is broader,
 SHEET_LEAST = 20  # pixels of the picture as it is looked at,
 SHEET_EDGE = 0.8  # and fills this much of its box's edge, is a sheet of paper
+HOLLOW = 0.4  # of its box: a printed field fills no more
 INSIDE = 0.03  # of its longer side: how far inside its box it is looked at
+INSIDE_LINE = 0.05  # likewise, inside a printed line
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +57,25 @@ def find_digits(picture: Picture) -> list[Ink]:
     height, width = picture.grey.shape
     if max(height, width) < LEAST_SIDE:
         raise TooSmallError(picture.name, max(height, width), LEAST_SIDE)
-    return _find(picture)
+    return _find(picture, whole=True)
 
 
-def _find(picture: Picture, nested: bool = False, near: float | None = None) -> list[Ink]:
-    """Return all digits or, of a part of a picture, the one around its column ``near``."""
+def _find(
+    picture: Picture, *, whole: bool = False, nested: bool = False, near: float | None = None
+) -> list[Ink]:
+    """Return all digits or, of a part of a picture, the one around its column ``near``.
+
+    Only a ``whole`` picture has bands along its edge, and one ``nested`` in another no sheets.
+    """
     height, width = picture.grey.shape
     step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
-    values, pieces, grainy = _stands_out(reduce(picture.grey, step), picture.name)
-    heaviest = max(pieces.pieces, key=lambda piece: piece.weight)
-    if not nested and _is_sheet(heaviest, pieces):
+    grey = reduce(picture.grey, step)
+    if whole and (inside := inside_bands(grey)) is not None:
+        return _find(_cropped(picture, inside, step, 0))
+    relief, pieces, grainy = _stands_out(grey, picture.name)
+    for piece, margin in [] if nested else _sheets(relief, pieces):
         try:
-            return _find(_cropped(picture, heaviest, step, -INSIDE), nested=True)
+            return _find(_cropped(picture, piece, step, -margin), nested=True)
         except PictureError:
             pass  # then it was no sheet of paper but a fat digit
     glyphs = glyphs_of(pieces.pieces, pieces.shape)
@@ -71,23 +83,24 @@ def _find(picture: Picture, nested: bool = False, near: float | None = None) -> 
     _check_holds_together(glyphs, pieces, picture.name)
     if near is not None:
         glyphs = [min(glyphs, key=lambda glyph: abs((glyph.x0 + glyph.x1) * step / 2 - near))]
-    return [_ink(picture, glyph, step, values, pieces) for glyph in glyphs]
+    return [_ink(picture, glyph, step, relief.values, pieces) for glyph in glyphs]
 
 
-def _stands_out(grey: Floats, name: str) -> tuple[Floats, Pieces, bool]:
-    """Return by how much each pixel stands out, the pieces of ink, and whether noise is strong."""
+def _stands_out(grey: Floats, name: str) -> tuple[Relief, Pieces, bool]:
+    """Return how much each pixel stands out, the pieces of ink, and whether noise is strong."""
     relief = without_background(grey)
     noise = relief.noise
     if noise > ALL_NOISE:
         raise NoiseError(name)
     contrast = _contrast(relief)
     if contrast < CLEAR * noise:
-        relief = without_background(smoothed(grey))
-        contrast = _contrast(relief)
+        calmer = without_background(smoothed(grey))
+        if not contrast or calmer.noise < CALMER * noise:  # else thin ink has become noise
+            relief, contrast = calmer, _contrast(calmer)
     if not contrast:
         raise NoiseError(name) if noise > GRAINY else BlankError(name)
     mask = relief.values > max(relief.least, INK_SHARE * contrast)
-    return relief.values, pieces_of(mask, relief.values), noise > GRAINY
+    return relief, pieces_of(mask, relief.values), noise > GRAINY
 
 
 def _contrast(relief: Relief) -> float:
@@ -107,24 +120,53 @@ def _check_holds_together(glyphs: list[Glyph], pieces: Pieces, name: str) -> Non
     weight = sum(glyph.weight for glyph in glyphs)
     runs = max(sum(piece.runs for piece in glyph.pieces) / glyph.height for glyph in glyphs)
     crowd = max(len(glyph.pieces) for glyph in glyphs)
-    share = weight / sum(piece.weight for piece in pieces.pieces)
+    speck = SPECK_SIDE * max(piece.side for glyph in glyphs for piece in glyph.pieces)
+    share = weight / sum(piece.weight for piece in pieces.pieces if piece.side >= speck)
     if share < HELD_TOGETHER or runs > RUNS_A_ROW or crowd > MOST_STROKES:
         raise NoiseError(name)
 
 
-def _is_sheet(piece: Piece, pieces: Pieces) -> bool:
-    """Say whether a piece is broad, and all there along the edge of its box: a sheet of paper."""
+def _sheets(relief: Relief, pieces: Pieces) -> Iterator[tuple[Piece, float]]:
+    """Yield what may be a sheet of paper or a printed field, and how far inside it to look.
+
+    That is broad, and all there along the edge of its box.
+    """
     height, width = pieces.shape
-    if piece.width < max(SHEET_SIDE * width, SHEET_LEAST) or (
-        piece.height < max(SHEET_SIDE * height, SHEET_LEAST)
-    ):
-        return False
+    for piece in pieces.pieces:
+        if piece.width < max(SHEET_SIDE * width, SHEET_LEAST) or (
+            piece.height < max(SHEET_SIDE * height, SHEET_LEAST)
+        ):
+            continue
+        if _longest_run(piece, pieces) < SHEET_EDGE * piece.width:
+            continue
+        if _is_sheet(piece, pieces):
+            yield piece, INSIDE
+        elif _is_field(piece, relief):
+            yield piece, INSIDE_LINE
+
+
+def _longest_run(piece: Piece, pieces: Pieces) -> int:
+    lengths = pieces.stops - pieces.starts
+    return int(lengths[pieces.owner == piece.number].max())
+
+
+def _is_sheet(piece: Piece, pieces: Pieces) -> bool:
     inside = math.ceil(INSIDE * piece.side)
     sheet = pieces.mask([piece])[
         piece.y0 + inside : piece.y1 - inside, piece.x0 + inside : piece.x1 - inside
     ]
-    edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
-    return bool(edge.mean() >= SHEET_EDGE)
+    return bool(np.concatenate(sides(sheet)).mean() >= SHEET_EDGE)
+
+
+def _is_field(piece: Piece, relief: Relief) -> bool:
+    """Say whether lines, however faint, go all along the edge of a piece's box, and little else."""
+    if piece.area > HOLLOW * piece.width * piece.height:
+        return False
+    line = math.ceil(INSIDE * piece.side)
+    box = np.s_[max(piece.y0 - 1, 0) : piece.y1 + 1, max(piece.x0 - 1, 0) : piece.x1 + 1]
+    stands_out = relief.values[box] > relief.least
+    turned = (np.rot90(stands_out, quarter)[: line + 1] for quarter in range(4))
+    return all(edge.any(axis=0).mean() >= SHEET_EDGE for edge in turned)
 
 
 def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Pieces) -> Ink:
@@ -132,7 +174,8 @@ def _ink(picture: Picture, glyph: Glyph, step: int, values: Floats, pieces: Piec
         closer = _cropped(picture, glyph, step, MARGIN)
         if closer.grey.size < picture.grey.size / 2:
             left = max(glyph.x0 - math.floor(MARGIN * glyph.side), 0)
-            return _find(closer, True, ((glyph.x0 + glyph.x1) / 2 - left) * step)[0]
+            middle = ((glyph.x0 + glyph.x1) / 2 - left) * step
+            return _find(closer, nested=True, near=middle)[0]
     mask = _dilated(pieces.mask(glyph.pieces))
     top, left = max(glyph.y0 - 1, 0), max(glyph.x0 - 1, 0)
     box = np.s_[top : glyph.y1 + 1, left : glyph.x1 + 1]
@@ -145,7 +188,7 @@ def _full(values: Floats) -> float:
     return float(np.square(values).sum() / values.sum())
 
 
-def _cropped(picture: Picture, box: Piece | Glyph, step: int, margin: float) -> Picture:
+def _cropped(picture: Picture, box: Box, step: int, margin: float) -> Picture:
     around = math.floor(margin * box.side)
     y0, x0 = (max(edge - around, 0) * step for edge in (box.y0, box.x0))
     y1, x1 = ((edge + around) * step for edge in (box.y1, box.x1))

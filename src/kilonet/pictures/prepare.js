@@ -60,6 +60,7 @@ const KilonetPictures = (() => {
   const TO_DEVIATION = 1.4826;
   const ROUGH = 20.0;
   const TIMES_GRAIN = 3.0;
+  const TWICE = 2.0;
   const NINE_TENTHS = 1.645;
   const DEVIATIONS = 4.5;
   const FAINTEST = 5.0;
@@ -69,7 +70,12 @@ const KilonetPictures = (() => {
   const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
 
   function withoutBackground(grey) {
-    const { level, even } = levelOf(edgeOf(grey).sort());
+    let edge = edgeOf(grey).sort();
+    if (edge[edge.length - 1] - edge[0] > NEARLY_EVEN) {
+      grey = withoutRules(grey);
+      edge = edgeOf(grey).sort();
+    }
+    const { level, even } = levelOf(edge);
     if (even) return evenly(grey, level);
     const found = topHat(grey);
     return found.noise < Math.max(ROUGH, TIMES_GRAIN * grain(grey)) ? found : evenly(grey, level);
@@ -79,7 +85,9 @@ const KilonetPictures = (() => {
     const difference = plane(grey.height, grey.width, grey.data.map((value) => value - level));
     const near = difference.data.map(Math.abs).filter((value) => value <= NEARLY_EVEN).sort();
     const ninth = near[Math.floor((near.length * 9) / 10)];
-    const noise = Math.max(TO_DEVIATION * near[near.length >> 1], ninth / NINE_TENTHS);
+    let noise = TO_DEVIATION * near[near.length >> 1];
+    const outer = ninth / NINE_TENTHS;
+    if (outer > noise) noise = Math.max(noise, Math.min(outer, TWICE * grain(grey)));
     const { least } = relief(difference, noise);
     let [brighter, darker] = [0, 0];
     for (const value of difference.data) {
@@ -188,6 +196,112 @@ const KilonetPictures = (() => {
       }
     }
     return result;
+  }
+
+  // ---- lines.py ----
+
+  const BESIDE = 0.03;
+  const LEAST_BESIDE = 2;
+  const RULED = 0.65;
+  const END = 0.12;
+  const LEAST_RULE = 3.0;
+  const LINED = 0.96;
+  const BAND = 0.05;
+  const LEAST_BAND = 30.0;
+  const ALIKE = 75.0;
+  const SMALLEST = 18;
+  const NARROWEST = 8;
+
+  const tooSmallForLines = ({ height, width }) =>
+    Math.max(height, width) < SMALLEST || Math.min(height, width) < NARROWEST;
+  const rowOf = ({ width, data }, y) => data.slice(y * width, (y + 1) * width);
+  const rowsOf = (image) => Array.from({ length: image.height }, (_, y) => rowOf(image, y));
+
+  function turned({ height, width, data }) {
+    const result = plane(width, height);
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) result.data[x * height + y] = data[y * width + x];
+    return result;
+  }
+
+  const withoutRules = (grey) => (tooSmallForLines(grey) ? grey : turned(withoutRows(turned(withoutRows(grey)))));
+
+  function withoutRows(grey) {
+    const reach = Math.max(LEAST_BESIDE, Math.ceil(BESIDE * grey.height));
+    const rows = rowsOf(grey);
+    const at = (y) => rows[clamp(y, 0, grey.height - 1)];
+    const result = plane(grey.height, grey.width);
+    const mean = (row) => row.reduce((sum, value) => sum + value, 0) / row.length;
+    const end = Math.ceil(END * grey.width);
+    const means = [rows, rows.map((row) => row.slice(0, end)), rows.map((row) => row.slice(-end))].map((part) => part.map(mean));
+    const differs = means.map((all) => (y) => {
+      const [before, behind] = [Math.max(y - reach, 0), Math.min(y + reach, grey.height - 1)];
+      return Math.abs(2 * all[y] - all[before] - all[behind]) >= LEAST_RULE;
+    });
+    result.data.set(grey.data);
+    rows.forEach((row, y) => {
+      if (!differs[0](y) || !(differs[1](y) || differs[2](y))) return;
+      const above = row.map((value, x) => value - at(y - reach)[x]);
+      const below = row.map((value, x) => value - at(y + reach)[x]);
+      const strength = ruleStrength(above, below);
+      result.data.set(row.map((value) => value - strength), y * grey.width);
+    });
+    return result;
+  }
+
+  // By how much a row is a rule: 0 if it is none.
+  function ruleStrength(above, below) {
+    const strength = median(above.map((value, x) => (value + below[x]) / 2));
+    const sign = strength < 0 ? -1 : 1;
+    const clear = above.map((value, x) => Math.min(sign * value, sign * below[x]) > Math.abs(strength) / 2);
+    const end = Math.ceil(END * clear.length);
+    const [along, first, last] = [clear, clear.slice(0, end), clear.slice(-end)].map(
+      (part) => part.reduce((sum, value) => sum + value, 0) / part.length >= RULED,
+    );
+    return along && (first || last) && Math.abs(strength) >= LEAST_RULE ? strength : 0;
+  }
+
+  function insideBands(grey) {
+    if (tooSmallForLines(grey) || !cornersDiffer(grey)) return null;
+    const [[y0, bottom], [x0, right]] = [bands(grey), bands(turned(grey))];
+    if (!(y0 || bottom || x0 || right)) return null;
+    const inside = { x0, y0, x1: grey.width - right, y1: grey.height - bottom };
+    return allAlike(cropped(grey, inside, 1, 0)) ? inside : null;
+  }
+
+  function cornersDiffer({ height, width, data }) {
+    const [down, across] = [height, width].map((length) => Math.ceil(BAND * length));
+    const corners = (v, u) => [v, height - 1 - v].flatMap((y) => [u, width - 1 - u].map((x) => data[y * width + x]));
+    const level = Float64Array.from(corners(down, across)).sort()[2];
+    return Float64Array.from(corners(0, 0), (value) => Math.abs(value - level)).sort()[2] >= LEAST_BAND / 2;
+  }
+
+  function allAlike(grey) {
+    const around = [grey, turned(grey)].flatMap((image) => [rowOf(image, 0), rowOf(image, image.height - 1)]);
+    const level = median(Float64Array.from(around.flatMap((side) => [...side])));
+    return around.every((side) => allAlong(side.map((value) => value - level)) < ALIKE);
+  }
+
+  // By how much nearly all of a row differs from 0, to the same side.
+  function allAlong(row) {
+    const few = Math.floor(((1 - LINED) / 2) * row.length);
+    const ordered = row.slice().sort();
+    return Math.max(ordered[few], -ordered[row.length - 1 - few], 0);
+  }
+
+  function bands(grey) {
+    const reach = Math.max(1, Math.ceil(BAND * grey.height));
+    const rows = rowsOf(grey);
+    const outer = [rows.slice(0, reach + 1), rows.slice(-reach - 1).reverse()];
+    const least = (LEAST_BAND / 2) * grey.width;
+    const total = (row) => row.reduce((sum, value) => sum + value, 0);
+    const steps = outer.map((some) => Math.abs(total(some[0]) - total(some[reach])));
+    const level = median(Float64Array.from(outer.flatMap((some) => [...some[reach]])));
+    return outer.map((some, i) => (steps[i] > least ? band(some.map((row) => row.map((value) => value - level))) : 0));
+  }
+
+  function band(rows) {
+    const differ = rows.map(allAlong);
+    return differ[0] < LEAST_BAND ? 0 : differ.findIndex((value) => value <= differ[0] / 2) + 1;
   }
 
   // ---- components.py ----
@@ -302,6 +416,7 @@ const KilonetPictures = (() => {
   const MARGIN = 0.35;
   const LEAST_SIDE = 6;
   const CLEAR = 14.0;
+  const CALMER = 0.75;
   const GRAINY = 8.0;
   const INK_SHARE = 0.4;
   const LEAST_IN_NOISE = 9;
@@ -312,20 +427,24 @@ const KilonetPictures = (() => {
   const SHEET_SIDE = 0.5;
   const SHEET_LEAST = 20;
   const SHEET_EDGE = 0.8;
+  const HOLLOW = 0.4;
   const INSIDE = 0.03;
+  const INSIDE_LINE = 0.05;
 
   function findDigits(grey) {
     if (Math.max(grey.height, grey.width) < LEAST_SIDE) throw new PictureError("too-small");
-    return find(grey, false, null);
+    return find(grey, { whole: true });
   }
 
-  function find(grey, nested, near) {
+  function find(grey, { whole = false, nested = false, near = null } = {}) {
     const step = Math.max(1, Math.ceil(Math.sqrt(grey.height * grey.width) / WORKING_SIDE));
-    const { values, found, grainy } = standsOut(reduce(grey, step));
-    const heaviest = found.pieces.reduce((best, piece) => (piece.weight > best.weight ? piece : best));
-    if (!nested && isSheet(heaviest, found)) {
+    const small = reduce(grey, step);
+    const inside = whole ? insideBands(small) : null;
+    if (inside) return find(cropped(grey, inside, step, 0));
+    const { values, least, found, grainy } = standsOut(small);
+    for (const [piece, margin] of nested ? [] : sheets(values, least, found)) {
       try {
-        return find(cropped(grey, heaviest, step, -INSIDE), true, null);
+        return find(cropped(grey, piece, step, -margin), { nested: true });
       } catch (error) {
         if (!(error instanceof PictureError)) throw error;
       }
@@ -346,11 +465,14 @@ const KilonetPictures = (() => {
     let found = withoutBackground(grey);
     const { noise } = found;
     if (noise > ALL_NOISE) throw new PictureError("noise");
-    if (contrastOf(found) < CLEAR * noise) found = withoutBackground(smoothed(grey));
-    const contrast = contrastOf(found);
+    let contrast = contrastOf(found);
+    if (contrast < CLEAR * noise) {
+      const calmer = withoutBackground(smoothed(grey));
+      if (!contrast || calmer.noise < CALMER * noise) [found, contrast] = [calmer, contrastOf(calmer)];
+    }
     if (!contrast) throw new PictureError(noise > GRAINY ? "noise" : "blank");
-    const least = Math.max(found.least, INK_SHARE * contrast);
-    return { values: found.values, found: piecesOf(found.values, least), grainy: noise > GRAINY };
+    const threshold = Math.max(found.least, INK_SHARE * contrast);
+    return { ...found, found: piecesOf(found.values, threshold), grainy: noise > GRAINY };
   }
 
   function contrastOf({ values, least }) {
@@ -370,14 +492,35 @@ const KilonetPictures = (() => {
   function checkHoldsTogether(glyphs, pieces) {
     const total = (list) => list.reduce((sum, piece) => sum + piece.weight, 0);
     const runs = (glyph) => glyph.pieces.reduce((sum, piece) => sum + piece.runs, 0) / heightOf(glyph);
-    const apart = total(glyphs) < HELD_TOGETHER * total(pieces);
+    const speck = SPECK_SIDE * Math.max(...glyphs.flatMap((glyph) => glyph.pieces.map(sideOf)));
+    const apart = total(glyphs) < HELD_TOGETHER * total(pieces.filter((piece) => sideOf(piece) >= speck));
     const torn = glyphs.some((glyph) => runs(glyph) > RUNS_A_ROW || glyph.pieces.length > MOST_STROKES);
     if (apart || torn) throw new PictureError("noise");
   }
 
-  function isSheet(piece, { owner, height, width }) {
-    if (widthOf(piece) < Math.max(SHEET_SIDE * width, SHEET_LEAST)) return false;
-    if (heightOf(piece) < Math.max(SHEET_SIDE * height, SHEET_LEAST)) return false;
+  function sheets(values, least, found) {
+    const broad = found.pieces.filter(
+      (piece) =>
+        widthOf(piece) >= Math.max(SHEET_SIDE * found.width, SHEET_LEAST) &&
+        heightOf(piece) >= Math.max(SHEET_SIDE * found.height, SHEET_LEAST) &&
+        longestRun(piece, found) >= SHEET_EDGE * widthOf(piece),
+    );
+    const margins = broad.map((piece) => [piece, isSheet(piece, found) ? INSIDE : isField(piece, values, least) ? INSIDE_LINE : 0]);
+    return margins.filter(([, margin]) => margin);
+  }
+
+  function longestRun({ number, x0, y0, x1, y1 }, { owner, width }) {
+    let longest = 0;
+    for (let y = y0; y < y1; y++) {
+      for (let x = x0, run = 0; x < x1; x++) {
+        run = owner[y * width + x] === number ? run + 1 : 0;
+        if (run > longest) longest = run;
+      }
+    }
+    return longest;
+  }
+
+  function isSheet(piece, { owner, width }) {
     const inside = Math.ceil(INSIDE * sideOf(piece));
     const [top, left] = [piece.y0 + inside, piece.x0 + inside];
     const sheet = plane(piece.y1 - inside - top, piece.x1 - inside - left);
@@ -389,12 +532,22 @@ const KilonetPictures = (() => {
     return edge.reduce((sum, value) => sum + value, 0) >= SHEET_EDGE * edge.length;
   }
 
+  function isField(piece, values, least) {
+    if (piece.area > HOLLOW * widthOf(piece) * heightOf(piece)) return false;
+    const line = Math.ceil(INSIDE * sideOf(piece));
+    const [y0, x0] = [piece.y0, piece.x0].map((edge) => Math.max(edge - 1, 0));
+    const box = { x0, y0, x1: piece.x1 + 1, y1: piece.y1 + 1 };
+    const rows = [cropped(values, box, 1, 0)].flatMap((image) => [image, turned(image)]).map(rowsOf);
+    const covered = (edge) => edge[0].reduce((sum, _, x) => sum + edge.some((row) => row[x] > least), 0) / edge[0].length;
+    return rows.every((all) => [all.slice(0, line + 1), all.slice(-line - 1)].every((edge) => covered(edge) >= SHEET_EDGE));
+  }
+
   function inkOf(grey, glyph, step, values, { owner, height, width }) {
     if (step > 1 && sideOf(glyph) < FINE_SIDE) {
       const closer = cropped(grey, glyph, step, MARGIN);
       if (closer.data.length < grey.data.length / 2) {
         const left = Math.max(glyph.x0 - Math.floor(MARGIN * sideOf(glyph)), 0);
-        return find(closer, true, ((glyph.x0 + glyph.x1) / 2 - left) * step)[0];
+        return find(closer, { nested: true, near: ((glyph.x0 + glyph.x1) / 2 - left) * step })[0];
       }
     }
     const own = new Set(glyph.pieces.map((piece) => piece.number));
@@ -423,7 +576,7 @@ const KilonetPictures = (() => {
     const [top, left] = [glyph.y0, glyph.x0].map((edge) => Math.max(edge - more, 0) * step);
     const bottom = Math.min((glyph.y1 + more) * step, grey.height);
     const right = Math.min((glyph.x1 + more) * step, grey.width);
-    const crop = plane(bottom - top, right - left, new Uint8Array((bottom - top) * (right - left)));
+    const crop = plane(bottom - top, right - left, new grey.data.constructor((bottom - top) * (right - left)));
     for (let y = top; y < bottom; y++) {
       crop.data.set(grey.data.subarray(y * grey.width + left, y * grey.width + right), (y - top) * crop.width);
     }
