@@ -27,6 +27,7 @@ PARAMETERS = {
     "plain-valid-adam": 23_354,
     "plain-valid-sgd": 23_354,
     "quick": 22_214,
+    "short-20k": 20_538,
     "fast-99": 20_714,
     "fast-99.4": 21_482,
     "kilonet-8k": 7_479,
