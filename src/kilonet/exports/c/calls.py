@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kilonet.exports.c.plan import Plan, Step
 from kilonet.exports.c.text import Constant, shape_text, struct
 from kilonet.exports.graph.operators import Shape
+from kilonet.exports.graph.turned import Turned
 
 
 @dataclass
@@ -59,6 +60,16 @@ def window_words(kind: str, op: Any) -> str:
     """Return, for a comment, the kind of window, its size and its stride."""
     stride = "" if op.stride == (1, 1) else f", stride {op.stride[0]}x{op.stride[1]}"
     return f"{op.kernel[0]}x{op.kernel[1]} {kind}{stride}"
+
+
+def convolution_words(depthwise: bool, turned: Turned | None) -> tuple[str, str, str]:
+    """Return a convolution's function, what a comment calls it, and an argument if it needs one."""
+    function = "depthwise" if depthwise else "conv2d"
+    kind = "depthwise convolution" if depthwise else "convolution"
+    if turned is None:
+        return function, kind, ""
+    cyclic = "" if depthwise else f"{int(turned.cyclic)}, "
+    return f"{function}_turned", f"{kind} with turned filters", cyclic
 
 
 def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
