@@ -13,8 +13,8 @@ from kilonet import __version__
 from kilonet.exports.c import floats, integers
 from kilonet.exports.c.calls import Call
 from kilonet.exports.c.plan import Plan, Step, make_plan
-from kilonet.exports.c.sharing import has_bytes
 from kilonet.exports.c.selftest import expectations
+from kilonet.exports.c.sharing import has_bytes
 from kilonet.exports.c.text import comment_text, identifier, kernel, number, rows, string
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import LOGITS, Graph
@@ -205,6 +205,7 @@ ORDER = (
     "scaled",
     "conv2d",
     "conv2d_turned",
+    "pointwise_turned",
     "depthwise",
     "depthwise_turned",
     "linear",

@@ -14,6 +14,7 @@ from kilonet.exports.c.calls import (
     filters,
     matrix,
     pixels,
+    turned_filters,
     window,
     window_words,
 )
@@ -55,8 +56,8 @@ def _conv2d(plan: Plan, step: Step, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Conv2d)
     turned = find_turned(op.weight, op.groups)
-    function, what, cyclic = convolution_words(op.depthwise, turned)
-    stored = _whole(op, label) if turned is None else _shared(op, turned, label)
+    function, what, cyclic = convolution_words(op, turned)
+    stored = _whole(op, label) if turned is None else _shared(op, turned, function, label)
     names = [constant.name if constant else "0" for constant in stored]
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
@@ -81,9 +82,9 @@ def _whole(op: ops.Conv2d, label: str) -> list[Constant | None]:
     return [weight, Constant(f"{label}_bias", op.bias)]
 
 
-def _shared(op: ops.Conv2d, turned: Turned, label: str) -> list[Constant | None]:
+def _shared(op: ops.Conv2d, turned: Turned, function: str, label: str) -> list[Constant | None]:
     """Return those of one whose filters come in fours: weights; scales and biases where needed."""
-    weight = Constant(f"{label}_weight", filters(turned.base, 1, op.depthwise))
+    weight = Constant(f"{label}_weight", turned_filters(turned, function))
     scale = Constant(f"{label}_scale", turned.factors.astype(np.float32))
     bias = Constant(f"{label}_bias", op.bias)
     return [weight, None if turned.plain else scale, bias if op.bias.any() else None]

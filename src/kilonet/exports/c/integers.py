@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from kilonet.exports.c.calls import (
     Call,
@@ -13,6 +14,7 @@ from kilonet.exports.c.calls import (
     filters,
     matrix,
     pixels,
+    turned_filters,
     window,
     window_words,
 )
@@ -88,19 +90,22 @@ def _curved(what: str, finish: Finish) -> str:
     return f"{what}{CURVES[finish.curve] or relu}"
 
 
+def _filters(op: QConv2d) -> npt.NDArray[np.int8]:
+    return filters(op.weights.weight, op.groups, op.depthwise)
+
+
 def _conv2d(plan: Plan, step: Step, label: str) -> Call:
     op = step.op
     assert isinstance(op, QConv2d)
     turned = same_integers(op)
-    stored = op.weights.weight if turned is None else turned.base
-    groups = op.groups if turned is None else 1
-    weight = Constant(f"{label}_weight", filters(stored, groups, op.depthwise))
+    function, what, cyclic = convolution_words(op, turned)
+    stored = turned_filters(turned, function) if turned else _filters(op)
+    weight = Constant(f"{label}_weight", stored)
     scaling, constants = _scaling(plan, label, op.weights, op.zero)
     ending, parts = _ending(plan, label, op.finish)
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
-    function, what, cyclic = convolution_words(op.depthwise, turned)
     call = (
         f"{function}(&{label}, {cyclic}{plan.place(op.source)}, {weight.name}, &{label}_scaling, "
         f"&{label}_ending, {plan.place(step.output)})"

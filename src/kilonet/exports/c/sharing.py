@@ -1,4 +1,4 @@
-"""What several channels have in common, and is stored once: turned filters, numbers, their units."""
+"""What several channels have in common, to be stored once: turned filters, numbers, units."""
 
 from __future__ import annotations
 

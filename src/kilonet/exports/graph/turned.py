@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Turned:
-    """Filters by fours: number 4o + r is ``base[o]``, r quarter turns on, times ``factors[4o + r]``.
+    """Filters by fours: number 4o + r is ``base[o]``, r quarters on, times ``factors[4o + r]``.
 
     ``base`` is (O/4, I/groups, K, K), ``factors`` (O,). ``cyclic`` ones move on by one in each four
     of their inputs with every turn.

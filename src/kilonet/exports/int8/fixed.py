@@ -34,7 +34,11 @@ class Form:
 
 
 WIDE = Form()
+
 MULTIPLIER = 65535
+PARTS = np.geomspace(1, 0.02, 40)
+"""Of the multiplier that cuts no weight off: which ones are tried."""
+
 BYTE, SIGNED_BYTE = 255, 127
 
 
@@ -140,13 +144,7 @@ def quantised(
     steps = units * 2.0**-shift
     wanted = peaks * 2.0**shift
     grain = int(np.ceil(wanted.max() / BYTE)) if form.narrow else 1
-    best, loss = np.ones(peaks.shape), np.full(len(rows), np.inf)
-    for part in np.geomspace(1, 0.02, 40):
-        tried = _multipliers(wanted * part, grain)
-        lost = counts * np.square(rows - _multiples(rows, tried, steps))
-        total = lost.sum((1, 2))
-        best = np.where((total < loss)[:, None], tried, best)
-        loss = np.minimum(total, loss)
+    best = _best(rows, counts, steps, [_multipliers(wanted * part, grain) for part in PARTS])
     whole = np.repeat(_whole(rows, best, steps), rows.shape[1], axis=1).astype(np.int8)
     lift, offset = _lifted(bias / unit * 2.0**shift, form)
     return Weights(
@@ -173,7 +171,17 @@ def _unlike(whole: npt.NDArray[Any], shape: tuple[int, ...], form: Form) -> npt.
     return turned_on(whole.reshape(-1, TURNS, *shape[1:]), cyclic=form.turned.cyclic)
 
 
-def _multipliers(wanted: npt.NDArray[np.float64], grain: int) -> npt.NDArray[np.float64]:
+def _best(rows: Any, counts: Any, steps: Any, candidates: list[Any]) -> Any:
+    """Return, for each set, those of the multipliers that it loses least by."""
+    best, loss = candidates[0], np.full(len(rows), np.inf)
+    for tried in candidates:
+        lost = (counts * np.square(rows - _multiples(rows, tried, steps))).sum((1, 2))
+        best = np.where((lost < loss)[:, None], tried, best)
+        loss = np.minimum(lost, loss)
+    return best
+
+
+def _multipliers(wanted: npt.NDArray[np.float64], grain: int) -> Any:
     """Return multiples of ``grain`` in the proportion of what is wanted, (sets, filters)."""
     most = MULTIPLIER // grain
     largest = wanted.max(1, keepdims=True)

@@ -6,7 +6,7 @@ Sums, means and views scale all channels alike, so what they join has its parts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def parts_of(
     real: Mapping[str, npt.NDArray[Any]],
     ends: Mapping[str, str],
     plain: set[str],
-    fours: set[str] = frozenset(),  # type: ignore[assignment]
+    fours: Set[str] = frozenset(),
 ) -> dict[str, tuple[int, ...]]:
     """Return the parts of each value that has them, (C,) each, from what it is in ``real``.
 

@@ -1,6 +1,6 @@
-/* The sums of one output pixel, all first ones of the fours, then all second ones and so on. Of
-   every four filters one is stored, [row][column][input][four]; the others are it, turned by a
-   quarter, two and three, and, if cyclic, moved on as often within each four of inputs. */
+/* The sums of one output pixel. Of every four filters one is stored, [row][column][input][four]; the
+   others are it, turned by a quarter, two and three, and, if cyclic, moved on as often within each
+   four of inputs. */
 static void conv2d_turned_sums(const window *w, int cyclic, const float *restrict in,
                                const float *restrict weight, int y, int x, float *restrict sum)
 {
@@ -22,13 +22,14 @@ static void conv2d_turned_sums(const window *w, int cyclic, const float *restric
                 const float value = pixel[c];
                 if (value == 0.0f)
                     continue;
+                const float *factor[4];
                 for (int r = 0; r < 4; r++) {
                     const int from = cyclic ? c / 4 * 4 + (c + 4 - r) % 4 : c;
-                    const float *factor = weight + (tap[r] * inputs + from) * fours;
-                    float *total = sum + r * fours;
-                    for (int f = 0; f < fours; f++)
-                        total[f] += value * factor[f];
+                    factor[r] = weight + (tap[r] * inputs + from) * fours;
                 }
+                for (int f = 0; f < fours; f++)
+                    for (int r = 0; r < 4; r++)
+                        sum[4 * f + r] += value * factor[r][f];
             }
         }
     }
@@ -38,7 +39,6 @@ static void conv2d_turned_sums(const window *w, int cyclic, const float *restric
 static void conv2d_turned(const window *w, int cyclic, const float *in, const float *weight,
                           const float *scale, const float *bias, float low, float *out)
 {
-    const int fours = w->out_channels / 4;
     float sum[MOST_CHANNELS];
 
     for (int y = 0; y < w->out_height; y++) {
@@ -49,7 +49,7 @@ static void conv2d_turned(const window *w, int cyclic, const float *in, const fl
                 conv2d_turned_sums(w, cyclic, in, weight, y * w->pool_down + i / w->pool_across,
                                    x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
-                    const float value = scaled(sum[o % 4 * fours + o / 4], scale, bias, o);
+                    const float value = scaled(sum[o], scale, bias, o);
                     out[o] = value > out[o] ? value : out[o];
                 }
             }

@@ -1,6 +1,6 @@
-/* The sums of one output pixel, all first ones of the fours, then all second ones and so on. Of
-   every four filters one is stored, [row][column][input][four]; the others are it, turned by a
-   quarter, two and three, and, if cyclic, moved on as often within each four of inputs. */
+/* The sums of one output pixel. Of every four filters one is stored, [row][column][input][four]; the
+   others are it, turned by a quarter, two and three, and, if cyclic, moved on as often within each
+   four of inputs. */
 static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint8_t *restrict in,
                                const int8_t *restrict weight, int y, int x, int32_t *restrict sum)
 {
@@ -22,13 +22,14 @@ static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint
                 const int32_t value = pixel[c] - zero;
                 if (value == 0)
                     continue;
+                const int8_t *factor[4];
                 for (int r = 0; r < 4; r++) {
                     const int from = cyclic ? c / 4 * 4 + (c + 4 - r) % 4 : c;
-                    const int8_t *factor = weight + (tap[r] * inputs + from) * fours;
-                    int32_t *total = sum + r * fours;
-                    for (int f = 0; f < fours; f++)
-                        total[f] += value * factor[f];
+                    factor[r] = weight + (tap[r] * inputs + from) * fours;
                 }
+                for (int f = 0; f < fours; f++)
+                    for (int r = 0; r < 4; r++)
+                        sum[4 * f + r] += value * factor[r][f];
             }
         }
     }
@@ -38,7 +39,6 @@ static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint
 static void conv2d_turned(const window *w, int cyclic, const uint8_t *in, const int8_t *weight,
                           const scaling *s, const ending *e, uint8_t *out)
 {
-    const int fours = w->out_channels / 4;
     int32_t sum[MOST_CHANNELS];
 
     for (int y = 0; y < w->out_height; y++) {
@@ -49,7 +49,7 @@ static void conv2d_turned(const window *w, int cyclic, const uint8_t *in, const 
                                    y * w->pool_down + i / w->pool_across,
                                    x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
-                    const int value = ended(scaled(sum[o % 4 * fours + o / 4], s, o), e, o);
+                    const int value = ended(scaled(sum[o], s, o), e, o);
                     out[o] = (uint8_t)(value > out[o] ? value : out[o]);
                 }
             }
