@@ -14,7 +14,7 @@ from kilonet.report._style import MUTED, PAPER, calm, save
 from reproduction.results import Result
 
 OURS, OTHERS = "#0072b2", "#56b4e9"
-_ERRORS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)
+_ERRORS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)
 _SIZES = (500, 1000, 2000, 4000, 8000, 16000, 32000)
 
 
@@ -71,7 +71,7 @@ def _finish(axes: Axes) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
     axes.set_xlim(400, 45000)
-    axes.set_ylim(0.25, 2.6)
+    axes.set_ylim(0.19, 2.6)
     axes.set_xlabel("parameters")
     axes.set_ylabel("test error, %")
     handles, labels = axes.get_legend_handles_labels()
