@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -66,6 +67,7 @@ def expected() -> Outcome:
 
 
 def open_files() -> set[str]:
+    gc.collect()  # what tests before this one have left to be closed
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
@@ -81,7 +83,7 @@ def test_trains_to_the_bits_of_any_two_workers_and_leaves_nothing(
     assert helper.returncode is not None
     assert same(outcome.last, expected.last)
     assert figures(outcome.history) == figures(expected.history)
-    assert open_files() == before
+    assert open_files() <= before
     assert dict(os.environ) == variables
     team.close()  # again does no harm
 

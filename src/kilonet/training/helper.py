@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -111,8 +112,17 @@ def _end_with_the_leader(ear: TextIO, folder: str) -> None:
     """Wait for ``ear`` to close, which it does when the leading process is gone."""
     while os.read(ear.fileno(), 1024):  # below Python's locks, which would trouble its own end
         pass
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     os._exit(0)
+
+
+def _remove(folder: str) -> None:
+    """Remove ``folder``, into which the main thread may just be writing: a file then stays."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            return
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":
