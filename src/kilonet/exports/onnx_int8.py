@@ -1,12 +1,12 @@
 """A network as an ONNX file in 8-bit integers: the layers of our own quantiser, as ONNX says them.
 
 Each layer reads bytes, multiplies them with int8 weights and adds up in int32: ConvInteger and
-MatMulInteger. Between layers values are float32: sums, pooling and activations lose nothing, and
-bytes are made of a value only where a layer reads it. What a depthwise layer reads has a zero for
-each channel besides a scale: SiLU leaves channels that are next to nothing but negative, and with a
-common zero these would have a few levels of their 256. ONNX Runtime's static quantisation has one
-scale for all channels of a value and makes bytes of what an activation gets, too, and loses several
-times as much.
+MatMulInteger, whose weights have 128 added. Between layers values are float32: sums, pooling and
+activations lose nothing, and bytes are made of a value only where a layer reads it. What a
+depthwise layer reads has a zero for each channel besides a scale: SiLU leaves channels that are
+next to nothing but negative, and with a common zero these would have a few levels of their 256.
+ONNX Runtime's static quantisation has one scale for all channels of a value and makes bytes of what
+an activation gets, too, and loses several times as much.
 """
 
 from __future__ import annotations
@@ -194,8 +194,15 @@ def _by_channel(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray
 
 
 def _linear(work: _Integers, op: ops.Linear) -> None:
+    """Weights are unsigned, around 128.
+
+    With signed ones ONNX Runtime adds products up by twos in 16 bits on processors with AVX2 and
+    without VNNI, and what does not fit is cut off.
+    """
     source = work.bytes_of(op.source)
-    _sums(work, op, "MatMulInteger", source, work.layer(op).weights.weight.T, {})
+    weight = (work.layer(op).weights.weight.T.astype(np.int16) + 128).astype(np.uint8)
+    middle = work.writer.weight(f"{op.output}_weight_zero", np.array(128, np.uint8))
+    _sums(work, op, "MatMulInteger", (*source, middle), weight, {})
     _finished(work, op, *_widened(work, op), (1, -1))
 
 
@@ -204,10 +211,10 @@ def _sums(
     op: Layer,
     kind: str,
     source: tuple[str, ...],
-    weight: npt.NDArray[np.int8],
+    weight: npt.NDArray[np.int8 | np.uint8],
     window: dict[str, Any],
 ) -> None:
-    """Bytes, of which ``source`` names the zero too unless that is 0, times int8 weights."""
+    """Bytes times weights; ``source`` names the bytes' zero and the weights' too unless 0."""
     name = op.output
     weights = work.writer.weight(f"{name}_weight", weight)
     work.writer.node(kind, [source[0], weights, *source[1:]], f"{name}_products", **window)
