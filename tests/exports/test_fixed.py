@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kilonet.exports.c.sharing import fits_bytes
+from kilonet.exports.graph.turned import find_turned, turned_back, turned_on
 from kilonet.exports.int8.fixed import (
+    Form,
     biased,
     decoded,
     encoded,
@@ -77,6 +81,22 @@ def test_weights(seed: int, scale: float, unit: float) -> None:
     assert np.abs(real - bias).max() <= 2.0**-14 * max(
         np.abs(bias).max(), 2.0**-found.shift * unit * 2**15
     )
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_turned_filters_have_the_same_integers(narrow: bool) -> None:
+    base = np.random.default_rng(3).normal(size=(3, 8, 3, 3))
+    scale = np.random.default_rng(4).uniform(0.6, 1.6, 12)
+    every = np.repeat(base[:, None], 4, axis=1)
+    weight = turned_on(every, cyclic=True) * scale[:, None, None, None]
+    turned = find_turned(weight, 1)
+    found = quantised(weight, scale, 0.1, 0.1, np.ones_like(weight), Form(narrow, turned))
+    back = turned_back(found.weight, cyclic=True)
+    assert (back == back[:, :1]).all()
+    step = found.multiplier * 2.0**-found.shift
+    error = np.abs(found.weight * step[:, None, None, None] - weight).reshape(12, -1).max(1)
+    assert (error < 0.02 * np.abs(weight).reshape(12, -1).max(1)).all()
+    assert fits_bytes(found) == narrow
 
 
 def test_a_weight_that_nothing_passes_coarsens_no_other() -> None:

@@ -38,6 +38,20 @@ def test_loud_channels_have_the_smaller_parts() -> None:
     assert parts_of(Graph((1, 8, 8), (conv,)), real, {}, {"a"}) == {}
 
 
+def test_parts_by_fours() -> None:
+    spread = np.array([1, 2, 4, 8, 0.2, 0.3, 0.2, 0.3]).reshape(1, 8, 1, 1)
+    real = {"a": np.random.default_rng(0).normal(size=(50, 8, 8, 8)) * spread}
+    conv = ops.Conv2d(
+        output="a",
+        sources=("image",),
+        shape=(8, 8, 8),
+        weight=np.zeros((8, 1, 1, 1), np.float32),
+        bias=np.zeros(8, np.float32),
+    )
+    found = parts_of(Graph((1, 8, 8), (conv,)), real, {}, set(), {"a"})["a"]
+    assert found == (found[0],) * 4 + (255,) * 4
+
+
 def test_what_is_added_or_averaged_has_its_parts_in_common() -> None:
     for name in NAMES:
         found = example_int8(name)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from kilonet.exports.c.plan import Plan, Step
 from kilonet.exports.c.text import Constant, shape_text, struct
 from kilonet.exports.graph.operators import Shape
+from kilonet.exports.graph.turned import Turned
+from kilonet.recipe.words import TURNS
 
 
 @dataclass
@@ -61,6 +63,20 @@ def window_words(kind: str, op: Any) -> str:
     return f"{op.kernel[0]}x{op.kernel[1]} {kind}{stride}"
 
 
+def convolution_words(op: Any, turned: Turned | None) -> tuple[str, str, str]:
+    """Return a convolution's function, what a comment calls it, and an argument if it needs one."""
+    function = "depthwise" if op.depthwise else "conv2d"
+    kind = "depthwise convolution" if op.depthwise else "convolution"
+    if turned is None:
+        return function, kind, ""
+    said = f"{kind} with turned filters"
+    if op.depthwise:
+        return "depthwise_turned", said, ""
+    if turned.cyclic and op.kernel == (1, 1) and not any(op.padding):
+        return "pointwise_turned", said, ""
+    return "conv2d_turned", said, f"{int(turned.cyclic)}, "
+
+
 def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
     """Return convolution weights in the order in which they are read."""
     if depthwise:
@@ -68,6 +84,15 @@ def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArr
     outputs, inputs, height, width = weight.shape
     grouped = weight.reshape(groups, outputs // groups, inputs, height, width)
     return np.ascontiguousarray(grouped.transpose(0, 3, 4, 2, 1))
+
+
+def turned_filters(turned: Turned, function: str) -> npt.NDArray[Any]:
+    """Return what is stored of turned filters, in the order in which ``function`` reads it."""
+    if function != "pointwise_turned":
+        return filters(turned.base, 1, function == "depthwise_turned")
+    fours, inputs, *_ = turned.base.shape
+    by_input = turned.base.reshape(fours, inputs // TURNS, TURNS)
+    return np.ascontiguousarray(by_input.transpose(1, 0, 2))
 
 
 def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:

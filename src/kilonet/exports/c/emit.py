@@ -14,6 +14,7 @@ from kilonet.exports.c import floats, integers
 from kilonet.exports.c.calls import Call
 from kilonet.exports.c.plan import Plan, Step, make_plan
 from kilonet.exports.c.selftest import expectations
+from kilonet.exports.c.sharing import has_bytes
 from kilonet.exports.c.text import comment_text, identifier, kernel, number, rows, string
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import LOGITS, Graph
@@ -112,7 +113,7 @@ def _written(
         definitions=f"#define MOST_CHANNELS {most} /* sums kept at once */\n\n" if most else "",
         constants="\n".join(constant.text() for constant in constants),
         arena=f"static {kind.element} arena[{plan.arena.size}];\n" if plan.arena.size else "",
-        kernels="\n".join(_kernels(kind, calls, curved=bool(table))),
+        kernels="\n".join(_kernels(kind, calls, curved=bool(table), narrow=has_bytes(plan))),
         body="\n\n".join(call.text() for call in calls),
     )
     return CSource(name, kernel("common", "header.h", **words), source, **sizes)
@@ -172,22 +173,28 @@ def _includes(kind: _Kind, calls: Sequence[Call]) -> str:
     return "\n".join([*lines, exponentials, *(["#include <string.h>"] if kind is INT8 else [])])
 
 
-def _kernels(kind: _Kind, calls: Sequence[Call], curved: bool) -> list[str]:
+def _kernels(kind: _Kind, calls: Sequence[Call], curved: bool, narrow: bool) -> list[str]:
     """Return the functions that are used, each once, those that others need first."""
     used = {name for call in calls for name in call.kernels}
-    return [_kernel(kind, name, curved) for name in ORDER if name in used]
+    return [_kernel(kind, name, curved, narrow) for name in ORDER if name in used]
 
 
-def _kernel(kind: _Kind, name: str, curved: bool) -> str:
+def _kernel(kind: _Kind, name: str, curved: bool, narrow: bool) -> str:
     if name == "window":
         return kernel("common", "window.c")
     if name == "ending" and curved:
-        return kernel(kind.folder, "ending_curved.c", table=rows(SIGMOID))
+        words = {"fours": FOURS, "part": "channel >> e->fours"} if narrow else WHOLE
+        return kernel(kind.folder, "ending_curved.c", table=rows(SIGMOID), **words)
+    if name == "scaling" and narrow:
+        return kernel(kind.folder, "scaling_narrow.c")
     if kind is FLOAT:
         return kernel(kind.folder, f"{name}.c")
     stored = "int16_t" if name.startswith("wide_") else "uint8_t"
     return kernel(kind.folder, f"{name.removeprefix('wide_')}.c", name=name, stored=stored)
 
+
+WHOLE = {"fours": "", "part": "channel"}
+FOURS = "    int fours; /* 2 where four channels in turn have one of these, else 0 */\n"
 
 ORDER = (
     "rounded",
@@ -195,8 +202,12 @@ ORDER = (
     "scaling",
     "window",
     "input_scaling",
+    "scaled",
     "conv2d",
+    "conv2d_turned",
+    "pointwise_turned",
     "depthwise",
+    "depthwise_turned",
     "linear",
     "wide_linear",
     "max_pool",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
+import numpy as np
+
 from kilonet.exports.c.calls import (
     Call,
     comment,
+    convolution_words,
     filters,
     matrix,
     pixels,
+    turned_filters,
     window,
     window_words,
 )
@@ -18,6 +22,7 @@ from kilonet.exports.c.plan import Plan, Step
 from kilonet.exports.c.text import Constant, number
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Operator
+from kilonet.exports.graph.turned import Turned, find_turned
 
 LOWEST = "-FLT_MAX"
 
@@ -50,25 +55,39 @@ def _input_scaling(plan: Plan, step: Step, label: str) -> Call:
 def _conv2d(plan: Plan, step: Step, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Conv2d)
-    function = "depthwise" if op.depthwise else "conv2d"
-    kind = "depthwise convolution" if op.depthwise else "convolution"
-    weight = Constant(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
-    bias = Constant(f"{label}_bias", op.bias)
+    turned = find_turned(op.weight, op.groups)
+    function, what, cyclic = convolution_words(op, turned)
+    stored = _whole(op, label) if turned is None else _shared(op, turned, function, label)
+    names = [constant.name if constant else "0" for constant in stored]
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
-        f"{function}(&{label}, {plan.place(op.source)}, {weight.name}, {bias.name}, "
+        f"{function}(&{label}, {cyclic}{plan.place(op.source)}, {', '.join(names)}, "
         f"{_low(op.relu)}, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _with_relu(window_words(kind, op), op.relu)),
+        comment(plan, step, label, _with_relu(window_words(what, op), op.relu)),
         call,
-        ("window", function),
+        ("window", function, *(["scaled"] if turned else [])),
         [geometry],
-        [weight, bias],
+        [constant for constant in stored if constant],
         len(op.bias),
     )
+
+
+def _whole(op: ops.Conv2d, label: str) -> list[Constant | None]:
+    """Return the constants of a convolution: weights and biases."""
+    weight = Constant(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
+    return [weight, Constant(f"{label}_bias", op.bias)]
+
+
+def _shared(op: ops.Conv2d, turned: Turned, function: str, label: str) -> list[Constant | None]:
+    """Return those of one whose filters come in fours: weights; scales and biases where needed."""
+    weight = Constant(f"{label}_weight", turned_filters(turned, function))
+    scale = Constant(f"{label}_scale", turned.factors.astype(np.float32))
+    bias = Constant(f"{label}_bias", op.bias)
+    return [weight, None if turned.plain else scale, bias if op.bias.any() else None]
 
 
 def _linear(plan: Plan, step: Step, label: str) -> Call:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from kilonet.exports.c.calls import (
     Call,
     comment,
+    convolution_words,
     filters,
     matrix,
     pixels,
+    turned_filters,
     window,
     window_words,
 )
 from kilonet.exports.c.floats import flatten, max_pool
 from kilonet.exports.c.plan import Plan, Step
+from kilonet.exports.c.sharing import by_fours, has_bytes, in_units, same_integers
 from kilonet.exports.c.text import Constant, struct
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Operator
@@ -40,19 +44,25 @@ def integer_call(plan: Plan, step: Step, label: str) -> Call:
     return CALLS[type(step.op)](plan, step, label)
 
 
-def _ending(label: str, finish: Finish) -> tuple[str, list[Constant]]:
+def _ending(plan: Plan, label: str, finish: Finish) -> tuple[str, list[Constant]]:
     fields: dict[str, object] = {"zero": finish.zero, "low": finish.low, "high": finish.high}
     if finish.curve != "line":
         fields |= {"curve": finish.curve.upper(), "multiplier": finish.multiplier}
         fields |= {"shift": finish.shift, "slope": finish.slope}
     constants = []
     if finish.parts:
-        constants = [Constant(f"{label}_parts", np.array(finish.parts, np.uint8))]
+        parts, fours = np.array(finish.parts, np.uint8), 0
+        if has_bytes(plan):
+            parts, fours = by_fours(parts)
+            fields["fours"] = fours
+        constants = [Constant(f"{label}_parts", parts)]
         fields["parts"] = constants[0].name
     return struct("ending", f"{label}_ending", fields), constants
 
 
-def _scaling(label: str, weights: Weights, zero: int) -> tuple[str, list[Constant]]:
+def _scaling(plan: Plan, label: str, weights: Weights, zero: int) -> tuple[str, list[Constant]]:
+    if has_bytes(plan):
+        return _narrow_scaling(label, weights, zero)
     constants = [
         Constant(f"{label}_multiplier", weights.multiplier),
         Constant(f"{label}_offset", weights.offset),
@@ -62,28 +72,46 @@ def _scaling(label: str, weights: Weights, zero: int) -> tuple[str, list[Constan
     return struct("scaling", f"{label}_scaling", fields), constants
 
 
+def _narrow_scaling(label: str, weights: Weights, zero: int) -> tuple[str, list[Constant]]:
+    whole, unit = in_units(weights.multiplier)
+    multipliers, fours = by_fours(whole.astype(np.uint8))
+    constants = [Constant(f"{label}_multiplier", multipliers)]
+    fields: dict[str, object] = {"zero": zero, "shift": weights.shift, "multiplier_unit": unit}
+    fields |= {"fours": fours, "multiplier": constants[0].name}
+    if weights.offset.any():
+        offsets, unit = in_units(weights.offset)
+        constants.append(Constant(f"{label}_offset", offsets.astype(np.int8)))
+        fields |= {"offset_unit": unit << weights.lift, "offset": constants[1].name}
+    return struct("scaling", f"{label}_scaling", fields), constants
+
+
 def _curved(what: str, finish: Finish) -> str:
     relu = ", ReLU" if finish.curve == "line" and finish.low == finish.zero else ""
     return f"{what}{CURVES[finish.curve] or relu}"
 
 
+def _filters(op: QConv2d) -> npt.NDArray[np.int8]:
+    return filters(op.weights.weight, op.groups, op.depthwise)
+
+
 def _conv2d(plan: Plan, step: Step, label: str) -> Call:
     op = step.op
     assert isinstance(op, QConv2d)
-    function = "depthwise" if op.depthwise else "conv2d"
-    kind = "depthwise convolution" if op.depthwise else "convolution"
-    weight = Constant(f"{label}_weight", filters(op.weights.weight, op.groups, op.depthwise))
-    scaling, constants = _scaling(label, op.weights, op.zero)
-    ending, parts = _ending(label, op.finish)
+    turned = same_integers(op)
+    function, what, cyclic = convolution_words(op, turned)
+    stored = turned_filters(turned, function) if turned else _filters(op)
+    weight = Constant(f"{label}_weight", stored)
+    scaling, constants = _scaling(plan, label, op.weights, op.zero)
+    ending, parts = _ending(plan, label, op.finish)
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
-        f"{function}(&{label}, {plan.place(op.source)}, {weight.name}, &{label}_scaling, "
+        f"{function}(&{label}, {cyclic}{plan.place(op.source)}, {weight.name}, &{label}_scaling, "
         f"&{label}_ending, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _curved(window_words(kind, op), op.finish)),
+        comment(plan, step, label, _curved(window_words(what, op), op.finish)),
         call,
         ("window", "rounded", "ending", "scaling", function),
         [geometry, scaling, ending],
@@ -97,8 +125,8 @@ def _linear(plan: Plan, step: Step, label: str) -> Call:
     assert isinstance(op, QLinear)
     function = "wide_linear" if op.finish.wide else "linear"
     weight = Constant(f"{label}_weight", matrix(op.weights.weight, plan.memory(op.source)))
-    scaling, constants = _scaling(label, op.weights, op.zero)
-    ending, parts = _ending(label, op.finish)
+    scaling, constants = _scaling(plan, label, op.weights, op.zero)
+    ending, parts = _ending(plan, label, op.finish)
     call = (
         f"{function}({plan.place(op.source)}, {op.weights.weight.shape[1]}, {weight.name}, "
         f"{len(op.weights.offset)}, &{label}_scaling, &{label}_ending, {plan.place(step.output)})"
@@ -124,7 +152,7 @@ def _mean(plan: Plan, step: Step, label: str) -> Call:
     )
     said = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
     kernels = ("window", "rounded", "ending", function)
-    return Call(said, call, kernels, [geometry, _ending(label, op.finish)[0]])
+    return Call(said, call, kernels, [geometry, _ending(plan, label, op.finish)[0]])
 
 
 def _activation(plan: Plan, step: Step, label: str) -> Call:
@@ -137,7 +165,7 @@ def _activation(plan: Plan, step: Step, label: str) -> Call:
         f"{multiplier.name}, {step_over}, {op.shift}, &{label}_ending, {plan.place(step.output)})"
     )
     said = comment(plan, step, label, _curved("value by value", op.finish))
-    ending, constants = _ending(label, op.finish)
+    ending, constants = _ending(plan, label, op.finish)
     kernels = ("rounded", "ending", "activation")
     return Call(said, call, kernels, [ending], [multiplier, *constants])
 
@@ -154,7 +182,7 @@ def _sum(plan: Plan, step: Step, label: str) -> Call:
         f"{plan.place(step.output)})"
     )
     said = comment(plan, step, label, _curved("sum", op.finish))
-    ending, parts = _ending(label, op.finish)
+    ending, parts = _ending(plan, label, op.finish)
     return Call(said, call, ("rounded", "ending", "add"), [ending], parts)
 
 
@@ -169,7 +197,7 @@ def _product(plan: Plan, step: Step, label: str) -> Call:
         f"&{label}_ending, {plan.place(step.output)})"
     )
     said = comment(plan, step, label, "product")
-    return Call(said, call, ("rounded", "ending", "multiply"), [_ending(label, op.finish)[0]])
+    return Call(said, call, ("rounded", "ending", "multiply"), [_ending(plan, label, op.finish)[0]])
 
 
 def _concat(plan: Plan, step: Step, label: str) -> Call:
@@ -184,7 +212,7 @@ def _concat(plan: Plan, step: Step, label: str) -> Call:
         before += channels
     said = comment(plan, step, label, "side by side")
     kernels = ("rounded", "ending", "join")
-    return Call(said, ";\n    ".join(calls), kernels, [_ending(label, op.finish)[0]])
+    return Call(said, ";\n    ".join(calls), kernels, [_ending(plan, label, op.finish)[0]])
 
 
 CALLS: Mapping[type[Operator], Callable[[Plan, Step, str], Call]] = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.exports.graph.turned import Turned, turned_back, turned_on
 from kilonet.exports.int8.operators import Encoding, Weights
+from kilonet.recipe.words import TURNS
 
 LEVELS = 255
 SAMPLE = 50_000
@@ -16,6 +18,28 @@ SAMPLE = 50_000
 
 HEADROOM = 4
 """How much larger than any calibrated logit an int16 one may become."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """How a layer's integers are to be.
+
+    In a ``narrow`` one multipliers and offsets are bytes times a number that all of them share.
+    Filters that are ``turned`` copies of one another, but for positive factors, have the same
+    integers, turned.
+    """
+
+    narrow: bool = False
+    turned: Turned | None = None
+
+
+WIDE = Form()
+
+MULTIPLIER = 65535
+PARTS = np.geomspace(1, 0.02, 40)
+"""Of the multiplier that cuts no weight off: which ones are tried."""
+
+BYTE, SIGNED_BYTE = 255, 127
 
 
 def encoding_of(values: npt.NDArray[Any], parts: tuple[int, ...] = ()) -> Encoding:
@@ -99,6 +123,7 @@ def quantised(
     scale: float | npt.NDArray[np.float64],
     unit: float | npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
+    form: Form = WIDE,
 ) -> Weights:
     """Return int8 weights whose sums over inputs of ``scale`` become multiples of ``unit``.
 
@@ -107,46 +132,90 @@ def quantised(
     multiplier · 2^−shift · unit, with the multiplier of least loss: errors count by ``squares``
     (the shape of ``weight``), the mean square of the input that each weight is for. A large weight
     for an input that is always near 0, as batch norm can leave one, would otherwise coarsen all
-    others.
+    others. The factors of ``form.turned`` filters go into their multipliers.
     """
-    rows = (weight.astype(np.float64) * scale).reshape(len(weight), -1)
+    real = np.broadcast_to(weight.astype(np.float64) * scale, weight.shape)
     floor = 1e-6 * squares.mean() + 1e-12
-    counts = np.broadcast_to((squares + floor) / np.square(scale), weight.shape).reshape(rows.shape)
-    peaks = np.maximum(np.abs(rows).max(1), 1e-12) / 127 / unit
-    shift = int(np.clip(np.floor(np.log2(65535 / peaks.max())), 1, 46))
-    step = unit * 2.0**-shift
-    best, loss = np.ones(len(rows)), np.full(len(rows), np.inf)
-    for part in np.geomspace(1, 0.02, 40):
-        tried = np.clip(np.ceil(peaks * part * 2.0**shift), 1, 65535)
-        lost = (counts * np.square(rows - _multiples(rows, tried * step))).sum(1)
-        best, loss = np.where(lost < loss, tried, best), np.minimum(lost, loss)
-    whole = np.clip(np.rint(rows / (best * step)[:, None]), -127, 127)
-    lift, offset = _lifted(bias / unit * 2.0**shift)
+    counts = np.broadcast_to((squares + floor) / np.square(scale), weight.shape)
+    rows, counts = _alike(real, form), _alike(counts, form)
+    units = np.broadcast_to(unit, len(weight)).reshape(rows.shape[:2])
+    peaks = np.maximum(np.abs(rows).max(2), 1e-12) / 127 / units
+    shift = int(np.clip(np.floor(np.log2(MULTIPLIER / peaks.max())), 1, 46))
+    steps = units * 2.0**-shift
+    wanted = peaks * 2.0**shift
+    grain = int(np.ceil(wanted.max() / BYTE)) if form.narrow else 1
+    best = _best(rows, counts, steps, [_multipliers(wanted * part, grain) for part in PARTS])
+    whole = np.repeat(_whole(rows, best, steps), rows.shape[1], axis=1).astype(np.int8)
+    lift, offset = _lifted(bias / unit * 2.0**shift, form)
     return Weights(
-        weight=whole.astype(np.int8).reshape(weight.shape),
-        multiplier=best.astype(np.uint16),
+        weight=_unlike(whole, weight.shape, form),
+        multiplier=best.ravel().astype(np.uint16),
         offset=offset,
         lift=lift,
         shift=shift,
     )
 
 
-def _multiples(rows: npt.NDArray[np.float64], steps: npt.NDArray[np.float64]) -> Any:
-    return np.clip(np.rint(rows / steps[:, None]), -127, 127) * steps[:, None]
+def _alike(weight: npt.NDArray[Any], form: Form) -> npt.NDArray[Any]:
+    """Return weights as (sets, filters of a set, weights of a filter): a set has one's integers."""
+    if form.turned is None:
+        return weight.reshape(len(weight), 1, -1)
+    back = turned_back(weight, cyclic=form.turned.cyclic)
+    return back.reshape(*back.shape[:2], -1)
 
 
-def _lifted(offsets: npt.NDArray[np.float64]) -> tuple[int, npt.NDArray[np.int16]]:
+def _unlike(whole: npt.NDArray[Any], shape: tuple[int, ...], form: Form) -> npt.NDArray[Any]:
+    """Return what ``_alike`` takes apart, in the shape of the weights."""
+    if form.turned is None:
+        return whole.reshape(shape)
+    return turned_on(whole.reshape(-1, TURNS, *shape[1:]), cyclic=form.turned.cyclic)
+
+
+def _best(rows: Any, counts: Any, steps: Any, candidates: list[Any]) -> Any:
+    """Return, for each set, those of the multipliers that it loses least by."""
+    best, loss = candidates[0], np.full(len(rows), np.inf)
+    for tried in candidates:
+        lost = (counts * np.square(rows - _multiples(rows, tried, steps))).sum((1, 2))
+        best = np.where((lost < loss)[:, None], tried, best)
+        loss = np.minimum(lost, loss)
+    return best
+
+
+def _multipliers(wanted: npt.NDArray[np.float64], grain: int) -> Any:
+    """Return multiples of ``grain`` in the proportion of what is wanted, (sets, filters)."""
+    most = MULTIPLIER // grain
+    largest = wanted.max(1, keepdims=True)
+    first = np.clip(np.ceil(largest / grain), 1, most)
+    return np.clip(np.rint(first * (wanted / largest)), 1, most) * grain
+
+
+def _whole(rows: Any, multipliers: Any, steps: Any) -> Any:
+    """Return the integers (sets, 1, weights) of each set's filter of the largest multiplier."""
+    sets = np.arange(len(rows)), multipliers.argmax(1)
+    first = rows[sets] / (multipliers * steps)[sets][:, None]
+    return np.clip(np.rint(first), -127, 127)[:, None]
+
+
+def _multiples(rows: Any, multipliers: Any, steps: Any) -> Any:
+    return _whole(rows, multipliers, steps) * (multipliers * steps)[:, :, None]
+
+
+def _lifted(offsets: npt.NDArray[np.float64], form: Form) -> tuple[int, npt.NDArray[np.int16]]:
     """Return the least shift that brings ``offsets`` into int16, and what they are then."""
     largest = max(float(np.abs(offsets).max()), 1.0)
     lift = max(0, int(np.ceil(np.log2(largest / 32766))))
-    return lift, np.rint(offsets / 2.0**lift).astype(np.int16)
+    grain = int(np.ceil(largest / 2.0**lift / SIGNED_BYTE)) if form.narrow else 1
+    return lift, (np.rint(offsets / 2.0**lift / grain) * grain).astype(np.int16)
 
 
 def biased(
-    weights: Weights, bias: npt.NDArray[np.float64], unit: float | npt.NDArray[np.float64]
+    weights: Weights,
+    bias: npt.NDArray[np.float64],
+    unit: float | npt.NDArray[np.float64],
+    form: Form = WIDE,
 ) -> Weights:
     """Return ``weights`` with another bias."""
-    lift, offset = _lifted(bias / unit * 2.0**weights.shift)
+    lift, offset = _lifted(bias / unit * 2.0**weights.shift, form)
     return Weights(
         weight=weights.weight,
         multiplier=weights.multiplier,

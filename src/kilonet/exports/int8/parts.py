@@ -6,7 +6,7 @@ Sums, means and views scale all channels alike, so what they join has its parts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import IMAGE, Graph, Operator
 from kilonet.exports.int8.fixed import SAMPLE, encoding_of, sampled
+from kilonet.recipe.words import TURNS
 
 MOST, LEAST = 255, 10
 """Parts are bytes. Steps that differ by more than this ratio would only coarsen the weights."""
@@ -24,12 +25,17 @@ LINES = ops.Conv2d | ops.Linear | ops.Add | ops.AvgPool | ops.GlobalAvgPool | op
 
 
 def parts_of(
-    graph: Graph, real: Mapping[str, npt.NDArray[Any]], ends: Mapping[str, str], plain: set[str]
+    graph: Graph,
+    real: Mapping[str, npt.NDArray[Any]],
+    ends: Mapping[str, str],
+    plain: set[str],
+    fours: Set[str] = frozenset(),
 ) -> dict[str, tuple[int, ...]]:
     """Return the parts of each value that has them, (C,) each, from what it is in ``real``.
 
     ``ends`` names the value that each operator's output ends as, its own or that of the activation
-    that joins it; ``plain`` are values that must not have parts.
+    that joins it; ``plain`` are values that must not have parts. Of the ``fours`` four channels in
+    turn have one part.
     """
     groups = _Groups()
     barred = {IMAGE, *plain}
@@ -40,6 +46,7 @@ def parts_of(
             for source in op.sources:
                 groups.join(source, output)
     without = {groups.root(value) for value in barred}
+    by_fours = {groups.root(value) for value in fours}
     members: dict[str, list[str]] = {}
     for op in graph.operators:
         output = ends.get(op.output, op.output)
@@ -47,8 +54,8 @@ def parts_of(
             members.setdefault(groups.root(output), []).append(output)
     return {
         value: parts
-        for values in members.values()
-        for parts in [_common([real[value] for value in values])]
+        for root, values in members.items()
+        for parts in [_common([real[value] for value in values], TURNS if root in by_fours else 1)]
         for value in values
     }
 
@@ -100,14 +107,18 @@ def _spreads(graph: Graph, op: Operator) -> bool:
     return isinstance(op, ops.View) and graph.shape(op.source)[0] != op.shape[0]
 
 
-def _common(values: list[npt.NDArray[Any]]) -> tuple[int, ...]:
+def _common(values: list[npt.NDArray[Any]], alike: int) -> tuple[int, ...]:
     """Return the parts that suit all ``values`` (N, C, …): the geometric mean of what each needs.
+
+    So many channels in turn as are ``alike`` have the same part.
 
     The square root of that is between steps in proportion to the range, which make much of quiet
     channels that nothing amplifies, and equal ones: some networks lose least by the one, some by
     the other, and none much by the root.
     """
-    steps = np.exp(np.mean([np.log(_spans(value)) for value in values], axis=0) / 2)
+    logs = np.mean([np.log(_spans(value)) for value in values], axis=0)
+    logs = logs.reshape(-1, alike).mean(1).repeat(alike)
+    steps = np.exp(logs / 2)
     whole = np.rint(MOST * steps.min() / steps)
     return tuple(int(part) for part in np.maximum(whole, LEAST))
 

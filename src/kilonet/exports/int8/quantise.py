@@ -18,7 +18,9 @@ import numpy as np
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import RULES, Pixels, interpret
 from kilonet.exports.graph.operators import IMAGE, LOGITS, Graph, Operator, UnsupportedOperatorError
+from kilonet.exports.graph.turned import Turned, find_turned
 from kilonet.exports.int8.fixed import (
+    Form,
     biased,
     encoding_of,
     factors,
@@ -91,8 +93,25 @@ class _Quantiser:
             if isinstance(op, ops.Pointwise) and _joins(graph, op)
         }
         self.wide = _wide(graph)
+        self.turned = _turned(graph)
+        self.narrow = any(found.cyclic for found in self.turned.values())
         ends = {op.source: op.output for op in self.joined.values()}
-        self.parts = parts_of(graph, self.real, ends, self.wide)
+        self.parts = parts_of(graph, self.real, ends, self.wide, self._fours(ends))
+
+    def _fours(self, ends: Mapping[str, str]) -> set[str]:
+        """Return the values whose channels have their parts by fours: around turned layers."""
+        made = [op for op in self.graph.operators if op.output in self.turned]
+        around = {op.source for op in made} | {ends.get(op.output, op.output) for op in made}
+        return around if self.narrow else set()
+
+    def leaves_bias(self, op: Layer, bias: Any) -> bool:
+        """Say whether to leave a layer without a bias as it is, to be corrected by what reads it.
+
+        Its offsets then need not be stored.
+        """
+        readers = self.graph.users(op.output)
+        linear = not op.relu and all(isinstance(reader, Layer) for reader in readers)
+        return self.narrow and linear and not bias.any()
 
     def encoding(self, op: Operator) -> Encoding:
         """Return the encoding of the value that ``op`` reads first."""
@@ -140,6 +159,13 @@ def _wide(graph: Graph) -> set[str]:
     return found
 
 
+def _turned(graph: Graph) -> dict[str, Turned]:
+    """Return, by output, the convolutions whose filters can have their integers by fours."""
+    convolutions = [op for op in graph.operators if isinstance(op, ops.Conv2d)]
+    found = {op.output: find_turned(op.weight, op.groups) for op in convolutions}
+    return {name: turned for name, turned in found.items() if turned and turned.factors.min() > 0}
+
+
 def _finish(op: Operator, encoding: Encoding) -> tuple[Finish, float]:
     """Return the second step for the value of ``op``, and what a v of 1 stands for."""
     if encoding.wide:
@@ -180,7 +206,8 @@ def _layer(work: _Quantiser, op: Layer) -> None:
     total = op.weight.reshape(len(op.weight), -1).sum(1, dtype=np.float64)
     bias = op.bias + source.residual * total
     scale = _by_weight(op, steps_of(source))
-    weights = quantised(op.weight, bias, scale, units, _squares(work, op))
+    form = Form(work.narrow, work.turned.get(op.output))
+    weights = quantised(op.weight, bias, scale, units, _squares(work, op), form)
     made: QConv2d | QLinear
     common = {"output": output, "sources": op.sources, "shape": op.shape, "finish": finish}
     if isinstance(op, ops.Conv2d):
@@ -188,8 +215,10 @@ def _layer(work: _Quantiser, op: Layer) -> None:
         made = QConv2d(**common, **geometry, weights=weights, zero=source.zero)  # type: ignore[arg-type]
     else:
         made = QLinear(**common, weights=weights, zero=source.zero)  # type: ignore[arg-type]
-    moved = _moved_mean(work, op, made, bias, units)
-    work.add(replace(made, weights=biased(weights, bias + moved, units)))
+    if not work.leaves_bias(op, bias):
+        moved = _moved_mean(work, op, made, bias, units)
+        made = replace(made, weights=biased(weights, bias + moved, units, form))
+    work.add(made)
 
 
 def _squares(work: _Quantiser, op: Layer) -> Any:

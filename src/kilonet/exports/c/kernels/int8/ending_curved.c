@@ -5,7 +5,7 @@ typedef struct {
     enum { LINE, SILU, SIGMOID, LEAKY } curve;
     int multiplier, shift;
     const uint8_t *parts; /* each channel's factor of the multiplier, or null */
-    int slope; /* of LEAKY, below 0, in 1/32768 */
+$fours    int slope; /* of LEAKY, below 0, in 1/32768 */
 } ending;
 
 /* 32768 times the sigmoid at 0, 1/16, ... 8 */
@@ -32,7 +32,7 @@ static int ended(int64_t v, const ending *e, int channel)
         const int32_t y = e->curve == SILU      ? x * sigmoid(x)
                           : e->curve == SIGMOID ? sigmoid(x) * 1024
                                                 : x * (x < 0 ? e->slope : 32768);
-        const int32_t multiplier = e->multiplier * (e->parts ? e->parts[channel] : 1);
+        const int32_t multiplier = e->multiplier * (e->parts ? e->parts[$part] : 1);
         v = rounded((int64_t)y * multiplier, e->shift);
     }
     v += e->zero;
