@@ -120,7 +120,7 @@ def _remove(folder: str) -> None:
     """Remove ``folder``, into which the main thread may just be writing: a file then stays."""
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.exists(folder):
+        if not Path(folder).exists():
             return
         time.sleep(0.01)
 
