@@ -85,6 +85,9 @@ def no_digits(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
     yield "black and white noise", (255 * (rng.random((40, 40)) < 0.5)).astype(np.uint8)
     yield "a dot", np.pad(np.full((3, 3), 255, dtype=np.uint8), 12)
     yield "five pixels", np.zeros((5, 3), dtype=np.uint8)
+    field = np.pad(np.full((60, 50), 245.0), 1, constant_values=90)
+    field = np.pad(field, 9, constant_values=245)
+    yield "an empty printed field", to_bytes(field + rng.normal(0, 2, field.shape))
 
 
 def vector(name: str, pixels: Pixels) -> dict[str, Any]:

@@ -89,6 +89,24 @@ def test_a_digit_in_a_printed_field(side: int) -> None:
     assert difference(prepare(digit), prepare(field)) < 0.2
 
 
+@pytest.mark.parametrize("side", [60, 100, 400])
+@pytest.mark.parametrize("noise", [0, 4])
+def test_an_empty_field_is_no_digit(side: int, noise: float) -> None:
+    line, around = max(1, side // 80), side // 10
+    paper = np.full((side, side), 250.0)
+    field = np.pad(np.pad(paper, line, constant_values=90), around, constant_values=250)
+    field += np.random.default_rng(side).normal(0, noise, field.shape)
+    with pytest.raises(PictureError) as found:
+        prepare(field.clip(0, 255).astype(np.uint8))
+    assert found.value.kind == "blank"
+
+
+@pytest.mark.parametrize("width", [8, 12])
+def test_a_zero_of_straight_strokes_is_a_digit(width: int) -> None:
+    zero = np.pad(np.zeros((100 - 2 * width, 60 - 2 * width)), width, constant_values=255)
+    assert prepare(np.pad(zero, 20).astype(np.uint8)).any()
+
+
 def test_a_thin_stroke_among_specks() -> None:
     rng = np.random.default_rng(0)
     ink = drawn(SEVEN, side=110, width=1.5)

@@ -36,6 +36,7 @@ SHEET_SIDE = 0.5  # of the picture's sides: what is broader,
 SHEET_LEAST = 20  # pixels of the picture as it is looked at,
 SHEET_EDGE = 0.8  # and fills this much of its box's edge, is a sheet of paper
 HOLLOW = 0.4  # of its box: a printed field fills no more
+THIN_LINES = 0.2  # of its box: a field that fills no more is no fat digit
 INSIDE = 0.03  # of its longer side: how far inside its box it is looked at
 INSIDE_LINE = 0.05  # likewise, inside a printed line
 
@@ -77,7 +78,9 @@ def _find(
         try:
             return _find(_cropped(picture, piece, step, -margin), nested=True)
         except PictureError:
-            pass  # then it was no sheet of paper but a fat digit
+            if margin == INSIDE_LINE and piece.area <= THIN_LINES * piece.width * piece.height:
+                raise  # an empty field
+            # Else it was no sheet of paper but a fat digit.
     glyphs = glyphs_of(pieces.pieces, pieces.shape)
     _check_size(max(glyph.side for glyph in glyphs), step, grainy, picture.name)
     _check_holds_together(glyphs, pieces, picture.name)

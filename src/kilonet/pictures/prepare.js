@@ -428,6 +428,7 @@ const KilonetPictures = (() => {
   const SHEET_LEAST = 20;
   const SHEET_EDGE = 0.8;
   const HOLLOW = 0.4;
+  const THIN_LINES = 0.2;
   const INSIDE = 0.03;
   const INSIDE_LINE = 0.05;
 
@@ -446,7 +447,8 @@ const KilonetPictures = (() => {
       try {
         return find(cropped(grey, piece, step, -margin), { nested: true });
       } catch (error) {
-        if (!(error instanceof PictureError)) throw error;
+        const empty = margin === INSIDE_LINE && piece.area <= THIN_LINES * widthOf(piece) * heightOf(piece);
+        if (empty || !(error instanceof PictureError)) throw error;
       }
     }
     let glyphs = glyphsOf(found);
