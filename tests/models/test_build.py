@@ -37,7 +37,7 @@ PARAMETERS = {
     "kilonet-1k": 905,
     "kilonet-0.5k": 487,
     "kilonet-25k": 23_415,
-    "kilonet-25k-robust": 23_922,
+    "kilonet-25k-robust": 23_415,
     "fashion-25k": 23_922,
 }
 OTHER_IMAGES = [((3, 32, 32), 47), ((1, 20, 36), 2)]
