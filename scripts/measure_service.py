@@ -69,7 +69,7 @@ def memory(
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the results; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", nargs="?", help="a run or an ONNX file (default: kilonet-8k)")
+    parser.add_argument("model", nargs="?", help="a run or an ONNX file (default: kilonet-25k)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=30)

@@ -29,7 +29,9 @@ from kilonet.pictures import PictureError, prepare
 from kilonet.reading import Reader, reader
 from kilonet.runs.environment import environment
 from pictures.development import Bytes, digits, no_digits
+from pictures.doodles import doodles
 
+CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 RESULT = Path(__file__).resolve().parents[2] / "results" / "pictures-development.json"
 
 
@@ -42,18 +44,47 @@ def held_back(source: str) -> tuple[Bytes, Any]:
     return dataset.train_images[indices, 0].numpy(), labels[indices].numpy()
 
 
-def measure_digits(reads: Reader, images: Bytes, labels: Any, each: int) -> dict[str, Any]:
-    """Return, for each kind, how many pictures there were, were read right and were refused."""
+def measure_digits(
+    reads: Reader, images: Bytes, labels: Any, each: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return, for each kind, how many pictures there were, were read right and were refused.
+
+    And with which confidence: how many were read, and read right, at each of ``CONFIDENCES``.
+    """
     counts: dict[str, Counter[str]] = {}
+    sure: dict[str, Any] = {
+        "total": 0,
+        "read": [0] * len(CONFIDENCES),
+        "right": [0] * len(CONFIDENCES),
+    }
     for kind, label, picture in digits(images, labels, each):
         (outcome,) = reads.stream([picture])
         count = counts.setdefault(kind, Counter({"total": 0, "right": 0, "refused": 0}))
         count["total"] += 1
+        sure["total"] += 1
         if isinstance(outcome, PictureError):
             count["refused"] += 1
-        else:
-            count["right"] += outcome[0].digit == str(label)
-    return {kind: dict(count) for kind, count in counts.items()}
+            continue
+        right = outcome[0].digit == str(label)
+        count["right"] += right
+        for place, least in enumerate(CONFIDENCES):
+            sure["read"][place] += outcome[0].confidence >= least
+            sure["right"][place] += right and outcome[0].confidence >= least
+    return {kind: dict(count) for kind, count in counts.items()}, sure
+
+
+def measure_doodles(reads: Reader, each: int) -> dict[str, Any]:
+    """Return how many "letters" and "scribbles" are read as a digit at each of ``CONFIDENCES``."""
+    found: dict[str, Any] = {
+        kind: {"total": 0, "read": [0] * len(CONFIDENCES)} for kind in ("letters", "scribbles")
+    }
+    for kind, picture in doodles(each):
+        (outcome,) = reads.stream([picture])
+        found[kind]["total"] += 1
+        if not isinstance(outcome, PictureError):
+            for place, least in enumerate(CONFIDENCES):
+                found[kind]["read"][place] += outcome[0].confidence >= least
+    return found
 
 
 def measure_refusals(images: Bytes, each: int) -> dict[str, Any]:
@@ -87,11 +118,16 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=600, help="pictures of each kind")
     given = parser.parse_args()
     reads, (images, labels) = reader(given.run), held_back(given.run)
-    facts = find_run(given.run).directory.facts
+    run = find_run(given.run)
+    facts, recipe = run.directory.facts, run.recipe
     samples = {kind: picture for kind, _, picture in digits(images, labels, 3, seed=1)}
-    found = {
-        "network": {key: facts[key] for key in ("recipe", "fingerprint", "parameters")},
-        "digits": measure_digits(reads, images, labels, given.each),
+    read, sure = measure_digits(reads, images, labels, given.each)
+    found: dict[str, Any] = {
+        "network": {key: facts[key] for key in ("recipe", "fingerprint", "parameters")}
+        | {"epochs": recipe.training.epochs, "held_back": recipe.data.validation},
+        "digits": read,
+        "confidences": CONFIDENCES,
+        "sure": {"digits": sure, **measure_doodles(reads, given.each)},
         "refusals": measure_refusals(images, given.each // 3),
         "milliseconds": {
             kind: round(measure_time(np.asarray(samples[kind])), 2) for kind in ("plain",)

@@ -37,12 +37,22 @@ class Refusals(BaseModel):
     refused: int
 
 
+class Sure(BaseModel):
+    """How many pictures were read at each confidence, and how many of these right."""
+
+    total: int
+    read: list[int]
+    right: list[int] = []
+
+
 class Network(BaseModel):
     """What read the prepared pictures."""
 
     recipe: str
     fingerprint: str
     parameters: int
+    epochs: int
+    held_back: float
 
 
 class Result(BaseModel):
@@ -50,6 +60,8 @@ class Result(BaseModel):
 
     network: Network
     digits: dict[str, Digits]
+    confidences: list[float]
+    sure: dict[str, Sure]
     refusals: dict[str, Refusals]
     milliseconds: dict[str, float]
     environment: dict[str, str]
@@ -89,15 +101,18 @@ def with_tables(page: str, result: Result) -> str:
 
 
 def tables(result: Result) -> str:
-    """Return both tables and the sentence on where they come from."""
+    """Return the tables and the sentence on where they come from."""
     network, where = result.network, result.environment
     source = (
         f"Read by a `{network.recipe}` ({network.parameters:,} parameters, recipe fingerprint "
-        f"`{network.fingerprint}`), measured at commit `{where['commit'] or 'unknown'}` with NumPy "
-        f"{where['numpy']} and Pillow {where['pillow']} on {where['processor']}. Preparing a plain "
-        f"picture took {result.milliseconds['plain']} ms."
+        f"`{network.fingerprint}`) that has seen {percent(100 * (1 - network.held_back), 0)} % of "
+        f"the training images for {network.epochs} epochs, measured at commit "
+        f"`{where['commit'] or 'unknown'}` with NumPy {where['numpy']} and Pillow "
+        f"{where['pillow']} on {where['processor']}. Preparing a plain picture took "
+        f"{result.milliseconds['plain']} ms."
     )
-    return "\n\n".join([_digits(result.digits), _refusals(result.refusals), source])
+    parts = [_digits(result.digits), _refusals(result.refusals), SURE, _sure(result), source]
+    return "\n\n".join(parts)
 
 
 def _digits(found: dict[str, Digits]) -> str:
@@ -115,6 +130,30 @@ def _digits_row(kind: str, count: Digits) -> list[str]:
     low, high = wilson(count.right, count.total)
     share = percent(100 * count.right / count.total)
     return [kind, str(count.total), share, between((100 * low, 100 * high)), str(count.refused)]
+
+
+SURE = (
+    "What `--min-confidence` does: letters (without those that are written as digits are) and "
+    "scribbles, half of them photographed, that are still read as a digit; and what of the digits "
+    "above is still read."
+)
+
+
+def _sure(result: Result) -> str:
+    digits, letters, scribbles = (result.sure[kind] for kind in ("digits", "letters", "scribbles"))
+    rows = [
+        [
+            f"{least:g}",
+            percent(100 * digits.read[place] / digits.total),
+            percent(100 * digits.right[place] / digits.read[place]),
+            percent(100 * letters.read[place] / letters.total),
+            percent(100 * scribbles.read[place] / scribbles.total),
+        ]
+        for place, least in enumerate(result.confidences)
+    ]
+    headings = ["least confidence", "digits read, %", "of these right, %"]
+    named = [f"{kind} of {result.sure[kind].total} read, %" for kind in ("letters", "scribbles")]
+    return table(headings + named, rows)
 
 
 def _refusals(found: dict[str, Refusals]) -> str:

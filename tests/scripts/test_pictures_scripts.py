@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kilonet.pictures import prepare
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 development = importlib.import_module("pictures.development")
+doodles = importlib.import_module("pictures.doodles")
 page = importlib.import_module("pictures.page")
 strokes = importlib.import_module("pictures.strokes")
 vectors = importlib.import_module("pictures.vectors")
@@ -101,6 +104,12 @@ def test_every_kind_is_a_picture() -> None:
         Image.fromarray(picture)
     refusals = {kind for kind, _ in development.no_digits(images, 2)}
     assert refusals == set(page.REASONS)
+
+
+def test_letters_and_scribbles_hold_together() -> None:
+    found = [(kind, np.asarray(picture)) for kind, picture in doodles.doodles(6)]
+    assert [kind for kind, _ in found] == ["letters", "scribbles"] * 6
+    assert all(prepare(picture).max() > 200 for _, picture in found)
 
 
 def test_the_vectors_are_what_the_script_writes() -> None:

@@ -24,7 +24,7 @@ def predict(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", metavar="NAME", help="A run or an ONNX file (default: kilonet-8k)."
+            "--model", metavar="NAME", help="A run or an ONNX file (default: kilonet-25k)."
         ),
     ] = None,
     min_confidence: Annotated[

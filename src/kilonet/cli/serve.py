@@ -19,7 +19,7 @@ def _setting(name: str, metavar: str) -> Any:
 def serve(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A run or an ONNX file (default: kilonet-8k)."),
+        typer.Argument(metavar="MODEL", help="A run or an ONNX file (default: kilonet-25k)."),
     ] = None,
     host: Annotated[str, _setting("host", "ADDRESS")] = Settings.host,
     port: Annotated[int, _setting("port", "N")] = Settings.port,

@@ -17,7 +17,7 @@ def reader(model: str | os.PathLike[str] | None = None) -> Reader:
         reader = kilonet.reader("gap-14k-1")
         reader.predict("seven.png").digit
 
-    Without ``model`` it is ``kilonet-8k``, which ships.
+    Without ``model`` it is ``kilonet-25k``, which ships.
 
     Raises:
         UsageError: there is no such model.

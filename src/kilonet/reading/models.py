@@ -9,7 +9,7 @@ from kilonet.errors import RunError, UsageError
 from kilonet.runs import layout
 
 SUFFIX = ".onnx"
-DEFAULT_MODEL = "kilonet-8k"
+DEFAULT_MODEL = "kilonet-25k"
 """What reads where no model is named."""
 
 
