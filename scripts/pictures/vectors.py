@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from kilonet.atomic import write_text
 from kilonet.pictures import PictureError, prepare, split
 from pictures.harder import HARDER
-from pictures.kinds import KINDS, Floats, on_paper, photographed, placed, to_bytes
+from pictures.kinds import KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
 from pictures.strokes import shape_of_template
 
 TARGET = Path(__file__).resolve().parents[2] / "tests" / "pictures" / "vectors.json"
@@ -59,6 +59,16 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     yield "small on a large page", page
     yield from rows_of_digits(rng)
     yield from no_digits(rng)
+    yield "thick, in a corner's shade", shaded(3, 70, 12.0, np.random.default_rng(5))
+    yield "thick and small, in a corner's shade", shaded(8, 40, 6.0, np.random.default_rng(6))
+
+
+def shaded(digit: int, side: int, width: float, rng: np.random.Generator) -> Pixels:
+    """Return a thick stroke in light that falls off by two thirds to the corners."""
+    y, x = axes((side, side))
+    light = 200 * (1 - 0.65 * (x * x + y * y) / 2)
+    grey = light * (1 - 0.5 * ink(digit, side, width, rng)) + rng.normal(0, 2, light.shape)
+    return to_bytes(grey)
 
 
 def ink(

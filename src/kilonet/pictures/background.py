@@ -55,7 +55,7 @@ def without_background(grey: Floats) -> Relief:
     level, even = _level(edge)
     if not even:
         relief = _top_hat(grey)
-        if relief.noise < max(ROUGH, TIMES_GRAIN * _grain(grey)):
+        if relief.noise < max(ROUGH, TIMES_GRAIN * grain(grey)):
             return relief
     return _even(grey, level)
 
@@ -74,7 +74,7 @@ def _even(grey: Floats, level: float) -> Relief:
     outer = near[most] / NINE_TENTHS
     if outer > noise:
         # Black or white paper hides half of its noise, and its median. Or that is faint ink.
-        noise = max(noise, min(outer, TWICE * _grain(grey)))
+        noise = max(noise, min(outer, TWICE * grain(grey)))
     relief = Relief(difference, float(noise))
     brighter = np.maximum(difference - relief.least, 0).sum()
     darker = np.maximum(-difference - relief.least, 0).sum()
@@ -94,9 +94,9 @@ def _level(edge: Floats) -> tuple[float, bool]:
     return level, False
 
 
-def _grain(grey: Floats) -> float:
+def grain(grey: Floats) -> float:
     """Return the deviation of noise as neighbours show it, to which neither light nor ink adds."""
-    return TO_DEVIATION * _median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
+    return TO_DEVIATION * median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
 
 
 def _top_hat(grey: Floats) -> Relief:
@@ -105,10 +105,10 @@ def _top_hat(grey: Floats) -> Relief:
     dark = np.power(grey - _mean_around(grey, reach), 3).sum() < 0
     ink = -grey if dark else grey
     difference = ink - _opened(smoothed(ink), reach)
-    difference -= _median(difference.ravel())  # noise: the paper's lowest is below its middle
+    difference -= median(difference.ravel())  # noise: the paper's lowest is below its middle
     away = np.abs(difference).ravel()
-    spread = TO_DEVIATION * _median(away)
-    return Relief(np.maximum(difference, 0), TO_DEVIATION * _median(away[away <= 3 * spread]))
+    spread = TO_DEVIATION * median(away)
+    return Relief(np.maximum(difference, 0), TO_DEVIATION * median(away[away <= 3 * spread]))
 
 
 def smoothed(grey: Floats) -> Floats:
@@ -158,7 +158,7 @@ def _greatest(values: Floats, reach: int, axis: int) -> Floats:
     return np.swapaxes(np.maximum(values[:count], values[length - span :][:count]), 0, axis)
 
 
-def _median(values: Floats) -> float:
+def median(values: Floats) -> float:
     """Return the upper median; 0 for no values."""
     if not values.size:
         return 0.0

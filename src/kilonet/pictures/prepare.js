@@ -198,6 +198,64 @@ const KilonetPictures = (() => {
     return result;
   }
 
+  // ---- light.py ----
+
+  const ROUNDS = 8;
+  const INK_WEIGHT = 0.05;
+  const PAPER = 2.0;
+  const RIDGE = 1e-6;
+
+  function withoutLight(grey, dark) {
+    const ink = dark ? grey : negative(grey);
+    const [calm, terms] = [smoothed(ink).data, termsOf(grey)];
+    let [weights, above] = [calm.map(() => 1), calm];
+    for (let round = 0; round < ROUNDS; round++) {
+      const surface = fitted(terms, calm, weights);
+      above = calm.map((value, i) => value - surface[i]);
+      weights = above.map((value) => (value < 0 ? INK_WEIGHT : 1));
+    }
+    const least = -PAPER * median(above.filter((value) => value >= 0));
+    const paper = fitted(terms, calm, above.map((value) => Number(value >= least)));
+    const difference = plane(grey.height, grey.width, ink.data.map((value, i) => paper[i] - value));
+    const noise = TO_DEVIATION * median(negative(difference).data.filter((value) => value >= 0));
+    return relief(positive(difference), Math.max(noise, grain(grey)));
+  }
+
+  // The terms of a polynomial of degree 2 at each pixel's centre.
+  function termsOf({ height, width, data }) {
+    return Array.from(data, (_, i) => {
+      const x = (2 * (i % width) + 1) / width - 1;
+      const y = (2 * Math.floor(i / width) + 1) / height - 1;
+      return [1, x, y, x * x, x * y, y * y];
+    });
+  }
+
+  function fitted(terms, values, weights) {
+    const count = terms[0].length;
+    const rows = Array.from({ length: count }, () => new Float64Array(count + 1));
+    terms.forEach((term, i) => {
+      for (let a = 0; a < count; a++) {
+        for (let b = 0; b < count; b++) rows[a][b] += weights[i] * term[a] * term[b];
+        rows[a][count] += weights[i] * term[a] * values[i];
+      }
+    });
+    rows.forEach((row, a) => (row[a] += RIDGE * terms.length));
+    const factors = solved(rows);
+    return values.map((_, i) => terms[i].reduce((sum, term, a) => sum + term * factors[a], 0));
+  }
+
+  // Linear equations, whose rows end in their right sides, by elimination; they are changed.
+  function solved(rows) {
+    rows.forEach((row, a) => {
+      for (const other of rows) {
+        if (other === row) continue;
+        const times = other[a] / row[a];
+        for (let b = a; b < other.length; b++) other[b] -= times * row[b];
+      }
+    });
+    return rows.map((row, a) => row[rows.length] / row[a]);
+  }
+
   // ---- lines.py ----
 
   const BESIDE = 0.03;
@@ -417,6 +475,9 @@ const KilonetPictures = (() => {
   const LEAST_SIDE = 6;
   const CLEAR = 14.0;
   const CALMER = 0.75;
+  const LIT = 6.0;
+  const LEAST_LIT = 16.0;
+  const GRAINIEST = 30.0;
   const GRAINY = 8.0;
   const INK_SHARE = 0.4;
   const LEAST_IN_NOISE = 9;
@@ -472,9 +533,20 @@ const KilonetPictures = (() => {
       const calmer = withoutBackground(smoothed(grey));
       if (!contrast || calmer.noise < CALMER * noise) [found, contrast] = [calmer, contrastOf(calmer)];
     }
+    if (noise > GRAINY) [found, contrast] = lit(grey, found, contrast);
     if (!contrast) throw new PictureError(noise > GRAINY ? "noise" : "blank");
     const threshold = Math.max(found.least, INK_SHARE * contrast);
     return { ...found, found: piecesOf(found.values, threshold), grainy: noise > GRAINY };
+  }
+
+  function lit(grey, found, contrast) {
+    if (grain(grey) > GRAINIEST) return [found, contrast];
+    const clear = (one) => contrastOf(one) / Math.max(one.noise, 1);
+    const tried = [true, false].map((dark) => withoutLight(grey, dark));
+    const best = clear(tried[1]) > clear(tried[0]) ? tried[1] : tried[0];
+    const least = Math.max(LIT * Math.max(best.noise, 1), LEAST_LIT);
+    const more = clear(best) > contrast / Math.max(found.noise, 1);
+    return more && contrastOf(best) >= least ? [best, contrastOf(best)] : [found, contrast];
   }
 
   function contrastOf({ values, least }) {
