@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.models.measure import count_parameters
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "frontier-sparse.json"
+ROWS = Path(__file__).with_name("records.toml")
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 COST = 0.0002
 PORTION, PORTIONS = 500, 20  # of training images, for batch norm's statistics
@@ -112,13 +114,13 @@ def thinned(name: str, data: Dataset) -> dict[str, Any]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Write the figures of the models of these names, all that ship without any."""
+    """Write the figures of the models of these names, of the frontier's without any."""
     data = load_dataset("mnist")
     entries = []
-    for name in names or [model.name for model in kilonet.list_models()]:
+    for name in names or [row["name"] for row in tomllib.loads(ROWS.read_text("utf-8"))["budget"]]:
         entries.append(thinned(name, data))
         print(entries[-1], flush=True)
-    write_text(RESULTS, json.dumps({"models": entries}, indent=1) + "\n")
+        write_text(RESULTS, json.dumps({"models": entries}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
