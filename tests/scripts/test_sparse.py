@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 import kilonet
-from frontier import sparse
 from kilonet.api.load import traits_of
 from kilonet.api.run import find_run
 from kilonet.models.measure import count_parameters
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+sparse = importlib.import_module("frontier.sparse")
 
 
 @pytest.fixture(scope="module")
