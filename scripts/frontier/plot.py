@@ -57,8 +57,8 @@ def _draw_one(axes: Axes, result: Result, name: str) -> None:
         color=OURS, marker="D", markersize=6, capsize=3, linestyle="none",
         label="frontier, mean and 95 % interval",
     )  # fmt: skip
-    place = {"xytext": (8, -12), "textcoords": "offset points"}
-    axes.annotate(name, (result.parameters, error), color=OURS, **place)
+    below = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
+    axes.annotate(name, (result.parameters, 100 - high), color=OURS, **below)
 
 
 def _finish(axes: Axes) -> None:
@@ -70,7 +70,7 @@ def _finish(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FixedFormatter([f"{error:g}" for error in _ERRORS]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
-    axes.set_xlim(400, 45000)
+    axes.set_xlim(360, 45000)
     axes.set_ylim(0.19, 2.6)
     axes.set_xlabel("parameters")
     axes.set_ylabel("test error, %")
