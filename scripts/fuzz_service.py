@@ -5,22 +5,30 @@
 Starts ``kilonet serve`` on a free port, sends it truncated, damaged and lying pictures, bombs, deep
 and huge JSON, broken forms and what is no HTTP, and checks: never a 500, 503 only with Retry-After,
 every error a problem document, no worker lost, and a right picture read rightly after every fifty.
-The model must know a 0. Exits 1 if anything was otherwise.
+The model must know a 0. Exits 1 if anything was otherwise. ``--store`` writes what was found to
+``results/fuzz.json``, for ``docs/shipping.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from kilonet.atomic import write_text
+from kilonet.runs.environment import environment
 from serving.attack import attack
 from serving.hostile import hostile
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "fuzz.json"
 
 
 @contextlib.contextmanager
@@ -55,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", action="store_true", help="write results/fuzz.json")
     given = parser.parse_args(arguments)
     with running(given.model, "--workers", "2", "--body-seconds", "2") as (process, port):
         found = attack("127.0.0.1", port, hostile(given.seed, given.requests))
@@ -66,6 +75,20 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{given.requests} requests, {len(found.faults)} faults, {memory / 1e6:.0f} MB in the end"
     )
+    if given.store:
+        statuses: Counter[str] = Counter()
+        for (_, status), count in found.answers.items():
+            statuses[str(status or "closed")] += count
+        content = {
+            "requests": given.requests,
+            "seed": given.seed,
+            "faults": found.faults,
+            "statuses": dict(sorted(statuses.items())),
+            "bytes": memory,
+            "date": datetime.now(UTC).date().isoformat(),
+            "environment": environment("cpu", 1),
+        }
+        write_text(RESULTS, json.dumps(content, indent=1) + "\n")
     return int(bool(found.faults))
 
 

@@ -20,6 +20,7 @@ LOST = 0.05  # percentage points
 FLASH, ACCURATE = 9_000, 99.5  # bytes; percent
 LATENCY, FASTER = 0.10, 4.0  # milliseconds; times
 RATE, SLOWEST = 1_000, 150  # predictions a second; milliseconds
+HOSTILE = 10_000  # requests
 READ = 99.0  # percent
 ROBUST = 97.0  # percent
 WAYS = ("alone", "read")
@@ -35,6 +36,7 @@ def shipping(results: Path) -> str:
         _microcontroller(exported),
         _latency(exported),
         *_service(read_measured(results / "service.json")),
+        _hostile(results / "fuzz.json"),
         _robust(results),
         _drawings(results / "pictures-development.json"),
     ]
@@ -114,6 +116,18 @@ def _service(found: Measured | None) -> list[Goal]:
         Goal(figure, goal, said, met),
         Goal(flat, "flat", told, grown < 0.05 and last.requests >= 100_000),
     ]
+
+
+def _hostile(path: Path) -> Goal:
+    figure = "hostile requests: answered with a 500, wrongly, or not survived"
+    goal = f"none of {HOSTILE:,}"
+    if not path.exists():
+        return Goal(figure, goal, NONE, None)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    faults, requests = len(found["faults"]), found["requests"]
+    return Goal(
+        figure, goal, f"{faults or 'none'} of {requests:,}", not faults and requests >= HOSTILE
+    )
 
 
 def _robust(results: Path) -> Goal:

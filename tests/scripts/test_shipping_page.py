@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -56,7 +58,7 @@ def row(text: str, begins: str) -> list[str]:
 def test_nothing_measured(tmp_path: Path) -> None:
     text = page.shipping(tmp_path)
     assert row(text, "ONNX: test")[2:] == ["–", "not yet measured"]
-    assert text.count("not yet measured") == 12
+    assert text.count("not yet measured") == 13
 
 
 def test_the_worst_network_counts(tmp_path: Path) -> None:
@@ -74,6 +76,14 @@ def test_int8(tmp_path: Path) -> None:
     assert row(text, "ONNX in int8")[2:] == ["`kilonet-8k` 0.05", "yes"]
     said = row(text, "C in int8, near")
     assert said[2:] == ["8,422 bytes at 99.50 % (11,368 bytes)", "yes"]
+
+
+@pytest.mark.parametrize(("faults", "met"), [([], "yes"), (["a 500"], "no")])
+def test_hostile_requests(tmp_path: Path, faults: list[str], met: str) -> None:
+    found = {"requests": 10_000, "faults": faults}
+    (tmp_path / "fuzz.json").write_text(json.dumps(found), encoding="utf-8")
+    said = f"{len(faults) or 'none'} of 10,000"
+    assert row(page.shipping(tmp_path), "hostile requests")[2:] == [said, met]
 
 
 def test_the_service(tmp_path: Path) -> None:
