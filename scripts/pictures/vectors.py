@@ -61,6 +61,11 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     yield from no_digits(rng)
     yield "thick, in a corner's shade", shaded(3, 70, 12.0, np.random.default_rng(5))
     yield "thick and small, in a corner's shade", shaded(8, 40, 6.0, np.random.default_rng(6))
+    rng = np.random.default_rng(12)
+    yield "cut tightly, thick", HARDER["cut tightly"](ink(2, 60, 9.0, rng), rng)
+    y, x = np.mgrid[-1:1:60j, -1:1:50j]
+    spot = 230 * 0.2 ** ((x * x + y * y) / 2) + rng.normal(0, 1, x.shape)
+    yield "an empty sheet in a spot of light", to_bytes(spot)
 
 
 def shaded(digit: int, side: int, width: float, rng: np.random.Generator) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -38,6 +39,17 @@ class Relief:
     def least(self) -> float:
         """What noise does not reach."""
         return max(DEVIATIONS * self.noise, FAINTEST)
+
+    @cached_property
+    def contrast(self) -> float:
+        """The mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
+        above = self.values[self.values > self.least]
+        return float(np.square(above).sum() / above.sum()) if above.size else 0.0
+
+    @property
+    def clarity(self) -> float:
+        """How many times the paper's noise, of which there is always some, the contrast is."""
+        return self.contrast / max(self.noise, 1)
 
 
 def without_background(grey: Floats) -> Relief:

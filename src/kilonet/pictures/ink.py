@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.pictures.background import Relief, grain, smoothed, without_background
+from kilonet.pictures.background import Relief, smoothed, without_background
 from kilonet.pictures.components import Box, Piece, Pieces, pieces_of
 from kilonet.pictures.failures import BlankError, NoiseError, PictureError, TooSmallError
 from kilonet.pictures.glyphs import SPECK_SIDE, Glyph, glyphs_of
-from kilonet.pictures.light import without_light
+from kilonet.pictures.light import in_uneven_light
 from kilonet.pictures.lines import inside_bands, sides
 from kilonet.pictures.opening import Grey, Picture
 
@@ -26,9 +26,6 @@ MARGIN = 0.35  # of its longer side, around a digit that is looked at again
 LEAST_SIDE = 6  # pixels of ink below which digits cannot be told apart
 CLEAR = 14.0  # times the paper's noise: ink with less contrast is looked for in means of 3×3
 CALMER = 0.75  # of the noise, at most, those means must have
-LIT = 6.0  # times the noise: ink in uneven light has no less contrast,
-LEAST_LIT = 16.0  # nor less than so many grey levels
-GRAINIEST = 30.0  # grey levels between neighbours: more is no paper in uneven light
 GRAINY = 8.0  # grey levels of noise, in which nothing stands out: no empty sheet
 INK_SHARE = 0.4  # of the ink's own contrast, that counts as ink
 LEAST_IN_NOISE = 9  # pixels of the picture as it is looked at, where noise is strong
@@ -97,39 +94,16 @@ def _stands_out(grey: Floats, name: str) -> tuple[Relief, Pieces, bool]:
     """Return how much each pixel stands out, the pieces of ink, and whether noise is strong."""
     relief = without_background(grey)
     noise = relief.noise
-    if noise > ALL_NOISE:
-        raise NoiseError(name)
-    contrast = _contrast(relief)
-    if contrast < CLEAR * noise:
+    if noise <= ALL_NOISE and relief.contrast < CLEAR * noise:
         calmer = without_background(smoothed(grey))
-        if not contrast or calmer.noise < CALMER * noise:  # else thin ink has become noise
-            relief, contrast = calmer, _contrast(calmer)
-    if noise > GRAINY:
-        relief, contrast = _lit(grey, relief, contrast)
-    if not contrast:
+        if not relief.contrast or calmer.noise < CALMER * noise:  # else thin ink has become noise
+            relief = calmer
+    if noise > GRAINY and (lit := in_uneven_light(grey, relief.clarity)):
+        relief, noise = lit, lit.noise
+    if not relief.contrast:
         raise NoiseError(name) if noise > GRAINY else BlankError(name)
-    mask = relief.values > max(relief.least, INK_SHARE * contrast)
+    mask = relief.values > max(relief.least, INK_SHARE * relief.contrast)
     return relief, pieces_of(mask, relief.values), noise > GRAINY
-
-
-def _lit(grey: Floats, relief: Relief, contrast: float) -> tuple[Relief, float]:
-    """Return what stands out, and its contrast, if that is more in light that falls off."""
-    if grain(grey) > GRAINIEST:
-        return relief, contrast
-    best = max((without_light(grey, dark=dark) for dark in (True, False)), key=_clear)
-    least = max(LIT * max(best.noise, 1), LEAST_LIT)
-    more = _clear(best) > contrast / max(relief.noise, 1)
-    return (best, _contrast(best)) if more and _contrast(best) >= least else (relief, contrast)
-
-
-def _clear(relief: Relief) -> float:
-    return _contrast(relief) / max(relief.noise, 1)
-
-
-def _contrast(relief: Relief) -> float:
-    """Return the mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
-    above = relief.values[relief.values > relief.least]
-    return float(np.square(above).sum() / above.sum()) if above.size else 0.0
 
 
 def _check_size(side: int, step: int, grainy: bool, name: str) -> None:

@@ -15,6 +15,21 @@ ROUNDS = 8
 INK_WEIGHT = 0.05  # of pixels on the ink's side of the paper, while the paper is looked for
 PAPER = 2.0  # times the paper's own deviation: what is farther on the ink's side is ink
 RIDGE = 1e-6  # of the pixels' number: a picture may be one pixel wide
+GRAINIEST = 30.0  # grey levels between neighbours: more is no paper in uneven light
+LIT = 6.0  # times its noise: ink in uneven light has no less contrast,
+LEAST_LIT = 16.0  # nor less than so many grey levels,
+SHARP = 0.12  # and its edge has so much of that from one pixel to the next; light has less
+
+
+def in_uneven_light(grey: Floats, clarity: float) -> Relief | None:
+    """Return what stands out from a curved surface, if that is clearer than ``clarity``."""
+    if grain(grey) > GRAINIEST:
+        return None
+    dark, bright = (without_light(grey, dark=dark) for dark in (True, False))
+    lit = bright if bright.clarity > dark.clarity else dark
+    if lit.clarity < LIT or lit.clarity <= clarity or lit.contrast < LEAST_LIT:
+        return None
+    return lit if _sharpness(lit) >= SHARP else None
 
 
 def without_light(grey: Floats, *, dark: bool) -> Relief:
@@ -33,6 +48,15 @@ def without_light(grey: Floats, *, dark: bool) -> Relief:
     difference = _fitted(terms, calm, paper.astype(np.float64)).reshape(grey.shape) - ink
     noise = TO_DEVIATION * median(-difference[difference <= 0])
     return Relief(np.maximum(difference, 0), max(noise, grain(grey)))
+
+
+def _sharpness(relief: Relief) -> float:
+    """Return the mean step over the edge of what stands out, in means of 3×3, by its contrast."""
+    calm = Relief(smoothed(relief.values), relief.noise / 3)
+    inside = calm.values > max(calm.least, calm.contrast / 2)
+    steps = [np.abs(np.diff(calm.values, axis=axis))[np.diff(inside, axis=axis)] for axis in (0, 1)]
+    count = sum(step.size for step in steps)
+    return float(sum(step.sum() for step in steps) / count / calm.contrast) if count else 0.0
 
 
 def _terms(shape: tuple[int, ...]) -> Floats:

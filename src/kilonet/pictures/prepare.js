@@ -66,8 +66,14 @@ const KilonetPictures = (() => {
   const FAINTEST = 5.0;
 
   const relief = (values, noise) => ({ values, noise, least: Math.max(DEVIATIONS * noise, FAINTEST) });
+  const clarityOf = (found) => contrastOf(found) / Math.max(found.noise, 1);
   const positive = (image) => plane(image.height, image.width, image.data.map((value) => Math.max(value, 0)));
   const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
+
+  function contrastOf({ values, least }) {
+    const above = values.data.filter((value) => value > least);
+    return above.length ? weighedMean(above) : 0;
+  }
 
   function withoutBackground(grey) {
     let edge = edgeOf(grey).sort();
@@ -204,6 +210,19 @@ const KilonetPictures = (() => {
   const INK_WEIGHT = 0.05;
   const PAPER = 2.0;
   const RIDGE = 1e-6;
+  const GRAINIEST = 30.0;
+  const LIT = 6.0;
+  const LEAST_LIT = 16.0;
+  const SHARP = 0.12;
+
+  function inUnevenLight(grey, least) {
+    if (grain(grey) > GRAINIEST) return null;
+    const [dark, bright] = [true, false].map((isDark) => withoutLight(grey, isDark));
+    const found = clarityOf(bright) > clarityOf(dark) ? bright : dark;
+    const clarity = clarityOf(found);
+    if (clarity < LIT || clarity <= least || contrastOf(found) < LEAST_LIT) return null;
+    return sharpness(found) >= SHARP ? found : null;
+  }
 
   function withoutLight(grey, dark) {
     const ink = dark ? grey : negative(grey);
@@ -219,6 +238,21 @@ const KilonetPictures = (() => {
     const difference = plane(grey.height, grey.width, ink.data.map((value, i) => paper[i] - value));
     const noise = TO_DEVIATION * median(negative(difference).data.filter((value) => value >= 0));
     return relief(positive(difference), Math.max(noise, grain(grey)));
+  }
+
+  function sharpness({ values, noise }) {
+    const calm = relief(smoothed(values), noise / 3);
+    const contrast = contrastOf(calm);
+    const threshold = Math.max(calm.least, contrast / 2);
+    let [sum, count] = [0, 0];
+    for (const { height, width, data } of [calm.values, turned(calm.values)]) {
+      for (let i = 0; i < height * width; i++) {
+        if (i % width === width - 1 || data[i] > threshold === data[i + 1] > threshold) continue;
+        sum += Math.abs(data[i + 1] - data[i]);
+        count += 1;
+      }
+    }
+    return count ? sum / count / contrast : 0;
   }
 
   // The terms of a polynomial of degree 2 at each pixel's centre.
@@ -244,7 +278,8 @@ const KilonetPictures = (() => {
     return values.map((_, i) => terms[i].reduce((sum, term, a) => sum + term * factors[a], 0));
   }
 
-  // Linear equations, whose rows end in their right sides, by elimination; they are changed.
+  // Linear equations, whose rows end in their right sides, by elimination; they are changed. They are
+  // positive definite, so that no order of the rows is better than another.
   function solved(rows) {
     rows.forEach((row, a) => {
       for (const other of rows) {
@@ -475,9 +510,6 @@ const KilonetPictures = (() => {
   const LEAST_SIDE = 6;
   const CLEAR = 14.0;
   const CALMER = 0.75;
-  const LIT = 6.0;
-  const LEAST_LIT = 16.0;
-  const GRAINIEST = 30.0;
   const GRAINY = 8.0;
   const INK_SHARE = 0.4;
   const LEAST_IN_NOISE = 9;
@@ -526,32 +558,17 @@ const KilonetPictures = (() => {
 
   function standsOut(grey) {
     let found = withoutBackground(grey);
-    const { noise } = found;
-    if (noise > ALL_NOISE) throw new PictureError("noise");
+    let { noise } = found;
     let contrast = contrastOf(found);
-    if (contrast < CLEAR * noise) {
+    if (noise <= ALL_NOISE && contrast < CLEAR * noise) {
       const calmer = withoutBackground(smoothed(grey));
       if (!contrast || calmer.noise < CALMER * noise) [found, contrast] = [calmer, contrastOf(calmer)];
     }
-    if (noise > GRAINY) [found, contrast] = lit(grey, found, contrast);
+    const lit = noise > GRAINY ? inUnevenLight(grey, clarityOf(found)) : null;
+    if (lit) [found, contrast, noise] = [lit, contrastOf(lit), lit.noise];
     if (!contrast) throw new PictureError(noise > GRAINY ? "noise" : "blank");
     const threshold = Math.max(found.least, INK_SHARE * contrast);
     return { ...found, found: piecesOf(found.values, threshold), grainy: noise > GRAINY };
-  }
-
-  function lit(grey, found, contrast) {
-    if (grain(grey) > GRAINIEST) return [found, contrast];
-    const clear = (one) => contrastOf(one) / Math.max(one.noise, 1);
-    const tried = [true, false].map((dark) => withoutLight(grey, dark));
-    const best = clear(tried[1]) > clear(tried[0]) ? tried[1] : tried[0];
-    const least = Math.max(LIT * Math.max(best.noise, 1), LEAST_LIT);
-    const more = clear(best) > contrast / Math.max(found.noise, 1);
-    return more && contrastOf(best) >= least ? [best, contrastOf(best)] : [found, contrast];
-  }
-
-  function contrastOf({ values, least }) {
-    const above = values.data.filter((value) => value > least);
-    return above.length ? weighedMean(above) : 0;
   }
 
   function weighedMean(values) {
