@@ -130,3 +130,18 @@ def test_a_sentence_for_one_seed_claims_nothing() -> None:
     assert sentences(analyse(plan_of("a"), [base], {})) == [
         "a reached 90.00 % with one seed, which tells no spread."
     ]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ([0.98, 0.1135, 0.97], "Of the 3 runs of sgd 1 did not learn (11.35 % at most), which"),
+        ([0.1, 0.1135, 0.097], None),
+        ([0.98, 0.7, 0.97], None),
+    ],
+)
+def test_runs_that_did_not_learn_are_named(accuracies: list[float], said: str | None) -> None:
+    base, other = found([0.98, 0.97, 0.975]), found(accuracies)
+    (sentence,) = sentences(analyse(plan_of("adam", "sgd"), [base, other], {}))
+    assert ("did not learn" in sentence) == (said is not None)
+    assert said is None or said in sentence

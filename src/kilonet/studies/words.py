@@ -6,6 +6,9 @@ from kilonet.evaluation.compare import Paired
 from kilonet.report.words import percent
 from kilonet.studies.analysis import SIGNIFICANT, Analysis, Comparison, Sooner, Summary
 
+COLLAPSED = 0.5
+"""Of the best run's accuracy: a run that has less did not learn."""
+
 
 def sentences(analysis: Analysis) -> list[str]:
     """Return a sentence for each cell against the baseline; for one cell alone, what it reached."""
@@ -34,7 +37,21 @@ def comparison(found: Comparison, cell: Summary, base: Summary) -> str:
     if found.seeds == 1:
         return _one_seed(found, base)
     first = _soon(found, base)
-    return f"{first}{_end(found, cell, base, begins=not first)}"
+    return f"{first}{_end(found, cell, base, begins=not first)}{_collapsed(cell, base)}"
+
+
+def _collapsed(cell: Summary, base: Summary) -> str:
+    """Return a sentence on runs that came to nothing while others of their cell did well."""
+    best = max(run.accuracy for run in (*cell.runs, *base.runs))
+    said = ""
+    for one in (cell, base):
+        lost = [run.accuracy for run in one.runs if run.accuracy < COLLAPSED * best]
+        if 0 < len(lost) < len(one.runs):
+            said += (
+                f" Of the {len(one.runs)} runs of {one.label} {len(lost)} did not learn "
+                f"({percent(max(lost))} at most), which weighs more than any mean."
+            )
+    return said
 
 
 def _soon(found: Comparison, base: Summary) -> str:
