@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -108,9 +109,14 @@ class Frontier:
     others: Mapping[str, Result]
 
 
+def read_records() -> dict[str, Any]:
+    """Return what ``records.toml`` says: budgets, and what was known."""
+    return tomllib.loads((HERE / "records.toml").read_text(encoding="utf-8"))
+
+
 def read_frontier(results: Path, others: Mapping[str, Result]) -> Frontier:
     """Return what is in ``results``; ``others`` are runs of this project beside the frontier."""
-    content = tomllib.loads((HERE / "records.toml").read_text(encoding="utf-8"))
+    content = read_records()
     budgets = [Budget.model_validate(entry) for entry in content["budget"]]
     int8 = {
         exported.recipe: form.verification.accuracy

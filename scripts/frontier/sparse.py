@@ -15,7 +15,6 @@ from __future__ import annotations
 import copy
 import json
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
+from frontier.measured import read_records
 from kilonet.api.load import traits_of
 from kilonet.api.run import find_run
 from kilonet.atomic import write_text
@@ -37,7 +37,6 @@ from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.models.measure import count_parameters
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "frontier-sparse.json"
-ROWS = Path(__file__).with_name("records.toml")
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 COST = 0.0002
 PORTION, PORTIONS = 500, 20  # of training images, for batch norm's statistics
@@ -117,7 +116,7 @@ def main(names: Sequence[str]) -> None:
     """Write the figures of the models of these names, of the frontier's without any."""
     data = load_dataset("mnist")
     entries = []
-    for name in names or [row["name"] for row in tomllib.loads(ROWS.read_text("utf-8"))["budget"]]:
+    for name in names or [row["name"] for row in read_records()["budget"]]:
         entries.append(thinned(name, data))
         print(entries[-1], flush=True)
         write_text(RESULTS, json.dumps({"models": entries}, indent=1) + "\n")

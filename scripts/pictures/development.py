@@ -17,7 +17,7 @@ from sklearn import datasets
 
 from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, on_paper, photographed, placed, to_bytes
-from pictures.strokes import enlarged, shape_of_image, shape_of_template
+from pictures.strokes import enlarged, shape_of_image, shape_of_template, trimmed
 
 SMALLEST, LARGEST = 28, 1050  # pixels: the sides of made pictures
 Bytes = npt.NDArray[np.uint8]
@@ -53,15 +53,12 @@ def _ink(source: str, image: Bytes, digit: int, side: int, rng: np.random.Genera
     width = max(1.0, length * math.exp(rng.uniform(math.log(0.02), math.log(0.2))))
     length = round(length - width)
     shape = shape_of_image(image) if source == "drawn anew" else shape_of_template(digit, rng)
-    ink = shape.ink(length, width)
-    rows, columns = (np.nonzero(ink.max(axis=axis) > 0)[0] for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return trimmed(shape.ink(length, width))
 
 
 def fitted(image: Bytes, side: int) -> Bytes:
     """Return the digit alone, scaled to fill a square of ``side`` pixels."""
-    rows, columns = (np.nonzero(image.max(axis=axis) > 64)[0] for axis in (1, 0))
-    digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = trimmed(image, 64)
     scale = side / max(digit.shape)
     size = tuple(max(1, round(length * scale)) for length in digit.shape)
     scaled = Image.fromarray(digit).resize(size[::-1], Image.Resampling.BILINEAR)

@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 
-from pictures.kinds import KINDS, Bytes, Floats, Random, placed, to_bytes
-from pictures.strokes import shape_of_image
+from pictures.kinds import KINDS, Bytes, Floats, Random, placed
+from pictures.strokes import shape_of_image, trimmed
 
 # Not B, I, O, S, Z, b, g, i, j, l, o, q, s, z: written by hand they are digits too, or two pieces.
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"
 FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "STIXGeneralItalic", "cmmi10", "cmtt10")
 SIDE = 160  # pixels
+FAINT = 0.5 / 255  # of full ink: what is less is no grey level
 PAPERS = ("plain", "photographed pencil")
 
 
@@ -37,7 +38,9 @@ def letter(rng: Random) -> Floats:
     sign = LETTERS[rng.integers(len(LETTERS))]
     ImageDraw.Draw(image).text((14, 14), sign, fill=255, font=font, anchor="mm")
     length = round(SIDE * rng.uniform(0.4, 0.7))
-    return _cut(shape_of_image(np.asarray(image)).ink(length, length * rng.uniform(0.04, 0.15)))
+    return trimmed(
+        shape_of_image(np.asarray(image)).ink(length, length * rng.uniform(0.04, 0.15)), FAINT
+    )
 
 
 def scribble(rng: Random) -> Floats:
@@ -48,9 +51,4 @@ def scribble(rng: Random) -> Floats:
     image = Image.new("L", (SIDE, SIDE))
     moved = [tuple(point) for point in (line + SIDE / 6).tolist()]
     ImageDraw.Draw(image).line(moved, fill=255, width=int(rng.integers(3, 12)), joint="curve")
-    return _cut(np.asarray(image.resize((SIDE // 2,) * 2, Image.Resampling.BOX)) / 255.0)
-
-
-def _cut(ink: Floats) -> Floats:
-    rows, columns = (np.nonzero(to_bytes(255 * ink).max(axis=axis))[0] for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return trimmed(np.asarray(image.resize((SIDE // 2,) * 2, Image.Resampling.BOX)) / 255.0, FAINT)

@@ -18,6 +18,7 @@ from pictures.kinds import (
     through_jpeg,
     to_bytes,
 )
+from pictures.strokes import trimmed
 
 WIDER = 90  # pixels around a picture that is cut again
 
@@ -97,8 +98,7 @@ def cropped(ink: Floats, rng: Random) -> Bytes:
 
 def touching(ink: Floats, rng: Random) -> Bytes:
     """Return a drawing that runs into the line around its drawing area."""
-    rows, columns = (np.nonzero(ink.max(axis=axis) > 0.3)[0] for axis in (1, 0))
-    part = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part = trimmed(ink, 0.3)
     sides = [(0, 0), (0, 0)]
     for axis in (0, 1):
         more = [round(rng.uniform(0.1, 0.5) * max(part.shape)) for _ in range(2)]

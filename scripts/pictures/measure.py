@@ -67,9 +67,8 @@ def measure_digits(
             continue
         right = outcome[0].digit == str(label)
         count["right"] += right
-        for place, least in enumerate(CONFIDENCES):
-            sure["read"][place] += outcome[0].confidence >= least
-            sure["right"][place] += right and outcome[0].confidence >= least
+        for count_of in ("read", "right") if right else ("read",):
+            _count(sure[count_of], outcome[0].confidence)
     return {kind: dict(count) for kind, count in counts.items()}, sure
 
 
@@ -82,9 +81,14 @@ def measure_doodles(reads: Reader, each: int) -> dict[str, Any]:
         (outcome,) = reads.stream([picture])
         found[kind]["total"] += 1
         if not isinstance(outcome, PictureError):
-            for place, least in enumerate(CONFIDENCES):
-                found[kind]["read"][place] += outcome[0].confidence >= least
+            _count(found[kind]["read"], outcome[0].confidence)
     return found
+
+
+def _count(counts: list[int], confidence: float) -> None:
+    """Count a reading in wherever it is sure enough."""
+    for place, least in enumerate(CONFIDENCES):
+        counts[place] += confidence >= least
 
 
 def measure_refusals(images: Bytes, each: int) -> dict[str, Any]:

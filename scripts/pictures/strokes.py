@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Value = TypeVar("Value", bound=np.generic)
 
 Curve: TypeAlias = list[tuple[float, float]]
 
@@ -138,10 +139,15 @@ def _curve(points: Floats) -> Floats:
     return np.concatenate(parts)
 
 
+def trimmed(image: npt.NDArray[Value], least: float = 0) -> npt.NDArray[Value]:
+    """Return the part of ``image``, (H, W), that holds all that is more than ``least``."""
+    rows, columns = (np.nonzero(image.max(axis=axis) > least)[0] for axis in (1, 0))
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
 def enlarged(image: npt.NDArray[np.uint8], side: int) -> Floats:
     """Return an MNIST image's ink at ``side`` pixels, all but bilevel as its original was."""
-    rows, columns = (np.nonzero(image.max(axis=axis) > 64)[0] for axis in (1, 0))
-    digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = trimmed(image, 64)
     scale = side / max(digit.shape)
     size = tuple(max(1, round(length * scale)) for length in digit.shape)
     resized = Image.fromarray(digit).resize(size[::-1], Image.Resampling.BICUBIC)

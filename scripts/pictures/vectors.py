@@ -25,7 +25,7 @@ from kilonet.atomic import write_text
 from kilonet.pictures import PictureError, prepare, split
 from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
-from pictures.strokes import shape_of_template
+from pictures.strokes import shape_of_template, trimmed
 
 TARGET = Path(__file__).resolve().parents[2] / "tests" / "pictures" / "vectors.json"
 Pixels = npt.NDArray[np.uint8]
@@ -81,8 +81,7 @@ def ink(
 ) -> Floats:
     """Return a digit's ink on a square of ``side`` pixels, of which it takes a share."""
     drawn = shape_of_template(digit, rng).ink(round(share * side - width), width)
-    rows, columns = (np.nonzero(drawn.max(axis=axis) > 0)[0] for axis in (1, 0))
-    return placed(drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], side, rng)
+    return placed(trimmed(drawn), side, rng)
 
 
 def rows_of_digits(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:

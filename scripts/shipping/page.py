@@ -118,12 +118,16 @@ def _service(found: Measured | None) -> list[Goal]:
     ]
 
 
+def _stored(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def _hostile(path: Path) -> Goal:
     figure = "hostile requests: answered with a 500, wrongly, or not survived"
     goal = f"none of {HOSTILE:,}"
-    if not path.exists():
+    found = _stored(path)
+    if found is None:
         return Goal(figure, goal, NONE, None)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     faults, requests = len(found["faults"]), found["requests"]
     return Goal(
         figure, goal, f"{faults or 'none'} of {requests:,}", not faults and requests >= HOSTILE
@@ -144,9 +148,9 @@ def _robust(results: Path) -> Goal:
 def _drawings(path: Path) -> Goal:
     figure = "drawings, scans and photographs made for development, read right"
     goal = f"≥ {READ:g} % over all"
-    if not path.exists():
+    found = _stored(path)
+    if found is None:
         return Goal(figure, goal, NONE, None)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     kinds = found["digits"].values()
     right, total = (sum(kind[key] for kind in kinds) for key in ("right", "total"))
     said = f"{percent(100 * right / total)} % of {total:,}, by `{found['network']['recipe']}`"
