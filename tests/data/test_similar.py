@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from kilonet.data.similar import difference_hash, near_duplicates
 from kilonet.pictures import fit
 
-Grey = np.ndarray
+Pixels = np.ndarray
 
 
 def scene(seed: int) -> Image.Image:
@@ -31,8 +31,8 @@ def drawing(digit: str) -> Image.Image:
     return image
 
 
-def small(*images: Image.Image) -> Grey:
-    return np.concatenate([fit(image, (1, 64, 64)) for image in images])
+def small(*images: Image.Image) -> Pixels:
+    return np.stack([fit(image, (3, 64, 64)) for image in images])
 
 
 def compressed(image: Image.Image) -> Image.Image:
@@ -57,11 +57,21 @@ def test_different_pictures_are_not() -> None:
     assert near_duplicates(first, second) == []
 
 
+def test_a_thing_in_another_colour_is_no_copy_even_between_the_same_borders() -> None:
+    def disc(colour: str) -> Image.Image:
+        image = Image.new("RGB", (60, 120), (40, 50, 30))
+        ImageDraw.Draw(image).ellipse([15, 45, 40, 70], fill=colour)
+        return image
+
+    pictures = small(disc("red"), disc("blue"))
+    assert near_duplicates(pictures, pictures) == [(0, 0), (1, 1)]
+
+
 def test_nothing_has_no_copies() -> None:
     assert near_duplicates(small(scene(0)), small(scene(0))[:0]) == []
 
 
 def test_the_hash_says_which_neighbour_is_brighter() -> None:
-    ramp = np.tile(np.arange(0, 170, 10, dtype=np.uint8), (16, 1))
+    ramp = np.tile(np.arange(0, 170, 10, dtype=np.uint8), (1, 16, 1))
     assert difference_hash(ramp).all()
-    assert not difference_hash(ramp[:, ::-1].copy()).any()
+    assert not difference_hash(ramp[:, :, ::-1]).any()

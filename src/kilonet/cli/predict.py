@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,10 +37,11 @@ def predict(
     """Read the digit in each picture: the digit, how sure, and the runner-up."""
     from kilonet.reading import reader
 
-    outcomes = reader(model).stream(pictures, min_confidence=min_confidence, several=split)
+    reads = reader(model)
+    outcomes = reads.stream(pictures, min_confidence=min_confidence, several=split)
     names = [str(picture) for picture in pictures]
     found = zip(names, _with_progress(outcomes, len(names)), strict=True)
-    return _print_json(found, split) if as_json else _print_table(found)
+    return _print_json(found, split) if as_json else _print_table(found, reads.classes)
 
 
 def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
@@ -56,14 +57,15 @@ def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]
         yield from progress.track(outcomes, total=total, description="reading")
 
 
-def _print_table(found: Iterable[tuple[str, Outcome]]) -> int:
-    from kilonet.reading.results import heading
+def _print_table(found: Iterable[tuple[str, Outcome]], classes: Sequence[str]) -> int:
+    from kilonet.reading.results import Table
 
+    table = Table(classes)
     failed = headed = False
     for name, outcome in found:
         if isinstance(outcome, list):
-            lines = [] if headed else [heading()]
-            lines += [reading.row(name) for reading in outcome]
+            lines = [] if headed else [table.heading()]
+            lines += [table.row(reading, name) for reading in outcome]
             console.say("\n".join(lines))
             headed = True
         else:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from kilonet.data.read_folder import Decoded, read_folder
-from kilonet.data.similar import Grey, near_duplicates
+from kilonet.data.similar import Pixels, near_duplicates
 from kilonet.data.specs import Look
 
-LOOK = Look(side=64, colour=False)
+LOOK = Look(side=64, colour=True)
 """What pictures are compared at."""
 
 IMBALANCED = 3.0  # the largest class has as many times the pictures of the smallest
@@ -95,14 +95,14 @@ def _copies(train: Sequence[Decoded], test: Sequence[Decoded]) -> tuple[Pairs, P
     """Return the pairs of equal files, and those that only look equal."""
     exact: list[tuple[str, str]] = []
     near: list[tuple[str, str]] = []
-    for i, j in near_duplicates(_grey(train), _grey(test)):
+    for i, j in near_duplicates(_pixels(train), _pixels(test)):
         pair = (train[i].entry.name, test[j].entry.name)
         (exact if train[i].digest == test[j].digest else near).append(pair)
     return tuple(exact), tuple(near)
 
 
-def _grey(part: Sequence[Decoded]) -> Grey:
-    return np.concatenate([one.pixels for one in part if one.pixels is not None])
+def _pixels(part: Sequence[Decoded]) -> Pixels:
+    return np.stack([one.pixels for one in part if one.pixels is not None])
 
 
 def _contradictions(all_of_them: Sequence[Decoded]) -> tuple[tuple[str, ...], ...]:

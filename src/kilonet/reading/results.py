@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-COLUMNS = ("digit", "confidence", "runner-up", "confidence", "picture")
-WIDTHS = (10, 10, 9, 10)
+from string import digits
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One digit as read: the likeliest class, the one after it, and their probabilities."""
+    """One digit as read, or another thing: the likeliest class, the next, their probabilities."""
 
     digit: str
     confidence: float
@@ -41,23 +39,29 @@ class Reading:
             "unsure": self.unsure,
         }
 
-    def row(self, picture: str) -> str:
-        """Return a line of the table; the picture's name comes last, however long it is."""
-        digit = f"unsure ({self.digit})" if self.unsure else self.digit
-        cells = (digit, _percent(self.confidence), self.runner_up)
-        return _line((*cells, _percent(self.runner_up_confidence), picture))
+
+@dataclass(frozen=True)
+class Table:
+    """Readings as lines of text, in columns that are wide enough for the names of ``classes``."""
+
+    classes: Sequence[str]
+
+    def heading(self) -> str:
+        """Return the line above all rows."""
+        what = "digit" if set(self.classes) <= set(digits) else "class"
+        return self._line(what, "confidence", "runner-up", "confidence", "picture")
+
+    def row(self, reading: Reading, picture: str) -> str:
+        """Return a reading's line; the picture's name comes last, however long it is."""
+        first = _unsure(reading.digit) if reading.unsure else reading.digit
+        sure, less = f"{reading.confidence:.2%}", f"{reading.runner_up_confidence:.2%}"
+        return self._line(first, sure, reading.runner_up, less, picture)
+
+    def _line(self, first: str, sure: str, second: str, less: str, picture: str) -> str:
+        longest = max(self.classes, key=len)
+        wide, narrow = len(_unsure(longest)), max(len(longest), len("runner-up"))
+        return f"{first:<{wide}}  {sure:>10}  {second:>{narrow}}  {less:>10}  {picture}"
 
 
-def heading() -> str:
-    """Return the line above all rows."""
-    return _line(COLUMNS)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.2%}"
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    digit, *figures, picture = cells
-    aligned = [f"{cell:>{width}}" for cell, width in zip(figures, WIDTHS[1:], strict=True)]
-    return "  ".join([f"{digit:<{WIDTHS[0]}}", *aligned, picture])
+def _unsure(name: str) -> str:
+    return f"unsure ({name})"
