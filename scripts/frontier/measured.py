@@ -36,6 +36,7 @@ class Budget(Layout):
     name: str
     parameters: int
     goal: float
+    dataset: str = "mnist"
 
 
 class Record(Layout):

@@ -14,7 +14,8 @@ def frontier(found: Frontier) -> str:
     """Return the page."""
     return render(
         Path(__file__).with_name("page.md.j2"),
-        goals=_goals(found.rows),
+        goals=_goals([row for row in found.rows if row.budget.dataset == "mnist"]),
+        fashion=_goals([row for row in found.rows if row.budget.dataset == "fashion-mnist"]),
         records=_records(found.records),
         trained=[row for row in found.rows if row.result is not None],
         groups={

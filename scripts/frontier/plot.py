@@ -26,7 +26,7 @@ def draw_frontier(found: Frontier, path: Path) -> None:
         _draw_records(axes, found.records)
         _draw_others(axes, list(found.others.values()))
         for row in found.rows:
-            if row.result is not None:
+            if row.result is not None and row.budget.dataset == "mnist":
                 _draw_one(axes, row.result, row.budget.name)
         _finish(axes)
         save(figure, path)
