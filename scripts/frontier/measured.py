@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, stdev
@@ -46,6 +46,7 @@ class Record(Layout):
     accuracy: float
     how: str
     source: str
+    dataset: str = "mnist"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,14 @@ class Frontier:
     records: Sequence[Record]
     effects: Sequence[Effect]
     others: Mapping[str, Result]
+
+    def on(self, dataset: str) -> Frontier:
+        """Return the part that is of ``dataset``: budgets and records."""
+        return replace(
+            self,
+            rows=[row for row in self.rows if row.budget.dataset == dataset],
+            records=[record for record in self.records if record.dataset == dataset],
+        )
 
 
 def read_records() -> dict[str, Any]:

@@ -12,17 +12,24 @@ from reproduction.words import NONE, NOT_MEASURED, between, percent, spread, tab
 
 def frontier(found: Frontier) -> str:
     """Return the page."""
+    digits, clothes = found.on("mnist"), found.on("fashion-mnist")
     return render(
         Path(__file__).with_name("page.md.j2"),
-        goals=_goals([row for row in found.rows if row.budget.dataset == "mnist"]),
-        fashion=_goals([row for row in found.rows if row.budget.dataset == "fashion-mnist"]),
-        records=_records(found.records),
-        trained=[row for row in found.rows if row.result is not None],
+        goals=_goals(digits.rows),
+        records=_records(digits.records),
+        trained=_trained(digits.rows),
+        fashion_goals=_goals(clothes.rows),
+        fashion_records=_records(clothes.records),
+        fashion_trained=_trained(clothes.rows),
         groups={
             group: _effects([effect for effect in found.effects if effect.group == group])
             for group in dict.fromkeys(effect.group for effect in found.effects)
         },
     )
+
+
+def _trained(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.result is not None]
 
 
 def _goals(rows: Sequence[Row]) -> str:
