@@ -1,4 +1,4 @@
-"""Train the shipped recipes on MNIST, several seeds each, and store every figure.
+"""Train the shipped recipes on their data sets, several seeds each, and store every figure.
 
     python scripts/reproduce.py --seeds 0,1,2 gap-14k two-conv-fc64 ...
     python scripts/reproduce.py --seeds 0 --variant ten-epochs \
@@ -109,7 +109,9 @@ def main() -> None:
         for name in given.recipes:
             label = f"{name}-{given.variant}" if given.variant else name
             own = [f"training.seed={seed}", f"training.threads={given.threads}"]
-            overrides = [*given.overrides, *own, "data.name=mnist"]
+            # said outright, a data set that cannot be had is an error, and no other stands in
+            data = resolve(name, given.overrides).recipe.data.name
+            overrides = [*given.overrides, *own, f"data.name={data}"]
             recipe = resolve(name, overrides).recipe
             if is_done(label, recipe):
                 continue
