@@ -46,6 +46,10 @@ class TrainingError(KilonetError):
     """Training had to stop: the loss is no longer finite, or a device gave up."""
 
 
+class WorkerLostError(TrainingError):
+    """A process that trained along, or made a run, no longer answers."""
+
+
 class MissingExtraError(KilonetError):
     """A command needs packages of an extra that is not installed."""
 

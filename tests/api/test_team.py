@@ -20,14 +20,13 @@ from kilonet.api import finish, team, train
 from kilonet.api.guard import not_begun
 from kilonet.api.run import Run
 from kilonet.api.team import gather, is_assistant
-from kilonet.errors import TrainingError, UsageError
+from kilonet.errors import TrainingError, UsageError, WorkerLostError
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.training.crew import Crew
 from kilonet.training.state import State, save_state
 from kilonet.training.torchrun import Launched
-from kilonet.training.workers import WorkerLostError
 
 CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))
 RECIPE = """

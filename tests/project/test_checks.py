@@ -30,7 +30,9 @@ def test_clean(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["kilonet", "kilonet.cli", "kilonet.recipe.load"])
+@pytest.mark.parametrize(
+    "module", ["kilonet", "kilonet.cli", "kilonet.recipe.load", "kilonet.api.study"]
+)
 def test_loading_it_imports_no_torch(module: str) -> None:
     heavy = {"torch", "matplotlib", "sklearn", "scipy", "onnx"}
     code = f"import sys, {module}; print(*({heavy!r} & set(sys.modules)))"

@@ -26,6 +26,9 @@ class Stage:
         self.at_work = self.most = 0
         self._events: deque[Event] = deque()
 
+    def warm_up(self, workers: int) -> None:
+        """Actors are."""
+
     def begin(self, job: Job) -> None:
         self.begun.append(job.name)
         self.at_work += 1
@@ -78,6 +81,15 @@ def test_each_job_once_no_more_at_a_time_than_there_are_workers() -> None:
     assert stage.begun == names
     assert stage.most == 2
     assert stage.answers == []
+
+
+def test_once_the_first_runs_are_given_out_there_is_time_for_something_else() -> None:
+    stage = Stage({name: [[Done(name)]] for name in "abc"})
+    seen: list[list[str]] = []
+    jobs = [Job(name, "quick", "") for name in "abc"]
+    Coordinator(Queue(jobs), stage, Notes()).run(lambda: seen.append([*stage.begun]))
+    assert seen == [["a", "b"]]
+    assert stage.begun == ["a", "b", "c"]
 
 
 def test_a_lost_run_is_made_again_first() -> None:

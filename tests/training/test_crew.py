@@ -20,7 +20,7 @@ from crowd import FORKED, together
 from test_workers import FULL, run
 from trials import CPU, figures, fit, material, recipe, same, trained
 
-from kilonet.errors import TrainingError
+from kilonet.errors import TrainingError, WorkerLostError
 from kilonet.training import crew
 from kilonet.training.crew import Crew
 from kilonet.training.fit import Outcome
@@ -28,7 +28,7 @@ from kilonet.training.helper import job_of
 from kilonet.training.process import HelperProcess
 from kilonet.training.progress import Silent
 from kilonet.training.state import State
-from kilonet.training.workers import WorkerLostError, Workers
+from kilonet.training.workers import Workers
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kilonet.errors import TrainingError
+from kilonet.errors import TrainingError, WorkerLostError
 from kilonet.training import process
 from kilonet.training.process import HERE, READY, HelperProcess, loopback
-from kilonet.training.workers import WorkerLostError
 
 Start = Callable[[str], HelperProcess]
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kilonet.errors import RunError, TrainingError
+from kilonet.errors import RunError, TrainingError, WorkerLostError
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.training.workers import WorkerLostError
 
 
 class Interrupted(KeyboardInterrupt):

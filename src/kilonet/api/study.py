@@ -121,8 +121,14 @@ def carry_out(directory: StudyDirectory, place: Place, console: Console | None) 
     with StudyWatcher(directory, console) as watcher, stopped_kindly(directory.path):
         watcher.found(finished)
         queue = Queue(job for job in jobs if job.name not in finished)
-        Coordinator(queue, place, watcher).run()
+        Coordinator(queue, place, watcher).run(_load_what_concludes)
         return watcher.failures
+
+
+def _load_what_concludes() -> None:
+    """Import what the statistics and the report need, which would take a second at the end."""
+    import kilonet.studies.analysis
+    import kilonet.studies.results  # noqa: F401
 
 
 @contextmanager
@@ -159,7 +165,7 @@ def places(
     *,
     left: int | None = None,
 ) -> Iterator[Place]:
-    """Provide workers; those of this machine load PyTorch while this process prepares.
+    """Provide workers, which load PyTorch while this process, too, does that and prepares.
 
     ``left`` is how many runs there are to be made, where the plan does not say.
     """
@@ -174,10 +180,9 @@ def places(
 
         place = ray_workers(address, begun.runs, asked.resolved[0].recipe)
     else:
-        workers = local_workers(asked.resolved[0].recipe, begun.runs, data_dir, jobs)
-        workers.warm_up(left)
-        place = workers
+        place = local_workers(asked.resolved[0].recipe, begun.runs, data_dir, jobs)
     try:
+        place.warm_up(left)
         yield place
     finally:
         place.close()

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kilonet import __version__
-from kilonet.api.study_run import make_run
-from kilonet.api.study_worker import failure
 from kilonet.errors import KilonetError, StudyError
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.cluster import RayWorkers, pack
@@ -29,11 +27,20 @@ def ray_workers(address: str, runs: Path, recipe: Recipe) -> RayWorkers:
     training = recipe.training
     workers = 1 if training.workers == "auto" else training.workers
     gpus = 1 if training.device.startswith("cuda") else 0
-    return RayWorkers(address, runs, make_and_pack, (training.threads or 1) * workers, gpus)
+    cpus = (training.threads or 1) * workers
+    return RayWorkers(address, runs, make_and_pack, get_ready, cpus=cpus, gpus=gpus)
+
+
+def get_ready() -> None:
+    """Load PyTorch and what else runs need, on a worker."""
+    import kilonet.api.study_run  # noqa: F401
 
 
 def make_and_pack(order: dict[str, Any]) -> dict[str, Any]:
     """Make a run on a worker of the cluster and return its directory as bytes."""
+    from kilonet.api.study_run import make_run
+    from kilonet.api.study_worker import failure
+
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         _require_same_version(order["kilonet"])

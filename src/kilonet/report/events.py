@@ -10,13 +10,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kilonet.evaluation.metrics import Metrics
 from kilonet.extras import require
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.records import Row
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from kilonet.evaluation.metrics import Metrics
 
 TAGS = {
     "train_loss": "loss/train",

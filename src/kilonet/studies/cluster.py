@@ -37,12 +37,23 @@ Task: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 class RayWorkers:
     """The workers of the cluster at ``address``, which do ``task``; runs come home to ``runs``.
 
+    ``prepare`` is what a worker may do before its first task.
+
     Raises:
         UsageError: ``address`` is none.
         StudyError: no cluster answers there, or it is of another version.
     """
 
-    def __init__(self, address: str, runs: Path, task: Task, cpus: int, gpus: float) -> None:
+    def __init__(  # noqa: PLR0913 - two functions, and what each run needs
+        self,
+        address: str,
+        runs: Path,
+        task: Task,
+        prepare: Callable[[], None],
+        *,
+        cpus: int,
+        gpus: float,
+    ) -> None:
         where = located(address)
         import ray
 
@@ -51,8 +62,10 @@ class RayWorkers:
         _connect(ray, where)
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
         self._task = ray.remote(task).options(**options)
+        self._prepare = ray.remote(prepare).options(**options)
         self._needs = {"CPU": cpus, "GPU": gpus}
         self._at_work: dict[Any, str] = {}
+        self._preparing: list[Any] = []
 
     @property
     def size(self) -> int:
@@ -60,6 +73,10 @@ class RayWorkers:
         room: dict[str, float] = self._ray.cluster_resources()
         fits = [int(room.get(what, 0) // need) for what, need in self._needs.items() if need]
         return max(1, min(fits))
+
+    def warm_up(self, workers: int) -> None:
+        """Have as many ``workers`` prepare themselves, while this process goes on."""
+        self._preparing = [self._prepare.remote() for _ in range(min(workers, self.size))]
 
     def begin(self, job: Job) -> None:
         """Give ``job`` to the cluster."""

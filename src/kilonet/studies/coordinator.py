@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from kilonet.errors import StudyError
@@ -87,13 +87,17 @@ class Coordinator:
         self._at_work: dict[str, Job] = {}
         self._tries: dict[str, int] = {}
 
-    def run(self) -> None:
+    def run(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Return when there are no more jobs and none is in progress.
+
+        ``meanwhile`` is called once, when the first runs have been given out.
 
         Raises:
             StudyError: a run could not be made for a reason that no other would escape, or lost
                 its worker again and again.
         """
+        self._hand_out()
+        meanwhile()
         while self._hand_out() or self._at_work:
             for event in self._place.wait(PULSE):
                 self._take(event)

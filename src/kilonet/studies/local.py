@@ -16,11 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kilonet.errors import StudyError
+from kilonet.errors import StudyError, WorkerLostError
 from kilonet.studies.places import Done, Epoch, Event, Failed, Lost, Pruned
 from kilonet.studies.plan import Job
 from kilonet.training.process import HelperProcess
-from kilonet.training.workers import WorkerLostError
 
 WORKER = "kilonet.api.study_worker"
 SECONDS_TO_END = 5

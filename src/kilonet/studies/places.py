@@ -59,6 +59,9 @@ class Place(Protocol):
     def size(self) -> int:
         """How many runs can be in progress."""
 
+    def warm_up(self, workers: int) -> None:
+        """Have as many ``workers`` load what runs need, while this process goes on."""
+
     def begin(self, job: Job) -> None:
         """Have ``job`` made; there is a worker free."""
 

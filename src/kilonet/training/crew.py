@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kilonet.errors import TrainingError
+from kilonet.errors import TrainingError, WorkerLostError
 from kilonet.training.process import GAVE_UP, OTHERS_LOST, HelperProcess, Job, loopback
-from kilonet.training.workers import WorkerLostError, Workers, leave, meet
+from kilonet.training.workers import Workers, leave, meet
 
 SECONDS_TO_BEGIN = 300  # for a helper to load PyTorch, on a machine that is busy
 SECONDS_TO_ANSWER = 300  # for the slowest worker's step or evaluation

@@ -17,7 +17,7 @@ from typing import TextIO
 
 import torch
 
-from kilonet.errors import KilonetError
+from kilonet.errors import KilonetError, WorkerLostError
 from kilonet.models.build import build
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import configure, one_of_several
@@ -34,7 +34,7 @@ from kilonet.training.process import (
 )
 from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial
-from kilonet.training.workers import WorkerLostError, Workers, meet
+from kilonet.training.workers import Workers, meet
 
 # A helper ends with the one that leads, whom it may keep waiting but who may keep it waiting as
 # long as it likes: saving to a slow disk, or stopped with Ctrl-Z.

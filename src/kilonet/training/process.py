@@ -22,8 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from kilonet.errors import TrainingError
-from kilonet.training.workers import WorkerLostError
+from kilonet.errors import TrainingError, WorkerLostError
 
 READY, HERE = "kilonet: ready", "kilonet: here"  # to be told a job, to meet the others
 # Exit statuses of a helper, other than Python's own: it has only to say that another worker is

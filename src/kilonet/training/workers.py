@@ -25,13 +25,9 @@ import torch.distributed as dist
 import torch.distributed.nn.functional
 from torch import Tensor
 
-from kilonet.errors import TrainingError
+from kilonet.errors import TrainingError, WorkerLostError
 
 FEWEST_EACH = 2  # images of a share: of one alone batch norm would learn nothing
-
-
-class WorkerLostError(TrainingError):
-    """Another worker no longer answers."""
 
 
 @dataclass(frozen=True)
