@@ -44,7 +44,7 @@ class RayWorkers:
         StudyError: no cluster answers there, or it is of another version.
     """
 
-    def __init__(  # noqa: PLR0913 - two functions, and what each run needs
+    def __init__(
         self,
         address: str,
         runs: Path,
