@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
+from findings.ladder import neighbour
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
@@ -31,11 +32,15 @@ class Said(_Table):
 
 
 class Listed(_Table):
-    """A cell that is listed: what it is called, what makes it, where its rate's search begins."""
+    """A cell that is listed: what it is called, what makes it, where its rate's search begins.
+
+    Or, without a search: the cell ``below`` whose rate its own is, on the ladder.
+    """
 
     label: str
     words: list[str] = []
     rate: PositiveFloat | None = None
+    below: str | None = None
 
 
 class Search(_Table):
@@ -103,7 +108,7 @@ class Question:
         Raises:
             UsageError: two cells are the same recipe.
         """
-        cells = [_with_rate(cell, rates.get(cell.label)) for cell in self.listed]
+        cells = [_with_rate(cell, rates) for cell in self.listed]
         words = [[*self.entry.words, *cell.words] for cell in cells]
         plan = make_plan(
             [resolve(self.recipe, each) for each in words],
@@ -126,7 +131,11 @@ class Question:
         ]
 
 
-def _with_rate(cell: Listed, rate: float | None) -> Listed:
+def _with_rate(cell: Listed, rates: Mapping[str, float]) -> Listed:
+    if cell.below is not None:
+        rate: float | None = neighbour(rates[cell.below], -1)
+    else:
+        rate = rates.get(cell.label)
     if rate is None:
         return cell
     return cell.model_copy(update={"words": [*cell.words, f"optimizer.lr={rate!r}"]})

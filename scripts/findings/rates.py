@@ -6,6 +6,7 @@ import time
 
 import torch
 
+from findings.ladder import neighbour
 from findings.questions import Listed, Question
 from findings.store import Store, Trial, best, is_found, key_of, trial_recipe, tried_rates
 from frontier.search import without_test
@@ -17,15 +18,6 @@ from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit
 from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
-
-RUNGS = (1, 3)  # of every decade
-
-
-def neighbour(rate: float, by: int) -> float:
-    """Return the rate ``by`` rungs above ``rate``, which is one: 0.003 is above 0.001."""
-    digit, exponent = f"{rate:e}".split("e")
-    place = RUNGS.index(round(float(digit))) + len(RUNGS) * int(exponent) + by
-    return float(f"{RUNGS[place % len(RUNGS)]}e{place // len(RUNGS)}")
 
 
 def next_rate(start: float, tried: dict[float, float], most: int) -> float | None:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 questions = importlib.import_module("findings.questions")
 store = importlib.import_module("findings.store")
+ladder = importlib.import_module("findings.ladder")
 rates = importlib.import_module("findings.rates")
 run = importlib.import_module("findings.run")
 page = importlib.import_module("findings.page")
@@ -90,6 +91,17 @@ def test_every_cell_is_a_recipe_whose_network_can_be_made(question: Any) -> None
     assert all(claim.page in ("000", "001", "002", "003", "004") for claim in question.entry.claims)
 
 
+def test_a_cell_below_another_has_the_rate_a_rung_lower() -> None:
+    (question,) = [each for each in ASKED if each.id == "optimizers"]
+    found = {cell.label: 0.03 for cell in question.listed if cell.rate is not None}
+    recipes = questions.recipes_of(question.plan(found | {"SGD": 1.0}, [0]))
+    rates_of = {
+        cell.label: recipe.optimizer.lr
+        for cell, recipe in zip(question.listed, recipes, strict=True)
+    }
+    assert (rates_of["SGD"], rates_of["SGD, the next lower rate"]) == (1.0, 0.3)
+
+
 def test_a_grid_s_line_is_the_same_study() -> None:
     (pooling,) = questions.read_questions(wanted=["pooling"])
     own, line = pooling.commands()
@@ -110,10 +122,10 @@ def test_unknown_questions_are_refused() -> None:
 
 
 def test_rungs() -> None:
-    assert rates.neighbour(0.003, 1) == 0.01
-    assert rates.neighbour(0.003, -1) == 0.001
-    assert rates.neighbour(1.0, -1) == 0.3
-    assert rates.neighbour(0.3, 2) == 3.0
+    assert ladder.neighbour(0.003, 1) == 0.01
+    assert ladder.neighbour(0.003, -1) == 0.001
+    assert ladder.neighbour(1.0, -1) == 0.3
+    assert ladder.neighbour(0.3, 2) == 3.0
 
 
 def test_the_ladder_is_climbed_until_a_rate_is_best_between_two() -> None:
