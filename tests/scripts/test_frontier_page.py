@@ -110,6 +110,20 @@ def test_the_page(folder: Path) -> None:
     assert "| `kilonet-0.5k` | 500 | – | – | 98.00 | – | 0 |" in text
 
 
+def test_clothes_stand_apart_from_digits(folder: Path) -> None:
+    clothes = json.loads(result(9400, 9410, 9390, 9400, 9400))
+    (folder / "fashion-25k.json").write_text(
+        json.dumps({**clothes, "recipe": "fashion-25k", "parameters": 22855})
+    )
+    found = measured.read_frontier(folder, {})
+    digits, _, rest = page.frontier(found).partition("## Fashion-MNIST")
+    assert "fashion" not in digits
+    assert "| `fashion-25k` | 25,000 | 22,855 | 30 | 93.50 | 94.000 ± 0.071 | 5 |" in rest
+    assert "DenseNet-BC" in rest
+    assert [row.budget.name for row in found.on("fashion-mnist").rows] == ["fashion-25k"]
+    assert all(record.accuracy >= 98 for record in found.on("mnist").records)
+
+
 def test_what_pruning_left_stands_beside_the_parameters(folder: Path) -> None:
     entry = {"name": "kilonet-2k", "nonzero": 1700, "test_correct": 9937, "test_total": 10000}
     (folder / "frontier-sparse.json").write_text(json.dumps({"models": [entry]}))
