@@ -3,7 +3,8 @@
     python scripts/measure_exports.py runs/fast-99.4-1 runs/simple-8k-plus-1
 
 Writes ``results/export-RECIPE.json`` for each; ``scripts/make_docs.py`` makes ``docs/exporting.md``
-of them. The files themselves go to a temporary folder.
+of them. The files themselves go to a temporary folder. ``--again html`` measures that form alone,
+of a run that was measured before, and writes beside it when, and by which versions.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import kilonet
 from kilonet.api.run import Run, find_run
 from kilonet.atomic import write_text
 from kilonet.cli.main import run as command
-from kilonet.errors import KilonetError
+from kilonet.errors import KilonetError, RunError
 from kilonet.runs.environment import environment
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -48,17 +49,37 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
     }
 
 
+def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``before`` says of ``run``, with the form ``target`` measured anew.
+
+    Raises:
+        RunError: ``before`` is of another run.
+    """
+    if before["run"] != run.name:
+        raise RunError(f"{run.name} is not {before['run']}, which was measured. Measure all of it.")
+    (form,) = [form for form in FORMS if form == {"to": target}]
+    new = kilonet.export(run, **form, out=folder).to_json()
+    forms = [new if old["target"] == target else old for old in before["forms"]]
+    when = {"date": datetime.now(UTC).date().isoformat(), "environment": environment("cpu", 1)}
+    return {**before, "forms": forms, "again": {**before.get("again", {}), target: when}}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure the runs that are named; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", help="finished runs: names or directories")
+    parser.add_argument("--again", choices=("onnx", "c", "html", "lambda"), help="this form alone")
     given = parser.parse_args(arguments)
     try:
         for source in given.runs:
             run = find_run(source)
+            path = RESULTS / f"export-{run.directory.facts['recipe']}.json"
             with tempfile.TemporaryDirectory() as folder:
-                found = measure(run, Path(folder))
-            path = RESULTS / f"export-{found['recipe']}.json"
+                if given.again is None:
+                    found = measure(run, Path(folder))
+                else:
+                    before = json.loads(path.read_text(encoding="utf-8"))
+                    found = measure_again(run, given.again, Path(folder), before)
             write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
             print(path)
     except KilonetError as error:

@@ -38,6 +38,13 @@ class Form(Layout):
     note: str | None
 
 
+class Again(Layout):
+    """When a form was measured anew, and by which versions."""
+
+    date: str
+    environment: dict[str, str]
+
+
 class Exported(Layout):
     """All forms of one run's network, and what the command printed for the last."""
 
@@ -49,6 +56,8 @@ class Exported(Layout):
     printed: str
     date: str
     environment: dict[str, str]
+    again: dict[str, Again] = {}
+    """Forms that were measured anew since, by target."""
 
 
 def read_exported(folder: Path) -> list[Exported]:

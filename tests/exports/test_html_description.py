@@ -10,7 +10,7 @@ import numpy as np
 from networks import example
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.html.description import describe
+from kilonet.exports.html.description import count_weights, describe
 
 
 def test_every_weight_is_there_once() -> None:
@@ -29,6 +29,19 @@ def test_every_weight_is_there_once() -> None:
         if isinstance(op, ops.Conv2d):
             assert described["kernel"] == [*op.kernel]
     assert at == len(numbers)
+
+
+def test_of_turned_filters_one_of_four_is_there() -> None:
+    whole = sum(
+        op.weight.size for op in example("kilonet-2k").graph.operators if isinstance(op, ops.Conv2d)
+    )
+    found = json.loads(describe(example("kilonet-2k").graph))
+    turned = [op["turned"] for op in found["operators"] if "turned" in op]
+    assert len(turned) > 10
+    assert all(filters["cyclic"] for filters in turned if filters["inputs"] > 1)
+    stored = base64.b64decode(found["weights"])
+    assert count_weights(example("kilonet-2k").graph) == len(stored) // 4
+    assert len(stored) < 0.5 * 4 * whole
 
 
 def test_no_text_ends_its_element() -> None:

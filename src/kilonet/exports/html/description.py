@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import FloatArray, Graph, Operator
+from kilonet.exports.graph.turned import find_turned
 
 
 def describe(graph: Graph) -> str:
     """Return what ``buildNetwork`` in ``page/network.js`` takes, safe between script tags.
 
-    Weights are little-endian float32, each array named by where it begins and how long it is.
+    Weights are little-endian float32, each array named by where it begins and how long it is; of
+    filters that are one another turned one of four is there.
     """
-    weights: list[FloatArray] = []
-    operators = [_described(op, weights) for op in graph.operators]
-    numbers = b"".join(array.astype("<f4").tobytes() for array in weights)
+    weights, operators = _described(graph)
+    numbers = b"".join(array.astype("<f4").tobytes() for array in weights.arrays)
     content = {
         "image": graph.image,
         "classes": graph.classes,
@@ -32,15 +33,50 @@ def describe(graph: Graph) -> str:
     return text.replace("<", "\\u003c")  # no text in it can end the element that it stands in
 
 
-def _described(op: Operator, weights: list[FloatArray]) -> dict[str, Any]:
+def count_weights(graph: Graph) -> int:
+    """Return how many numbers the description stores."""
+    return _described(graph)[0].size
+
+
+@dataclass
+class _Weights:
+    arrays: list[FloatArray] = field(default_factory=list)
+    size: int = 0
+
+    def place(self, array: FloatArray) -> dict[str, int]:
+        self.arrays.append(array)
+        self.size += array.size
+        return {"at": self.size - array.size, "length": array.size}
+
+
+def _described(graph: Graph) -> tuple[_Weights, list[dict[str, Any]]]:
+    weights = _Weights()
+    return weights, [_operator(op, weights) for op in graph.operators]
+
+
+def _operator(op: Operator, weights: _Weights) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": type(op).__name__}
-    for field in fields(op):
-        value = getattr(op, field.name)
-        if isinstance(value, np.ndarray):
-            at = sum(array.size for array in weights)
-            weights.append(value)
-            value = {"at": at, "length": value.size}
-        found[field.name] = value
+    values = {field.name: getattr(op, field.name) for field in fields(op)}
     if isinstance(op, ops.Conv2d):
         found["kernel"] = op.kernel
+        found |= _filters(op, weights)
+        del values["weight"]
+    for name, value in values.items():
+        found[name] = weights.place(value) if isinstance(value, np.ndarray) else value
     return found
+
+
+def _filters(op: ops.Conv2d, weights: _Weights) -> dict[str, Any]:
+    """Return the filters of a convolution as they are, or as what they are made of."""
+    turned = find_turned(op.weight, op.groups)
+    if turned is None:
+        return {"weight": weights.place(op.weight)}
+    factors = None if turned.plain else weights.place(turned.factors.astype(np.float32))
+    return {
+        "turned": {
+            "base": weights.place(turned.base),
+            "inputs": turned.base.shape[1],
+            "cyclic": turned.cyclic,
+            "factors": factors,
+        }
+    }

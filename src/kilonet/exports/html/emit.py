@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 
-import numpy as np
-
 from kilonet import __version__
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
-from kilonet.exports.html.description import describe
+from kilonet.exports.html.description import count_weights, describe
 
 KNOWN: tuple[type[Operator], ...] = (
     ops.InputScaling,
@@ -79,14 +77,12 @@ def _hash(text: str) -> str:
 
 def _words(graph: Graph, name: str) -> Mapping[str, str]:
     _, height, width = graph.image
-    values = (value for op in graph.operators for value in vars(op).values())
-    weights = sum(value.size for value in values if isinstance(value, np.ndarray))
     return {
         "version": __version__,
         "title": f"{name}: {'digits' if graph.classes == DIGITS else 'pictures'} in the browser",
         "width": str(width),
         "height": str(height),
-        "operators": f"{len(graph.operators)} steps, {weights:,} weights",
+        "operators": f"{len(graph.operators)} steps, {count_weights(graph):,} weights",
         "provenance": f"{name}. {_provenance(graph)}. What you draw or open stays on this page.",
         **_offer(graph),
     }
