@@ -31,7 +31,7 @@ EXAMPLE = ("quick", "data.name=digits", "training.epochs=10", "constraints=off",
            "--vary", "optimizer.name=adam,sgd", "--seeds", "5")  # fmt: skip
 SHORT = ("quick", "data.name=digits", "training.epochs=3", "constraints=off",
          "--vary", "optimizer.name=adam,sgd", "--seeds", "10")  # fmt: skip
-LONG = ("quick", "data.name=digits", "training.epochs=40", "constraints=off",
+LONG = ("quick", "data.name=digits", "training.epochs=80", "constraints=off",
         "--vary", "optimizer.name=adam,sgd", "--seeds", "5")  # fmt: skip
 KILLS = 10
 ALONE = """
