@@ -62,3 +62,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "studies.json").unlink()
     with pytest.raises(RunError, match="measure_studies"):
         page.changed(EMPTY, tmp_path)
+
+
+def test_the_page_in_docs_is_that_of_the_results() -> None:
+    assert page.main(["--check"]) == 0
