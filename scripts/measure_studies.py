@@ -1,6 +1,6 @@
 """Measure what studies cost and survive, on scikit-learn's digits; needs no files and no network.
 
-    python scripts/measure_studies.py [example killed overhead ray]
+    python scripts/measure_studies.py [example killed overhead ray plain]
 
 Writes ``results/studies.json``; ``scripts/studies/page.py`` puts it into ``docs/studies.md``. What
 is not named is kept as it was. Times are only worth something on a machine that does nothing else.
@@ -36,9 +36,9 @@ LONG = ("quick", "data.name=digits", "training.epochs=80", "constraints=off",
 KILLS = 10
 ALONE = """
 import sys, kilonet
-half, folder, *words = sys.argv[1:]
+first, step, folder, *words = sys.argv[1:]
 jobs = [(name, seed) for seed in range(5) for name in ("adam", "sgd")]
-for name, seed in jobs[int(half)::2]:
+for name, seed in jobs[int(first) :: int(step)]:
     words_of_run = [f"optimizer.name={name}", f"training.seed={seed}", "training.threads=1"]
     kilonet.train("quick", overrides=[*words, *words_of_run], out=f"{folder}/{name}-{seed}")
 """
@@ -100,20 +100,31 @@ def overhead(folder: Path) -> dict[str, Any]:
     """The ten runs of a study against the same in two plain processes, taking turns, twice each."""
     ours, alone = [], []
     for turn in range(2):
-        began = time.perf_counter()
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", ALONE, half, str(folder / f"alone-{turn}"), *LONG[1:4]]
-            )
-            for half in ("0", "1")
-        ]
-        for process in processes:
-            if process.wait():
-                raise SystemExit(process.returncode)
-        alone.append(time.perf_counter() - began)
+        alone.append(plain(folder / f"alone-{turn}", 2))
         ours.append(timed(folder, *LONG, "--name", f"study-{turn}")[0])
     ratios = [a / b for a, b in zip(ours, alone, strict=True)]
     return {"study_seconds": ours, "alone_seconds": alone, "ratios": ratios}
+
+
+def plain(folder: Path, number: int) -> float:
+    """Return the seconds that the study's ten runs take in a ``number`` of plain processes."""
+    began = time.perf_counter()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ALONE, str(first), str(number), str(folder), *LONG[1:4]]
+        )
+        for first in range(number)
+    ]
+    for process in processes:
+        if process.wait():
+            raise SystemExit(process.returncode)
+    return time.perf_counter() - began
+
+
+def plain_speedup(folder: Path) -> dict[str, Any]:
+    """What two plain processes gain over one: no study can gain more on this machine."""
+    one, two = plain(folder / "one", 1), plain(folder / "two", 2)
+    return {"one": one, "two": two, "speedup": one / two}
 
 
 def ray(folder: Path) -> dict[str, Any]:
@@ -154,6 +165,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "killed": killed,
     "overhead": overhead,
     "ray": ray,
+    "plain": plain_speedup,
 }
 
 

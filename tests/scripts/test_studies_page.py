@@ -51,8 +51,10 @@ def test_goals_that_were_not(tmp_path: Path) -> None:
         killed={"runs": 20, "kills": 10, "same_table": False},
         overhead={"ratios": [1.01, 1.08]},
         ray={"speedup": 1.7},
+        plain={"speedup": 1.75},
     )
     assert text.count("| no |") == 4
+    assert "1.70×; two plain processes against one: 1.75×" in text
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
