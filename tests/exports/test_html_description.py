@@ -10,7 +10,7 @@ import numpy as np
 from networks import example
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.html.description import count_weights, describe
+from kilonet.exports.html.description import Description, describe
 
 
 def test_every_weight_is_there_once() -> None:
@@ -40,7 +40,7 @@ def test_of_turned_filters_one_of_four_is_there() -> None:
     assert len(turned) > 10
     assert all(filters["cyclic"] for filters in turned if filters["inputs"] > 1)
     stored = base64.b64decode(found["weights"])
-    assert count_weights(example("kilonet-2k").graph) == len(stored) // 4
+    assert Description(example("kilonet-2k").graph).weights == len(stored) // 4
     assert len(stored) < 0.5 * 4 * whole
 
 

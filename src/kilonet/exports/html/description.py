@@ -15,27 +15,39 @@ from kilonet.exports.graph.turned import find_turned
 
 
 def describe(graph: Graph) -> str:
-    """Return what ``buildNetwork`` in ``page/network.js`` takes, safe between script tags.
+    """Return what ``buildNetwork`` in ``page/network.js`` takes, safe between script tags."""
+    return Description(graph).text()
+
+
+class Description:
+    """What the page stores of a network.
 
     Weights are little-endian float32, each array named by where it begins and how long it is; of
     filters that are one another turned one of four is there.
     """
-    weights, operators = _described(graph)
-    numbers = b"".join(array.astype("<f4").tobytes() for array in weights.arrays)
-    content = {
-        "image": graph.image,
-        "classes": graph.classes,
-        "prepared": graph.frames_ink,
-        "operators": operators,
-        "weights": base64.b64encode(numbers).decode("ascii"),
-    }
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")  # no text in it can end the element that it stands in
 
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._weights = _Weights()
+        self._operators = [_operator(op, self._weights) for op in graph.operators]
 
-def count_weights(graph: Graph) -> int:
-    """Return how many numbers the description stores."""
-    return _described(graph)[0].size
+    @property
+    def weights(self) -> int:
+        """How many numbers it stores."""
+        return self._weights.size
+
+    def text(self) -> str:
+        """Return it as JSON, safe between script tags."""
+        numbers = b"".join(array.astype("<f4").tobytes() for array in self._weights.arrays)
+        content = {
+            "image": self._graph.image,
+            "classes": self._graph.classes,
+            "prepared": self._graph.frames_ink,
+            "operators": self._operators,
+            "weights": base64.b64encode(numbers).decode("ascii"),
+        }
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return text.replace("<", "\\u003c")  # no text in it can end the element that it stands in
 
 
 @dataclass
@@ -47,11 +59,6 @@ class _Weights:
         self.arrays.append(array)
         self.size += array.size
         return {"at": self.size - array.size, "length": array.size}
-
-
-def _described(graph: Graph) -> tuple[_Weights, list[dict[str, Any]]]:
-    weights = _Weights()
-    return weights, [_operator(op, weights) for op in graph.operators]
 
 
 def _operator(op: Operator, weights: _Weights) -> dict[str, Any]:

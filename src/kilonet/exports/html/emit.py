@@ -12,7 +12,7 @@ from string import Template
 from kilonet import __version__
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
-from kilonet.exports.html.description import count_weights, describe
+from kilonet.exports.html.description import Description
 
 KNOWN: tuple[type[Operator], ...] = (
     ops.InputScaling,
@@ -49,14 +49,16 @@ def page(graph: Graph, name: str) -> str:
     graph.require(KNOWN, "html")
     style = _resource("page.css")
     scripts = [_prepare_script(), *map(_resource, SCRIPTS)]
-    words = {key: html.escape(text) for key, text in _words(graph, name).items()}
+    described = Description(graph)
+    words = _words(graph, name, described.weights)
+    words = {key: html.escape(text) for key, text in words.items()}
     return Template(_resource("page.html")).substitute(
         words,
         style=style,
         style_hash=_hash(style),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
         script_hashes=" ".join(map(_hash, scripts)),
-        network=describe(graph),
+        network=described.text(),
     )
 
 
@@ -75,14 +77,14 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def _words(graph: Graph, name: str) -> Mapping[str, str]:
+def _words(graph: Graph, name: str, weights: int) -> Mapping[str, str]:
     _, height, width = graph.image
     return {
         "version": __version__,
         "title": f"{name}: {'digits' if graph.classes == DIGITS else 'pictures'} in the browser",
         "width": str(width),
         "height": str(height),
-        "operators": f"{len(graph.operators)} steps, {count_weights(graph):,} weights",
+        "operators": f"{len(graph.operators)} steps, {weights:,} weights",
         "provenance": f"{name}. {_provenance(graph)}. What you draw or open stays on this page.",
         **_offer(graph),
     }
