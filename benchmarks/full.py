@@ -61,7 +61,7 @@ def train_ours(
     contestant: Contestant, settings: Settings, epochs: int, seed: int
 ) -> tuple[float, float]:
     """Return the seconds of all epochs, by the run's history, and the test accuracy."""
-    from kilonet.api.run import find_run
+    from kilonet.workflows.run import find_run
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"

@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.field import Settings
 from benchmarks.results import Reach, ReachEntry, ReachRun, machine
-from kilonet.api.load import network_for
-from kilonet.api.team import Team, fit_with, gather
+from kilonet.workflows.load import network_for
+from kilonet.workflows.team import Team, fit_with, gather
 from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.evaluation.inference import predict_probabilities
+from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve

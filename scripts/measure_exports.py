@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import kilonet
-from kilonet.api.run import Run, find_run
 from kilonet.atomic import write_text
 from kilonet.cli.main import run as command
 from kilonet.errors import KilonetError, RunError
 from kilonet.runs.environment import environment
+from kilonet.workflows.run import Run, find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FORMS = ({"to": "onnx"}, {"to": "onnx", "raw": True}, {"to": "onnx", "int8": True},

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from kilonet.pictures import prepare
+from kilonet.preprocessing import prepare
 
 
 def ring(path: Path, count: int = 1) -> Path:

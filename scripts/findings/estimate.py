@@ -15,14 +15,14 @@ import torch
 from findings.questions import Question, recipes_of
 from findings.store import Store, best_rates, key_of, trial_recipe, tried_rates
 from frontier.search import without_test
-from kilonet.api.load import network_for
-from kilonet.api.material import load_shown
 from kilonet.data.dataset import Dataset
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import parse_recipe
 from kilonet.recipe.schema import Data, Recipe
 from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit
+from kilonet.workflows.load import network_for
+from kilonet.workflows.material import load_shown
 
 IMAGES = 3_000  # that are timed, after as many steps to warm up as are needed
 AROUND = 8.0  # seconds of a run that no epoch takes: test images, ONNX, report

@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from findings.questions import QUESTIONS, Question, Said, read_questions
 from findings.store import Store, Stored, best_rates, found_of, tried_rates
-from kilonet.api.load import network_for
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
 from kilonet.report.study import Table
 from kilonet.studies.analysis import Analysis, analyse
 from kilonet.studies.tables import cells_table, comparisons_table
 from kilonet.studies.words import sentences
+from kilonet.workflows.load import network_for
 from rendering import render, write_or_check
 from reproduction.words import NONE, percent, plural, table
 

@@ -19,7 +19,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
-from kilonet.api.run import find_run, require_finished
 from kilonet.atomic import write_text
 from kilonet.errors import KilonetError, RunError
 from kilonet.exports.huggingface.card import shipped_card
@@ -27,6 +26,7 @@ from kilonet.exports.huggingface.emit import pretrained_of
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.shipped import CARD, FOLDER
+from kilonet.workflows.run import find_run, require_finished
 from reproduction.recipes import fingerprints_asked
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

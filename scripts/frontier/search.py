@@ -25,7 +25,6 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from kilonet.api.load import network_for
 from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.models.measure import count_parameters, total_macs
@@ -38,6 +37,7 @@ from kilonet.training.fit import Fit
 from kilonet.training.material import Material, Part, prepare
 from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
+from kilonet.workflows.load import network_for
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "results" / "frontier-search.json"

@@ -26,15 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
 from frontier.measured import read_records
-from kilonet.api.load import traits_of
-from kilonet.api.run import find_run
 from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.data.normalise import normalise
 from kilonet.data.traits import Traits
-from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import Metrics, measure
+from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.measure import count_parameters
+from kilonet.workflows.load import traits_of
+from kilonet.workflows.run import find_run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "frontier-sparse.json"
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)

@@ -21,13 +21,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kilonet.api.run import find_run
 from kilonet.atomic import write_text
 from kilonet.data.dataset import load_dataset
 from kilonet.data.split import split_validation
-from kilonet.pictures import PictureError, prepare
-from kilonet.reading import Reader, reader
+from kilonet.inference import Reader, reader
+from kilonet.preprocessing import PictureError, prepare
 from kilonet.runs.environment import environment
+from kilonet.workflows.run import find_run
 from pictures.development import Bytes, digits, no_digits
 from pictures.doodles import doodles
 

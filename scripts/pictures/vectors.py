@@ -1,4 +1,4 @@
-"""Write tests/pictures/vectors.json: made pictures, and what the preparation makes of them.
+"""Write tests/preprocessing/vectors.json: made pictures, and what the preparation makes of them.
 
     python scripts/pictures/vectors.py
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kilonet.atomic import write_text
-from kilonet.pictures import PictureError, prepare, split
+from kilonet.preprocessing import PictureError, prepare, split
 from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
 from pictures.strokes import shape_of_template, trimmed

@@ -19,49 +19,49 @@ from typing import TYPE_CHECKING, Any
 from kilonet.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from kilonet.api.check import check
-    from kilonet.api.classifier import Classifier
-    from kilonet.api.compare import compare
-    from kilonet.api.evaluate import evaluate
-    from kilonet.api.export import export
-    from kilonet.api.load import load
-    from kilonet.api.lr_find import lr_find
-    from kilonet.api.models import list_models
-    from kilonet.api.pretrained import save_pretrained
-    from kilonet.api.robustness import robustness
-    from kilonet.api.run import Run, list_runs
-    from kilonet.api.study import Study, study
-    from kilonet.api.study_search import search
-    from kilonet.api.summary import summary
-    from kilonet.api.train import resume, train
     from kilonet.errors import KilonetError
+    from kilonet.inference import reader
     from kilonet.models.simple import SimpleMNISTNet
-    from kilonet.reading import reader
+    from kilonet.workflows.check import check
+    from kilonet.workflows.classifier import Classifier
+    from kilonet.workflows.compare import compare
+    from kilonet.workflows.evaluate import evaluate
+    from kilonet.workflows.export import export
+    from kilonet.workflows.load import load
+    from kilonet.workflows.lr_find import lr_find
+    from kilonet.workflows.models import list_models
+    from kilonet.workflows.pretrained import save_pretrained
+    from kilonet.workflows.robustness import robustness
+    from kilonet.workflows.run import Run, list_runs
+    from kilonet.workflows.study import Study, study
+    from kilonet.workflows.study_search import search
+    from kilonet.workflows.summary import summary
+    from kilonet.workflows.train import resume, train
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Classifier": "kilonet.api.classifier",
+    "Classifier": "kilonet.workflows.classifier",
     "KilonetError": "kilonet.errors",
-    "Run": "kilonet.api.run",
-    "Study": "kilonet.api.study",
+    "Run": "kilonet.workflows.run",
+    "Study": "kilonet.workflows.study",
     "SimpleMNISTNet": "kilonet.models.simple",
-    "check": "kilonet.api.check",
-    "compare": "kilonet.api.compare",
-    "evaluate": "kilonet.api.evaluate",
-    "export": "kilonet.api.export",
-    "list_models": "kilonet.api.models",
-    "list_runs": "kilonet.api.run",
-    "load": "kilonet.api.load",
-    "lr_find": "kilonet.api.lr_find",
-    "reader": "kilonet.reading",
-    "resume": "kilonet.api.train",
-    "robustness": "kilonet.api.robustness",
-    "save_pretrained": "kilonet.api.pretrained",
-    "search": "kilonet.api.study_search",
-    "study": "kilonet.api.study",
-    "summary": "kilonet.api.summary",
-    "train": "kilonet.api.train",
+    "check": "kilonet.workflows.check",
+    "compare": "kilonet.workflows.compare",
+    "evaluate": "kilonet.workflows.evaluate",
+    "export": "kilonet.workflows.export",
+    "list_models": "kilonet.workflows.models",
+    "list_runs": "kilonet.workflows.run",
+    "load": "kilonet.workflows.load",
+    "lr_find": "kilonet.workflows.lr_find",
+    "reader": "kilonet.inference",
+    "resume": "kilonet.workflows.train",
+    "robustness": "kilonet.workflows.robustness",
+    "save_pretrained": "kilonet.workflows.pretrained",
+    "search": "kilonet.workflows.study_search",
+    "study": "kilonet.workflows.study",
+    "summary": "kilonet.workflows.summary",
+    "train": "kilonet.workflows.train",
 }
 
 __all__ = [

@@ -10,10 +10,10 @@ from pathlib import Path
 from commands import Command
 from golden import assert_golden
 
-from kilonet.api.export import Export
-from kilonet.api.show import export_table
 from kilonet.cli.console import show
 from kilonet.exports.verify import Verification
+from kilonet.workflows.export import Export
+from kilonet.workflows.show import export_table
 from trained import start_run
 
 

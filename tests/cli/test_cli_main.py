@@ -14,10 +14,10 @@ import pytest
 from commands import Command
 
 from kilonet import __version__
-from kilonet.api import show
 from kilonet.cli import console
 from kilonet.cli.main import main
 from kilonet.errors import DataError, MissingExtraError, RecipeError
+from kilonet.workflows import show
 
 COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data", "serve"]
 SUBCOMMANDS = [["recipes", "ls"], ["recipes", "show"], ["recipes", "copy"]]

@@ -9,9 +9,9 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.api import show
 from kilonet.recipe.catalog import recipe_names, recipe_text
 from kilonet.recipe.load import parse_recipe, resolve
+from kilonet.workflows import show
 
 
 def test_the_list(kilonet: Command) -> None:

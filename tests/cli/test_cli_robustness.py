@@ -10,13 +10,13 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.api.robustness import RobustnessReport
-from kilonet.api.run import Run
-from kilonet.api.show import robustness_table
 from kilonet.cli.console import show
 from kilonet.evaluation.distortions import KINDS
 from kilonet.evaluation.robustness import Cell, Robustness, Share
 from kilonet.runs.directory import RunDirectory
+from kilonet.workflows.robustness import RobustnessReport
+from kilonet.workflows.run import Run
+from kilonet.workflows.show import robustness_table
 from trained import Trained, start_run
 
 

@@ -10,14 +10,14 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.api.study_plan import ask
-from kilonet.api.study_show import rich_table
 from kilonet.cli.console import show
 from kilonet.runs import layout
 from kilonet.studies.analysis import analyse
 from kilonet.studies.directory import STUDY, StudyDirectory, opened
 from kilonet.studies.found import found_in
 from kilonet.studies.tables import cells_table, comparisons_table
+from kilonet.workflows.study_plan import ask
+from kilonet.workflows.study_show import rich_table
 from trained import finish_run, start_run
 
 DIGITS = ("study", "quick", "data.name=digits")

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from commands import Command
 
-from kilonet.api import train as api
-from kilonet.api.run import Run, find_run
 from kilonet.cli.train import split_words
 from kilonet.data.dataset import load_dataset
 from kilonet.errors import UsageError
@@ -22,6 +20,8 @@ from kilonet.recipe.load import resolve
 from kilonet.runs import layout
 from kilonet.runs.find import open_run
 from kilonet.training.state import save_state
+from kilonet.workflows import train as api
+from kilonet.workflows.run import Run, find_run
 from trained import Trained, start_run
 
 

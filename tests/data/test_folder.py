@@ -16,7 +16,7 @@ from kilonet.data.locate import is_available
 from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import Look
 from kilonet.errors import DataError, UsageError
-from kilonet.pictures import fit
+from kilonet.preprocessing import fit
 from kilonet.recipe.schema import Data
 from picture_folders import COLOURS, write_pictures
 

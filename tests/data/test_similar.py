@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from kilonet.data.similar import difference_hash, near_duplicates
-from kilonet.pictures import fit
+from kilonet.preprocessing import fit
 
 Pixels = np.ndarray
 

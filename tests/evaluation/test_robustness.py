@@ -12,7 +12,7 @@ from kilonet.errors import UsageError
 from kilonet.evaluation.distortions import KINDS, Kind
 from kilonet.evaluation.distortions.pixels import Images
 from kilonet.evaluation.robustness import Cell, Labels, Robustness, measure_robustness
-from kilonet.pictures import prepare
+from kilonet.preprocessing import prepare
 
 
 def digits(count: int = 12) -> Images:

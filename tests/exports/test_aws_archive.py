@@ -19,7 +19,7 @@ def test_it_is_small_enough() -> None:
 
 def test_what_is_in_it() -> None:
     names = {*archive().namelist()}
-    assert {"handler.py", "model.onnx", "kilonet/reading/read.py", "kilonet/errors.py"} <= names
+    assert {"handler.py", "model.onnx", "kilonet/inference/read.py", "kilonet/errors.py"} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} <= {
         *("handler.py", "model.onnx", "kilonet", "onnxruntime", "platformdirs"),
         *("numpy", "numpy.libs", "PIL", "pillow.libs"),

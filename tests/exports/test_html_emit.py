@@ -14,7 +14,7 @@ from networks import NAMES, example
 from kilonet.exports.graph.operators import Graph, Operator, UnsupportedOperatorError
 from kilonet.exports.html.emit import KNOWN, SCRIPTS, page
 from kilonet.models.blocks import TurnedConv2d
-from kilonet.pictures import failures
+from kilonet.preprocessing import failures
 
 
 def policy(text: str) -> str:

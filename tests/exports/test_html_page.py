@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from kilonet.exports.graph.interpret import interpret
 from kilonet.exports.graph.operators import Graph
-from kilonet.pictures import prepare
+from kilonet.preprocessing import prepare
 
 pytestmark = pytest.mark.browser
 GRAPH = example("simple-8k").graph

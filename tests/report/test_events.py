@@ -10,15 +10,15 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kilonet
-from kilonet.api import train as module
-from kilonet.api.guard import Interrupted
-from kilonet.api.run import Run
-from kilonet.api.study_plan import ask, settle
 from kilonet.errors import MissingExtraError
 from kilonet.report import events
 from kilonet.report.events import TAGS, TEST_ACCURACY, TEST_LOSS, Events
 from kilonet.runs import layout
 from kilonet.runs.records import Row
+from kilonet.workflows import train as module
+from kilonet.workflows.guard import Interrupted
+from kilonet.workflows.run import Run
+from kilonet.workflows.study_plan import ask, settle
 
 WORDS = ("data.name=digits", "training.epochs=3", "training.threads=1", "model.layers=c4 M c4 M")
 LOGGED = (*WORDS, "log.tensorboard=true")

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from kilonet.api.load import network_for
 from kilonet.errors import UsageError
 from kilonet.models.build import check_budget
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
 from kilonet.studies.analysis import analyse
 from kilonet.studies.words import sentences
+from kilonet.workflows.load import network_for
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

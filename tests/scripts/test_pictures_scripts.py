@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kilonet.pictures import prepare
+from kilonet.preprocessing import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import kilonet
-from kilonet.api.models import list_models
 from kilonet.cli.main import run as command
 from kilonet.errors import RunError
 from kilonet.recipe.describe import fingerprint
 from kilonet.runs import layout, shipped
 from kilonet.runs.find import open_run
+from kilonet.workflows.models import list_models
 from trained import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ publish = importlib.import_module("frontier.publish")
 def run(tmp_path_factory: pytest.TempPathFactory) -> kilonet.Run:
     path = tmp_path_factory.mktemp("publish") / "run"
     assert command(["train", "quick", *WORDS, "training.keep=last", "--out", str(path)]) == 0
-    return kilonet.api.run.find_run(path)
+    return kilonet.workflows.run.find_run(path)
 
 
 @pytest.fixture

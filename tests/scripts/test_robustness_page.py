@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kilonet.api.robustness import RobustnessReport
-from kilonet.api.run import Run
 from kilonet.evaluation.distortions import KINDS
 from kilonet.evaluation.robustness import Cell, Robustness, Share
+from kilonet.workflows.robustness import RobustnessReport
+from kilonet.workflows.run import Run
 from trained import start_run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import kilonet
-from kilonet.api.load import traits_of
-from kilonet.api.run import find_run
 from kilonet.models.measure import count_parameters
+from kilonet.workflows.load import traits_of
+from kilonet.workflows.run import find_run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 

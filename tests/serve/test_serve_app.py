@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from classifier import ring
-from kilonet.pictures import prepare
-from kilonet.reading import Reader
+from kilonet.inference import Reader
+from kilonet.preprocessing import prepare
 from service import live
 
 PNG = {"content-type": "image/png"}

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kilonet.pictures import prepare
-from kilonet.reading import session
-from kilonet.reading.session import Session
+from kilonet.inference import session
+from kilonet.inference.session import Session
+from kilonet.preprocessing import prepare
 from kilonet.serve import wire
 from kilonet.serve.worker import read
 

@@ -14,12 +14,12 @@ import torch
 from trials import CLOCKS
 
 import kilonet
-from kilonet.api import finish
 from kilonet.errors import TrainingError
 from kilonet.runs import layout
 from kilonet.training.fit import Fit
 from kilonet.training.progress import Reporter, Row
 from kilonet.training.state import load_state
+from kilonet.workflows import finish
 
 RECIPE = "gap-14k"
 OVERRIDES = (
@@ -116,13 +116,13 @@ def test_killed_from_outside(undisturbed: Path, tmp_path: Path) -> None:
 # before was killed.
 DRIVER = """
 import os, signal, sys
-import kilonet.api.finish, kilonet.api.train, kilonet.atomic, sklearn.datasets
+import kilonet.workflows.finish, kilonet.workflows.train, kilonet.atomic, sklearn.datasets
 from kilonet.cli import main
 from kilonet.runs.directory import RunDirectory
 from kilonet.training.fit import Fit
 
 run, words = sys.argv[1], sys.argv[2:]
-kilonet.api.finish.export_onnx = kilonet.api.finish.write_report = lambda *_: None
+kilonet.workflows.finish.export_onnx = kilonet.workflows.finish.write_report = lambda *_: None
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -150,7 +150,7 @@ def between_state_and_history():
     RunDirectory.write_history = after(1, RunDirectory.write_history)
 
 def while_finishing():
-    kilonet.api.finish.export_onnx = after(1, None)
+    kilonet.workflows.finish.export_onnx = after(1, None)
 
 def child(arguments, inflict):
     pid = os.fork()

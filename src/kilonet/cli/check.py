@@ -37,9 +37,9 @@ def check(
     ] = None,
 ) -> int:
     """Hold a run against its recipe's constraints, or those given here; exit 1 if any fails."""
-    from kilonet.api.check import check as checklist
-    from kilonet.api.show import print_checks
     from kilonet.recipe.constraints import parse_constraints
+    from kilonet.workflows.check import check as checklist
+    from kilonet.workflows.show import print_checks
 
     given = {
         "max_parameters": max_parameters,

@@ -16,8 +16,8 @@ def compare(
 ) -> None:
     """Say which of two runs reads more of the same test images, and how surely."""
     require("train")
-    from kilonet.api.compare import compare as compared
-    from kilonet.api.study_show import comparison_table
+    from kilonet.workflows.compare import compare as compared
+    from kilonet.workflows.study_show import comparison_table
 
     found = compared(first, second, data_dir=data_dir)
     if as_json:

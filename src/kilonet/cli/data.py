@@ -29,7 +29,7 @@ def _default(context: typer.Context, data_dir: DataDir = None) -> None:
 @app.command()
 def ls(data_dir: DataDir = None) -> None:
     """List the data sets and where each was found."""
-    from kilonet.api.show import datasets_table
+    from kilonet.workflows.show import datasets_table
 
     console.show(datasets_table(data_dir))
 
@@ -43,7 +43,7 @@ def fetch(
 ) -> None:
     """Download data sets into the cache, unless they are at hand, and verify them."""
     require("train")
-    from kilonet.api.data import fetch as fetched
+    from kilonet.workflows.data import fetch as fetched
 
     for name in names:
         dataset = fetched(name, data_dir)
@@ -68,7 +68,7 @@ def show(
 ) -> None:
     """Write a picture of a labelled sample batch, with a recipe's augmentation if wanted."""
     require("train")
-    from kilonet.api.data import show_sample
+    from kilonet.workflows.data import show_sample
 
     target = out or Path(f"{Path(name).name.removeprefix('folder:')}.png")
     path = show_sample(name, target, recipe=recipe, seed=seed, data_dir=data_dir)
@@ -84,8 +84,8 @@ def report(
 ) -> None:
     """Say what a folder of pictures holds: classes, unreadable files, copies in both parts."""
     require("train")
-    from kilonet.api.data import report as found
-    from kilonet.api.show_data import folder_findings, folder_table
+    from kilonet.workflows.data import report as found
+    from kilonet.workflows.show_data import folder_findings, folder_table
 
     what = found(folder)
     if as_json:
@@ -123,7 +123,7 @@ def audit(
     """Rank the training images whose labels are most likely wrong; stopped, it goes on."""
     require("train")
     share_the_machine()
-    from kilonet.api.audit import audit as examined
+    from kilonet.workflows.audit import audit as examined
 
     screen = console.output()
     found = examined(

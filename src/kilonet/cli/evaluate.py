@@ -14,8 +14,8 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 
 if TYPE_CHECKING:
-    from kilonet.api.robustness import RobustnessReport
     from kilonet.evaluation.metrics import Metrics
+    from kilonet.workflows.robustness import RobustnessReport
 
 
 def evaluate(
@@ -54,7 +54,7 @@ def evaluate(
     _check_together(robustness, {**of_robustness, "data": data})
     require("train")
     if robustness:
-        from kilonet.api.robustness import robustness as distorted
+        from kilonet.workflows.robustness import robustness as distorted
 
         report = distorted(
             run,
@@ -67,7 +67,7 @@ def evaluate(
         )
         _print_robustness(report, as_json)
         return
-    from kilonet.api.evaluate import evaluate as measured
+    from kilonet.workflows.evaluate import evaluate as measured
 
     metrics = measured(run, data=data, data_dir=data_dir, device=device, model=model)
     _print_metrics(metrics, run, as_json)
@@ -82,7 +82,7 @@ def _check_together(robustness: bool, options: dict[str, object]) -> None:
 
 
 def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
-    from kilonet.api.show import metrics_table
+    from kilonet.workflows.show import metrics_table
 
     if as_json:
         _print_json(metrics.to_json())
@@ -91,7 +91,7 @@ def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
 
 
 def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
-    from kilonet.api.show import robustness_table
+    from kilonet.workflows.show import robustness_table
 
     if as_json:
         _print_json(report.to_json())

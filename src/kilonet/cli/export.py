@@ -39,8 +39,8 @@ def export(
 ) -> None:
     """Write a finished run's network as a file or folder to ship, and verify it."""
     require("train")
-    from kilonet.api.export import export as exported
-    from kilonet.api.show import export_table
+    from kilonet.workflows.export import export as exported
+    from kilonet.workflows.show import export_table
 
     result = exported(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
     if as_json:

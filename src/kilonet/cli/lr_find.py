@@ -33,7 +33,7 @@ def lr_find(
     recipe, overrides = split_words(words)
     require("train")
     share_the_machine()
-    from kilonet.api.lr_find import lr_find as found_by
+    from kilonet.workflows.lr_find import lr_find as found_by
 
     found = found_by(
         recipe,

@@ -12,7 +12,7 @@ from kilonet.cli.options import AsJson
 
 def models(as_json: AsJson = False) -> None:
     """List the trained models that ship: sizes, and test accuracy over the seeds."""
-    from kilonet.api.models import list_models, models_table
+    from kilonet.workflows.models import list_models, models_table
 
     found = list_models()
     if as_json:

@@ -14,7 +14,7 @@ from kilonet.cli import console
 from kilonet.cli.options import AsJson, Flag
 
 if TYPE_CHECKING:
-    from kilonet.reading.read import Outcome
+    from kilonet.inference.read import Outcome
 
 
 def predict(
@@ -35,7 +35,7 @@ def predict(
     as_json: AsJson = False,
 ) -> int:
     """Read the digit in each picture: the digit, how sure, and the runner-up."""
-    from kilonet.reading import reader
+    from kilonet.inference import reader
 
     reads = reader(model)
     outcomes = reads.stream(pictures, min_confidence=min_confidence, several=split)
@@ -58,7 +58,7 @@ def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]
 
 
 def _print_table(found: Iterable[tuple[str, Outcome]], classes: Sequence[str]) -> int:
-    from kilonet.reading.results import Table
+    from kilonet.inference.results import Table
 
     table = Table(classes)
     failed = headed = False

@@ -22,7 +22,7 @@ def _default(context: typer.Context) -> None:
 @app.command()
 def ls() -> None:
     """List the recipes."""
-    from kilonet.api.show import recipes_table
+    from kilonet.workflows.show import recipes_table
 
     show(recipes_table())
 

@@ -28,7 +28,7 @@ def runs(
     as_csv: Annotated[bool, Flag("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List your runs as a change log: what each reached, and what changed since the one before."""
-    from kilonet.api.show import read_change_log
+    from kilonet.workflows.show import read_change_log
 
     if as_json and as_csv:
         raise UsageError("--json and --csv are two ways to print the same. Leave one out.")

@@ -105,8 +105,8 @@ def study(
     require("train")
     share_the_machine()
     if search:
-        from kilonet.api.study_search import TRIALS
-        from kilonet.api.study_search import search as searched
+        from kilonet.workflows.study_search import TRIALS
+        from kilonet.workflows.study_search import search as searched
 
         best = searched(
             recipe,
@@ -122,8 +122,8 @@ def study(
         )
         _print_best(best, [recipe, *overrides], as_json)
         return
-    from kilonet.api.study import SEEDS
-    from kilonet.api.study import study as carried_out
+    from kilonet.workflows.study import SEEDS
+    from kilonet.workflows.study import study as carried_out
 
     console = None if as_json else output()
     done = carried_out(
@@ -140,7 +140,7 @@ def study(
         data_dir=data_dir,
         console=console,
     )
-    from kilonet.api.study_show import as_text, study_tables
+    from kilonet.workflows.study_show import as_text, study_tables
 
     if as_json:
         typer.echo(as_text(done))

@@ -25,6 +25,6 @@ def summary(
 ) -> None:
     """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
     require("train")
-    from kilonet.api.summary import summary as text
+    from kilonet.workflows.summary import summary as text
 
     typer.echo(text(source, style, model=model))

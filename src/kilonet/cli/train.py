@@ -62,9 +62,9 @@ def train(
         changes.append(f"training.workers={workers}")
     require("train")
     share_the_machine()
-    from kilonet.api import train as api
-    from kilonet.api.show import print_outcome
-    from kilonet.api.team import assist_torchrun, is_assistant
+    from kilonet.workflows import train as api
+    from kilonet.workflows.show import print_outcome
+    from kilonet.workflows.team import assist_torchrun, is_assistant
 
     if is_assistant():
         assist_torchrun()

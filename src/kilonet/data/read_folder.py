@@ -19,7 +19,7 @@ from kilonet.data.read import Tensors
 from kilonet.data.specs import Look
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
-from kilonet.pictures import PictureError, fit
+from kilonet.preprocessing import PictureError, fit
 from kilonet.recipe.schema import FOLDER
 
 TEST_FRACTION = 0.2

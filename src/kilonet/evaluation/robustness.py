@@ -2,7 +2,7 @@
 
 Two ways lead from the same distorted 28×28 pixels to an answer. "Network alone" gives them to the
 network as they are. "Read as a picture" prepares them first, as every picture from outside is (see
-``kilonet.pictures``); what the preparation refuses counts as misread.
+``kilonet.preprocessing``); what the preparation refuses counts as misread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from kilonet.errors import UsageError
 from kilonet.evaluation.distortions import KINDS, SEED, Kind, distort
 from kilonet.evaluation.intervals import t_interval
-from kilonet.pictures import PictureError, prepare
+from kilonet.preprocessing import PictureError, prepare
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]

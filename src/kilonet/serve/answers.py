@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonet.reading.results import Reading
+from kilonet.inference.results import Reading
 from kilonet.serve.problems import Problem
 from kilonet.serve.wire import Outcome, Refusal
 

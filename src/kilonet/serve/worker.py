@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import KilonetError
+from kilonet.inference.session import Session
 from kilonet.metadata import MNIST_SHAPE
-from kilonet.pictures import PictureError
-from kilonet.reading.session import Session
+from kilonet.preprocessing import PictureError
 from kilonet.serve import wire
 from kilonet.serve.logs import log
 

@@ -21,7 +21,7 @@ from kilonet.studies.places import Done, Epoch, Event, Failed, Lost, Pruned
 from kilonet.studies.plan import Job
 from kilonet.training.process import HelperProcess
 
-WORKER = "kilonet.api.study_worker"
+WORKER = "kilonet.workflows.study_worker"
 SECONDS_TO_END = 5
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from kilonet.data.dataset import Dataset
 from kilonet.data.split import split_validation
 from kilonet.errors import RecipeError
-from kilonet.evaluation.inference import predict_probabilities
 from kilonet.evaluation.metrics import cross_entropy
+from kilonet.evaluation.predict import predict_probabilities
 
 
 @dataclass(frozen=True)

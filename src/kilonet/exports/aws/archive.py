@@ -25,7 +25,7 @@ OWN = (
     "runs/__init__.py",
     "runs/layout.py",
 )
-OWN_PACKAGES = ("pictures", "reading")
+OWN_PACKAGES = ("preprocessing", "inference")
 """The part of this package that prepares pictures and reads them, without the rest."""
 
 LEFT_OUT = re.compile(

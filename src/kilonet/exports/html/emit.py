@@ -63,7 +63,7 @@ def page(graph: Graph, name: str) -> str:
 
 
 def _prepare_script() -> str:
-    script = files("kilonet.pictures") / "prepare.js"
+    script = files("kilonet.preprocessing") / "prepare.js"
     return script.read_text(encoding="utf-8")
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from kilonet.pictures import PictureError
-from kilonet.reading.read import Reader
+from kilonet.inference.read import Reader
+from kilonet.preprocessing import PictureError
 
 reader = Reader(Path(__file__).with_name("model.onnx"))  # once for each instance, at its start
 

@@ -1,0 +1,271 @@
+"""Which training images are most likely mislabelled: cross-validated, ranked, shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from kilonet.atomic import write_atomically, write_text
+from kilonet.data.dataset import Dataset
+from kilonet.data.describe import settled
+from kilonet.data.folder import folder_path, is_folder, short_name
+from kilonet.data.read_folder import read_folder
+from kilonet.data.specs import USUAL_LOOK
+from kilonet.data.split import stratified_folds
+from kilonet.errors import RunError, UsageError
+from kilonet.evaluation.confident import Doubts, Floats, find_doubts
+from kilonet.evaluation.predict import predict_probabilities
+from kilonet.models.build import build
+from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.load import resolve
+from kilonet.recipe.schema import Recipe
+from kilonet.report.plots import suspects
+from kilonet.runs.environment import environment
+from kilonet.training.device import choose_device, configure
+from kilonet.training.fit import Fit
+from kilonet.training.kernels import choose_kernels
+from kilonet.training.material import prepare
+from kilonet.training.precision import choose_precision
+from kilonet.training.progress import Silent
+from kilonet.training.seeding import derive
+from kilonet.training.weights import put_weights
+from kilonet.workflows.guard import AuditInterrupted
+from kilonet.workflows.material import load_shown
+
+SETTINGS, FIGURES, TABLE, PICTURE = "settings.json", "audit.json", "audit.csv", "audit.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The doubtful labels of a data set's training images, and the files that hold them."""
+
+    dataset: Dataset
+    recipe: str
+    folds: int
+    doubts: Doubts
+    probabilities: Floats
+    files: tuple[Path, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in a line."""
+        total, found = len(self.dataset.train_labels), self.doubts.count
+        share = self.doubts.estimated_errors / total
+        right = float((self.probabilities.argmax(1) == self.dataset.train_labels.numpy()).mean())
+        return (
+            f"{found:,} of {total:,} training labels of {self.dataset.title} are doubtful; "
+            f"{self.folds} networks of {self.recipe} read {right:.2%} of the images that they had "
+            f"not seen as labelled, and put the share of wrong labels at {share:.2%}."
+        )
+
+
+def audit(
+    name: str,
+    *,
+    recipe: str = "fast-99",
+    overrides: Sequence[str] = (),
+    folds: int = 5,
+    top: int = 50,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    console: Console | None = None,
+) -> Audit:
+    """Rank the training images of ``name`` by how likely their labels are wrong; write them down.
+
+    Each fold's images are read by a network of ``recipe`` that was trained on the others; confident
+    learning compares that with the labels. The folder ``out`` (default: audit-NAME) gets the
+    probabilities of each fold as it is done, so that the same call goes on after an interruption,
+    and in the end ``audit.json``, ``audit.csv`` and ``audit.png`` with the ``top`` images.
+
+    Raises:
+        UsageError, RecipeError: the data set, the recipe or a number is wrong, or ``out`` holds an
+            audit with other settings.
+        DataError, TrainingError, RunError: data, a training, or the folder failed.
+        AuditInterrupted: Ctrl-C; the folds that are done are kept.
+    """
+    if top < 1:
+        raise UsageError(f"--top {top}: name 1 or more.")
+    chosen = _settled(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
+    dataset = load_shown(chosen.data, Path(data_dir) if data_dir is not None else None, console)
+    fold_of = stratified_folds(dataset.train_labels, folds, chosen.training.seed)
+    folder = Path(out) if out is not None else Path(f"audit-{short_name(name).rpartition(':')[2]}")
+    settings = {
+        "dataset": dataset.name,
+        "content": dataset.fingerprint,
+        "recipe": fingerprint(chosen),
+        "seed": chosen.training.seed,
+        "folds": folds,
+    }
+    _claim(folder, settings)
+    probabilities = np.zeros((len(fold_of), dataset.num_classes))
+    for fold in range(folds):
+        held = torch.nonzero(fold_of == fold).squeeze(1)
+        found = _fold(folder / f"fold-{fold + 1}.npy", chosen, dataset, held)
+        probabilities[held.numpy()] = found
+        _say(console, fold + 1, folds, found, dataset.train_labels[held].numpy())
+    doubts = find_doubts(probabilities, dataset.train_labels.numpy())
+    result = Audit(dataset, recipe, folds, doubts, probabilities, ())
+    return _written(result, chosen, folder, top)
+
+
+def _settled(recipe: Recipe) -> Recipe:
+    """Return ``recipe`` with the kernels, arithmetic and data that it is really trained with."""
+    device = choose_device(recipe.training.device)
+    kernels = choose_kernels(recipe.training.kernels, device)
+    precision = choose_precision(recipe.training.precision, device, kernels)
+    update = {"kernels": kernels, "precision": precision, "workers": 1}
+    training = recipe.training.model_copy(update=update)
+    return recipe.model_copy(update={"training": training, "data": settled(recipe.data)})
+
+
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Make ``folder`` that of an audit with these ``settings``, or check that it is."""
+    path = folder / SETTINGS
+    try:
+        if path.exists():
+            if json.loads(path.read_text(encoding="utf-8")) == settings:
+                return
+            raise UsageError(
+                f"{folder} holds an audit of other data or with another recipe, seed or number of "
+                "folds. Name another folder with --out, or remove it."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is in use already. Name another folder with --out.")
+        write_text(path, json.dumps(settings, indent=1) + "\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(f"Cannot use {folder}: {reason}. Name another folder with --out.") from error
+
+
+def _fold(path: Path, recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Floats:
+    """Return the probabilities (N, K) of the images ``held``, read from ``path`` or computed."""
+    if path.exists():
+        try:
+            stored: Floats = np.load(path, allow_pickle=False)
+        except (OSError, ValueError):
+            raise RunError(f"{path} is damaged. Remove it and run again.") from None
+        if stored.shape == (len(held), dataset.num_classes):
+            return stored
+        raise RunError(f"{path} is of another audit. Remove it and run again.")
+    try:
+        found = _trained_without(recipe, dataset, held)
+    except KeyboardInterrupt:
+        raise AuditInterrupted(path.parent) from None
+    write_atomically(path, lambda file: np.save(file, found, allow_pickle=False))
+    return found
+
+
+def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Floats:
+    device = choose_device(recipe.training.device)
+    configure(device, recipe.training.threads, recipe.training.deterministic)
+    rest = torch.ones(len(dataset.train_labels), dtype=torch.bool)
+    rest[held] = False
+    images, labels = dataset.train_images, dataset.train_labels
+    # The images held back stand where test images would: they are looked at once, at the end.
+    part = replace(
+        dataset,
+        train_images=images[rest],
+        train_labels=labels[rest],
+        test_images=images[held],
+        test_labels=labels[held],
+    )
+    torch.manual_seed(derive(recipe.training.seed, "weights"))
+    shape = (dataset.channels, *dataset.image_size)
+    network = build(recipe.model, shape, dataset.num_classes)
+    material = prepare(part, recipe.data.validation, recipe.training.seed, device)
+    fit = Fit(network, material, recipe, device)
+    outcome = fit.run(lambda _: None, Silent())
+    put_weights(fit.model, outcome.best if recipe.training.keep == "best" else outcome.last)
+    return predict_probabilities(
+        fit.model, part.test_images, dataset.mean, dataset.std, device=device
+    )
+
+
+def _say(
+    console: Console | None, fold: int, folds: int, found: Floats, labels: np.ndarray[Any, Any]
+) -> None:
+    if console is not None:
+        agreed = float((found.argmax(axis=1) == labels).mean())
+        console.print(f"fold {fold} of {folds}: {agreed:.2%} read as labelled", soft_wrap=True)
+
+
+def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
+    dataset, doubts = result.dataset, result.doubts
+    shown = doubts.ranking[:top]
+    rows = _rows(result, recipe, shown)
+    content = {
+        "dataset": dataset.name,
+        "recipe": result.recipe,
+        "fingerprint": fingerprint(recipe),
+        "seed": recipe.training.seed,
+        "folds": result.folds,
+        "images": len(dataset.train_labels),
+        "doubtful": doubts.count,
+        "estimated_errors": round(doubts.estimated_errors, 1),
+        "agreement": float((result.probabilities.argmax(1) == dataset.train_labels.numpy()).mean()),
+        "top": rows,
+        "environment": environment(recipe.training.device, torch.get_num_threads()),
+    }
+    files = tuple(folder / name for name in (FIGURES, TABLE, PICTURE))
+    try:
+        write_text(files[0], json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_text(files[1], _table(rows))
+        images, labels = dataset.train_images.numpy(), dataset.train_labels.numpy()
+        suspects(
+            images,
+            labels,
+            result.probabilities,
+            dataset.classes,
+            files[2],
+            predicted=doubts.predicted,
+            chosen=shown,
+        )
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {folder}: {error.strerror or error}. Name another with --out."
+        ) from error
+    return replace(result, files=files)
+
+
+def _rows(result: Audit, recipe: Recipe, shown: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    names, classes = _names(recipe), result.dataset.classes
+    labels, predicted = result.dataset.train_labels.numpy(), result.doubts.predicted
+    return [
+        {
+            "rank": rank,
+            "index": int(index),
+            **({"file": names[index]} if names else {}),
+            "doubtful": rank <= result.doubts.count,
+            "given": classes[labels[index]],
+            "given_probability": round(float(result.probabilities[index, labels[index]]), 6),
+            "predicted": classes[predicted[index]],
+            "predicted_probability": round(float(result.probabilities[index, predicted[index]]), 6),
+        }
+        for rank, index in enumerate(shown.tolist(), start=1)
+    ]
+
+
+def _names(recipe: Recipe) -> list[str]:
+    """Return the file of each training picture; nothing for a published set."""
+    if not is_folder(recipe.data.name):
+        return []
+    content = read_folder(folder_path(recipe.data.name), USUAL_LOOK)
+    return [one.entry.name for one in content.train]
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["rank"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

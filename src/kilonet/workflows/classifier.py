@@ -1,0 +1,201 @@
+"""A recipe as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from kilonet.evaluation.predict import predict_probabilities
+from kilonet.extras import require
+from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.load import Resolved, resolve
+from kilonet.training.device import choose_device
+from kilonet.workflows.arrays import (
+    ArrayError,
+    Frame,
+    array_errors,
+    flat,
+    grey_range,
+    require_shape,
+    shape_of,
+)
+from kilonet.workflows.learn import learn
+from kilonet.workflows.overrides import as_overrides
+from kilonet.workflows.pretrained import find_pretrained
+from kilonet.workflows.run import Run
+
+# A run's limits: what is trained here is no run, and a few images take more epochs than MNIST.
+_ALWAYS = (
+    "constraints.max_epochs=off",
+    "training.record_test_by_epoch=false",
+    "training.workers=1",
+)
+
+
+class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """An image classifier for scikit-learn, trained by a recipe.
+
+    Works with ``clone``, ``Pipeline``, ``GridSearchCV``, ``cross_val_score`` and pickling. Images
+    are rows of numbers, arrays N×H×W or N×C×H×W; labels are whatever scikit-learn takes. Bytes
+    (uint8) are grey levels as they are; of other numbers, the least in training becomes black and
+    the greatest white. Sides under 28 pixels are enlarged to 28. Nothing is written to disk.
+
+    Args:
+        recipe: A shipped recipe's name, or the path of a ``.toml`` file.
+        epochs: Passes over the training images. None here and below: as the recipe has it.
+        lr: Learning rate.
+        batch_size: Images a step.
+        validation: Fraction of the images held back to decide by; 0 for none.
+        max_parameters: The budget: ``fit`` refuses a network that has more parameters.
+        input_shape: (H, W) or (C, H, W) of the images in rows; None: square and grey.
+        overrides: Words for any other key of the recipe, such as ``"augmentation.rotation=10"``.
+        seed: Seed of all randomness; the same seed gives the same network on a machine.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps", for training and predicting.
+        threads: CPU threads in training; None: PyTorch's own number.
+        verbose: Print a line an epoch.
+
+    Attributes:
+        classes_: The labels, in the order of ``predict_proba``'s columns.
+        n_features_in_: Numbers an image.
+        image_shape_: (C, H, W) of the images as they came.
+        history_: A row an epoch: losses, accuracies as fractions, learning rate, seconds.
+        pretrained_: The trained network, with its normalisation, as it is pickled and saved.
+    """
+
+    def __init__(  # noqa: PLR0913 — a parameter each is what scikit-learn's searches set
+        self,
+        recipe: str | Path = DEFAULT_RECIPE,
+        *,
+        epochs: int | None = None,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        validation: float | None = None,
+        max_parameters: int | None = None,
+        input_shape: Sequence[int] | None = None,
+        overrides: Sequence[str] = (),
+        seed: int = 0,
+        device: str = "auto",
+        threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.recipe = recipe
+        self.epochs = epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.validation = validation
+        self.max_parameters = max_parameters
+        self.input_shape = input_shape
+        self.overrides = overrides
+        self.seed = seed
+        self.device = device
+        self.threads = threads
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Train on images ``X`` with labels ``y`` (N,), and return self.
+
+        Raises:
+            ArrayError: these are no images, or no labels of two classes or more; a ValueError.
+            UsageError, RecipeError: a parameter is wrong, or the network is over its budget.
+            TrainingError: the loss is no longer finite.
+        """
+        require("train")
+        resolved = self._resolved()
+        with array_errors():
+            rows, y = validate_data(self, flat(X), y, dtype="numeric")
+            check_classification_targets(y)
+        shape = self._shape(X, rows.shape[1])
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ArrayError(f"y has 1 class only, {classes[0]!r}; there is nothing to tell apart.")
+        self._frame = Frame(shape, *grey_range(rows))
+        names = tuple(str(name) for name in classes)
+        console = Console() if self.verbose else None
+        learnt = learn(resolved, self._frame.images(rows), labels, names, console)
+        self.classes_, self.image_shape_ = classes, shape
+        self.pretrained_, self.history_ = learnt.pretrained, learnt.history
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return the probability of each class for each image of ``X``, float64 (N, K).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: ``fit`` was not called.
+            ArrayError: these are no images of the kind trained on; a ValueError.
+        """
+        check_is_fitted(self)
+        require_shape(X, self.image_shape_)
+        with array_errors():
+            rows = validate_data(self, flat(X), reset=False, dtype="numeric")
+        device = choose_device(self.device)
+        images, of = self._frame.images(rows), self.pretrained_
+        network = of.network.to(device)
+        return predict_probabilities(network, images, of.mean, of.std, device=device)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """Return the most probable label of each image of ``X``, (N,), of the type that ``y`` had.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: ``fit`` was not called.
+            ArrayError: these are no images of the kind trained on; a ValueError.
+        """
+        winners = self.predict_proba(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[winners]
+        return labels
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path | Run, *, model: str | None = None) -> Self:
+        """Return a fitted classifier with the network of a folder, of a run, or that ships.
+
+        It takes grey levels 0–255, whatever their type, of the shape that the network was made
+        for; its labels are texts. ``model`` is a class of your own that the network is.
+
+        Raises:
+            UsageError: there is no such folder or run.
+            RunError, CheckpointError: it is damaged, unfinished, or of another kind.
+        """
+        of = find_pretrained(source, model)
+        made = cls(of.name)
+        made.classes_, made.image_shape_ = np.array(of.classes), of.input_shape
+        made.n_features_in_ = math.prod(of.input_shape)
+        made._frame = Frame(of.input_shape, 0.0, 255.0)
+        made.pretrained_, made.history_ = of, []
+        return made
+
+    @property
+    def network_(self) -> nn.Module:
+        """The trained network: normalised float32 images N×C×H×W to logits N×K."""
+        check_is_fitted(self)
+        network: nn.Module = self.pretrained_.network
+        return network
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what scikit-learn's own checks are to know: images are taken too."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _shape(self, given: Any, features: int) -> tuple[int, int, int]:
+        return shape_of(given, features, self.input_shape)
+
+    def _resolved(self) -> Resolved:
+        """Return the recipe with this estimator's parameters in it."""
+        names = ("epochs", "lr", "batch_size", "validation", "max_parameters", "threads")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        given |= {"seed": self.seed, "device": self.device}
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in given.items()
+        }
+        return resolve(self.recipe, [*_ALWAYS, *self.overrides, *as_overrides(plain)])

@@ -1,0 +1,167 @@
+"""A finished run's network as files that need no PyTorch, verified against PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kilonet.atomic import write_bytes, write_text
+from kilonet.data.dataset import Dataset, is_available
+from kilonet.data.folder import folder_path, is_folder
+from kilonet.errors import RunError
+from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
+from kilonet.exports.targets import Job, Made, find_target
+from kilonet.exports.verify import Verification, verify
+from kilonet.extras import require
+from kilonet.runs import layout
+from kilonet.runs.environment import environment
+from kilonet.training.seeding import generator
+from kilonet.workflows.load import load, traits_of
+from kilonet.workflows.material import load_again
+from kilonet.workflows.run import Run, find_run, require_finished
+
+FOLDER = "export"
+"""Where exports go within a run's directory, unless another folder is named."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and how it compares with PyTorch on the test split.
+
+    ``files`` are the export's; ``report`` is the JSON file that holds all of this too.
+    ``verification`` is None where it could not be made. ``note`` says why, and what else a user
+    must know of the files.
+    """
+
+    target: str
+    model: str
+    files: tuple[Path, ...]
+    report: Path
+    verification: Verification | None
+    budget: Mapping[str, int]
+    note: str | None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file, by name."""
+        return {path.name: path.stat().st_size for path in self.files}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the report holds, ready for ``json.dump``."""
+        return {
+            "target": self.target,
+            "model": self.model,
+            "bytes": self.sizes,
+            "budget": dict(self.budget),
+            "verification": asdict(self.verification) if self.verification else None,
+            "note": self.note,
+        }
+
+
+def export(
+    source: str | Path | Run,
+    to: str,
+    *,
+    int8: bool = False,
+    raw: bool = False,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    model: str | None = None,
+) -> Export:
+    """Write a finished run's network as ``to``; compare it with PyTorch.
+
+    ``to`` is "onnx", "c", "html", "lambda" or "huggingface".
+    ``int8`` quantises it, calibrated on training images; ``raw`` is for ONNX with normalised float
+    input. Files go to the folder ``out`` (default: ``export`` in the run's directory), and a report
+    beside them. Without the run's data set at hand nothing is compared, and the result's ``note``
+    says so. ``model`` is the run's own class where it has one.
+
+    Raises:
+        UsageError: there is no such run or target, or the options contradict each other.
+        KilonetError: the target lacks an operator; nothing was written.
+        DataError: there are no images to calibrate with.
+        RunError: the run is unfinished or damaged, or the folder cannot be written.
+        MissingExtraError: the "export" extra is not installed.
+    """
+    target = find_target(to, int8=int8, raw=raw)
+    require("train")
+    require("export")
+    run = find_run(source)
+    require_finished(run)
+    network = load(run, model=model)
+    dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
+    if target.from_onnx:
+        _require_onnx(run)
+    made = target.make(_job(run, network, dataset if int8 else None, raw))
+    folder = Path(out) if out is not None else run.path / FOLDER
+    files = _written(folder, made)
+    verification, note = _verified(made, network, dataset, folder, run)
+    form = "-".join([to, *(["int8"] if int8 else []), *(["raw"] if raw else [])])
+    report = folder / f"{run.name}-{form}.json"
+    said = "; ".join(filter(None, (made.remark, note))) or None
+    result = Export(form, run.name, files, report, verification, made.budget, said)
+    _write_report(result)
+    return result
+
+
+def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
+    """Return the run's data set; it is fetched only if it is needed, and None otherwise."""
+    if needed or is_available(run.recipe.data.name, data_dir):
+        return load_again(run, data_dir)
+    return None
+
+
+def _require_onnx(run: Run) -> None:
+    path = run.directory.file(layout.ONNX)
+    if not path.exists():
+        why = run.directory.facts.get("onnx_note") or f"{path} is missing."
+        raise RunError(f"{run.path} has no ONNX file to export from: {why}")
+
+
+def _job(run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool) -> Job:
+    path = run.directory.file(layout.ONNX)
+    data, images = traits_of(run), None
+    if calibrate is not None:
+        order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
+        images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
+    return Job(path, run.name, data.mean, data.std, images, raw, run.directory, network)
+
+
+def _written(folder: Path, made: Made) -> tuple[Path, ...]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in made.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_bytes(folder / name, content)
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
+        ) from error
+    return tuple(folder / name for name in made.files)
+
+
+def _verified(
+    made: Made, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
+) -> tuple[Verification | None, str | None]:
+    if dataset is None:
+        name, title = run.recipe.data.name, traits_of(run).title
+        remedy = "kilonet data fetch gets it; --data-dir names its folder"
+        lacking = f"{title} is not on this machine. {remedy}"
+        if is_folder(name):
+            lacking = f"{folder_path(name)} is not there any more"
+        return None, f"not compared with PyTorch: {lacking}"
+    with made.running(folder) as runnable:
+        if runnable is None:
+            return None, f"not compared with PyTorch: {made.note}"
+        images, labels = dataset.test_images, dataset.test_labels
+        return verify(runnable, network, images, labels, dataset.mean, dataset.std), None
+
+
+def _write_report(result: Export) -> None:
+    content = {**result.to_json(), "environment": environment("cpu", 1)}
+    write_text(result.report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

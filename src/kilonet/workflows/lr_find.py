@@ -1,0 +1,84 @@
+"""The learning-rate range test of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from kilonet.errors import UsageError
+from kilonet.extras import require
+from kilonet.models.build import check_budget
+from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.load import resolve
+from kilonet.recipe.schema import Constant, Recipe
+from kilonet.training.device import choose_device, configure, same_threads_after
+from kilonet.training.fit import Fit
+from kilonet.training.material import prepare
+from kilonet.training.range_test import range_test
+from kilonet.training.seeding import derive
+from kilonet.workflows.load import network_for
+from kilonet.workflows.material import load_or_stand_in
+from kilonet.workflows.overrides import as_overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kilonet.training.range_test import RangeTest
+
+LOW, HIGH, STEPS = 1e-6, 10.0, 200
+
+
+def lr_find(
+    recipe: str | Path = DEFAULT_RECIPE,
+    *,
+    overrides: Sequence[str] = (),
+    low: float = LOW,
+    high: float = HIGH,
+    steps: int = STEPS,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    console: Console | None = None,
+    **keywords: Any,
+) -> RangeTest:
+    """Train ``recipe`` for ``steps`` steps at rising learning rates and suggest one.
+
+    Only training images are looked at. ``out`` is a PNG file for the curve. The recipe's own
+    schedule and rate are left aside.
+
+    Raises:
+        UsageError, RecipeError: the recipe, the rates or the steps are wrong.
+        DataError: the data set cannot be had.
+        TrainingError: the loss ran away at once.
+    """
+    require("train")
+    if not 0 < low < high:
+        raise UsageError(f"The rates must rise from above 0: --low {low:g} --high {high:g}.")
+    if not 20 <= steps <= 100_000:
+        raise UsageError(f"--steps must be from 20 to 100,000, not {steps}.")
+    resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
+    device = choose_device(resolved.recipe.training.device)
+    seed = resolved.recipe.training.seed
+    torch.manual_seed(derive(seed, "weights"))
+    model = network_for(resolved.recipe)
+    check_budget(model, resolved.recipe, resolved.name)
+    where = Path(data_dir) if data_dir is not None else None
+    resolved, dataset, _ = load_or_stand_in(resolved, where, console)
+    plain = _without_schedule(resolved.recipe)
+    with same_threads_after():
+        configure(device, plain.training.threads, plain.training.deterministic)
+        material = prepare(dataset, plain.data.validation, seed, device)
+        found = range_test(Fit(model, material, plain, device), low, high, steps)
+    if out is not None:
+        from kilonet.report.range_test import range_test as drawn
+
+        drawn(found.rates, found.losses, found.suggestion, Path(out))
+    return found
+
+
+def _without_schedule(recipe: Recipe) -> Recipe:
+    """Return ``recipe`` with nothing that changes its rate, and without teachers and average."""
+    training = recipe.training.model_copy(update={"teachers": [], "ema": None, "workers": 1})
+    return recipe.model_copy(update={"schedule": Constant(name="none"), "training": training})

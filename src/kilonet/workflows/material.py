@@ -1,0 +1,85 @@
+"""Which data a command works on, and what stands in where MNIST cannot be had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, is_available, load_dataset
+from kilonet.data.describe import look_of
+from kilonet.data.folder import folder_path, is_folder
+from kilonet.data.registry import spec
+from kilonet.errors import DataError
+from kilonet.recipe.load import Resolved
+from kilonet.recipe.schema import Data
+from kilonet.workflows.load import traits_of
+from kilonet.workflows.run import Run
+
+STAND_IN = "digits"
+
+
+def load_or_stand_in(
+    resolved: Resolved, data_dir: Path | None, console: Console | None
+) -> tuple[Resolved, Dataset, str | None]:
+    """Return the recipe with the data set really used, that data set, and a note if it differs.
+
+    Where the user named no data set and the recipe's can neither be found nor downloaded,
+    scikit-learn's bundled digits stand in, and the note says so. A damaged file is an error, not
+    a reason to train on something else.
+
+    Raises:
+        DataError: the data set that was asked for cannot be had, or is damaged.
+    """
+    name = resolved.recipe.data.name
+    try:
+        dataset = load_shown(resolved.recipe.data, data_dir, console)
+        return resolved, dataset, dataset.note
+    except DatasetNotFoundError:
+        if resolved.data_named:
+            raise
+    dataset = load_dataset(STAND_IN)
+    title = spec(name).title
+    note = (
+        f"{title} could not be found or downloaded, so this run uses {dataset.title} instead. "
+        f"To train on {title}, connect to the internet and run again, or name a folder that holds "
+        "its files: --data-dir DIR or KILONET_DATA=DIR."
+    )
+    data = resolved.recipe.data.model_copy(update={"name": STAND_IN})
+    recipe = resolved.recipe.model_copy(update={"data": data})
+    return replace(resolved, recipe=recipe), dataset, note
+
+
+def load_shown(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
+    """Load a recipe's data set; a download is announced, on a terminal with a bar."""
+    dataset = _found(data, data_dir, console)
+    return dataset if data.normalise else dataset.unnormalised()
+
+
+def _found(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
+    name, look = data.name, look_of(data)
+    if console is None:
+        return load_dataset(name, data_dir, look=look)
+    if not is_available(name, data_dir) and not is_folder(name):
+        title = spec(name).title
+        console.print(f"{title} is not on this machine; downloading it.", highlight=False)
+    return load_dataset(name, data_dir, progress=console.is_terminal, look=look)
+
+
+def load_again(run: Run, data_dir: Path | None, console: Console | None = None) -> Dataset:
+    """Load the data set that ``run`` was trained on.
+
+    Raises:
+        DataError: it cannot be had, is damaged, or is a folder whose content is another now.
+    """
+    data, trained_on = run.recipe.data, traits_of(run)
+    dataset = load_shown(data, data_dir, console)
+    if dataset.fingerprint != trained_on.fingerprint:
+        raise DataError(
+            f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "
+            f"on: their fingerprint is {dataset.fingerprint}, and was {trained_on.fingerprint}. "
+            f"Put them back, or train anew. (kilonet evaluate {run.path} --data {data.name} "
+            "measures on what is there now.)"
+        )
+    return dataset

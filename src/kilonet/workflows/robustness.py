@@ -1,0 +1,211 @@
+"""How a finished run's network reads distorted digits: measured, stored with the run, drawn."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from kilonet.atomic import write_text
+from kilonet.data.dataset import Dataset
+from kilonet.data.split import split_validation, stratified_split
+from kilonet.errors import RunError, UsageError
+from kilonet.evaluation.predict import predict_probabilities
+from kilonet.evaluation.robustness import (
+    Classify,
+    Images,
+    Labels,
+    Place,
+    Robustness,
+    measure_robustness,
+)
+from kilonet.metadata import MNIST_SHAPE
+from kilonet.models.measure import count_parameters
+from kilonet.report.plots import robustness as draw
+from kilonet.runs import layout, shipped
+from kilonet.runs.environment import environment
+from kilonet.training.device import choose_device
+from kilonet.workflows.load import load, traits_of
+from kilonet.workflows.material import load_again
+from kilonet.workflows.run import Run, find_run
+
+IMAGES = 1000
+"""How many are distorted unless another number is named."""
+
+
+@dataclass(frozen=True)
+class RobustnessReport:
+    """A measurement, what was measured, and where the figures and the picture were written.
+
+    ``files`` is empty for a model that ships, unless a folder was named.
+    """
+
+    run: Run
+    part: str
+    """Which images: "test" or "validation"."""
+    available: int
+    """How many there are of these."""
+    found: Robustness
+    parameters: int
+    device: str
+    files: tuple[Path, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The model, and how many of which images were distorted."""
+        kind = f"{traits_of(self.run).title} {self.part} images"
+        return f"{self.run.name}: {self.found.images:,} of {self.available:,} {kind}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, and what it was measured with, ready for ``json.dump``."""
+        facts = self.run.directory.facts
+        where = environment(self.device, torch.get_num_threads()) | {"scipy": version("scipy")}
+        return {
+            "model": self.run.name,
+            "recipe": facts["recipe"],
+            "fingerprint": facts["fingerprint"],
+            "training_seed": self.run.recipe.training.seed,
+            "parameters": self.parameters,
+            "dataset": traits_of(self.run).name,
+            "part": self.part,
+            "available": self.available,
+            **self.found.to_json(),
+            "environment": where,
+        }
+
+
+def robustness(
+    source: str | Path | Run,
+    *,
+    images: int | None = None,
+    validation: bool = False,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    model: str | None = None,
+) -> RobustnessReport:
+    """Measure a run's network on distorted images of its test split; store figures and a picture.
+
+    ``images`` is how many, a seeded and stratified choice (default: 1,000, or all where there are
+    fewer). ``validation`` takes the images that the run held back instead: for decisions, which
+    are not the test split's to make. The files go to the folder ``out`` (default: the run's
+    directory; nothing is written into a model that ships). ``model`` is the run's own class where
+    it has one. What is measured is in docs/robustness.md.
+
+    Raises:
+        UsageError: there is no such run, or there are not as many images.
+        DataError, RunError, CheckpointError: something on disk is missing, damaged, or cannot be
+            written.
+    """
+    run = find_run(source)
+    folder = _folder(run, out)
+    chosen = choose_device(device)
+    if traits_of(run).shape != MNIST_SHAPE:
+        raise UsageError(
+            f"{run.path} reads images of {'×'.join(map(str, traits_of(run).shape))}; what is "
+            "distorted are grey ones of 28×28, as pens leave them. Leave out --robustness."
+        )
+    network = load(run, model=model).to(chosen)
+    dataset = load_again(run, Path(data_dir) if data_dir is not None else None)
+    part = "validation" if validation else "test"
+    pixels, labels = _part(dataset, run, validation)
+    indices = _choice(labels, images, part)
+    found = measure_robustness(
+        _classifier(network, dataset, chosen),
+        pixels[indices].squeeze(1).numpy(),
+        labels[indices].numpy(),
+        watched=_with_progress,
+    )
+    parameters = count_parameters(network)
+    report = RobustnessReport(run, part, len(labels), found, parameters, str(chosen))
+    return report if folder is None else _written(report, folder)
+
+
+def _classifier(network: nn.Module, dataset: Dataset, device: torch.device) -> Classify:
+    """Return what takes images, uint8 (N, 28, 28), to the classes that ``network`` sees."""
+
+    def classify(images: Images) -> Labels:
+        batch = torch.from_numpy(images).unsqueeze(1)
+        found = predict_probabilities(network, batch, dataset.mean, dataset.std, device=device)
+        return np.asarray(found.argmax(axis=1))
+
+    return classify
+
+
+def _part(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]:
+    """Return images and labels of the test split, or those that the run held back."""
+    if not validation:
+        return dataset.test_images, dataset.test_labels
+    recipe = run.recipe
+    if not recipe.data.validation:
+        raise UsageError(
+            f"{run.path} held no validation images back (data.validation = 0). "
+            "Leave out --validation, or train with some."
+        )
+    labels = dataset.train_labels
+    _, held_back = split_validation(labels, recipe.data.validation, recipe.training.seed)
+    return dataset.train_images[held_back], labels[held_back]
+
+
+def _choice(labels: Tensor, wanted: int | None, part: str) -> Tensor:
+    """Return the indices of the images to distort, each class in its proportion."""
+    count = min(IMAGES, len(labels)) if wanted is None else wanted
+    if not 2 <= count <= len(labels):
+        raise UsageError(
+            f"--images {count}: there are {len(labels):,} {part} images. Name 2 to {len(labels)}."
+        )
+    if count == len(labels):
+        return torch.arange(count)
+    return stratified_split(labels, count / len(labels), seed=0)[1]
+
+
+def _with_progress(places: Sequence[Place]) -> Iterable[Place]:
+    """Hand back ``places``, with a bar where standard error is a terminal."""
+    if not sys.stderr.isatty():
+        return places
+    return track(places, "distorting", console=Console(stderr=True), transient=True)
+
+
+def _folder(run: Run, out: str | Path | None) -> Path | None:
+    """Return where to write, made if need be; None is nowhere: into the installed package.
+
+    Raises:
+        RunError: the folder cannot be made, which is known before anything is measured.
+    """
+    if out is None:
+        return None if run.path.resolve().parent == shipped.FOLDER else run.path
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
+
+
+def _written(report: RobustnessReport, folder: Path) -> RobustnessReport:
+    """Write figures and picture to ``folder``; return the report with their paths."""
+    stem = layout.ROBUSTNESS if report.part == "test" else f"{layout.ROBUSTNESS}-{report.part}"
+    files = (folder / f"{stem}.json", folder / f"{stem}.png")
+    try:
+        content = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
+        write_text(files[0], content + "\n")
+        draw(report.found, files[1])
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return replace(report, files=files)
+
+
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
+    )

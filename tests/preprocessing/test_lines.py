@@ -1,0 +1,133 @@
+"""Printed lines are told from strokes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from made import ONE, SEVEN, difference, drawn, on_paper
+
+from kilonet.preprocessing import PictureError, prepare
+from kilonet.preprocessing.components import Box
+from kilonet.preprocessing.ink import reduce
+from kilonet.preprocessing.lines import inside_bands, without_rules
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def page(side: int = 100, width: float = 6) -> Pixels:
+    return 250 - (drawn(SEVEN, side, width).astype(int) * 200 // 255).astype(np.uint8)
+
+
+def squared(grey: Pixels, darker: int = 80) -> Pixels:
+    lines = np.zeros(grey.shape, dtype=bool)
+    lines[7::23] = lines[:, 11::19] = True
+    return np.where(lines, np.maximum(grey.astype(int) - darker, 20), grey).astype(np.uint8)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_rules_go_and_strokes_stay(inverted: bool) -> None:
+    plain, ruled = page().astype(float), squared(page()).astype(float)
+    if inverted:
+        plain, ruled = 255 - plain, 255 - ruled
+    assert np.abs(without_rules(ruled) - plain).mean() < 3
+    assert np.abs(ruled - plain).mean() > 6
+
+
+@pytest.mark.parametrize("strokes", [SEVEN, ONE])
+@pytest.mark.parametrize("width", [1, 2, 6, 15])
+def test_straight_strokes_are_no_rules(
+    strokes: list[list[tuple[float, float]]], width: int
+) -> None:
+    ink = drawn(strokes, side=100, width=width).astype(float)
+    assert np.array_equal(without_rules(ink), ink)
+
+
+def test_light_that_falls_off_is_no_rule() -> None:
+    grey = on_paper(drawn(SEVEN, side=100, width=6), noise=2).astype(float)
+    assert np.array_equal(without_rules(grey), grey)
+
+
+def test_a_digit_on_squared_paper() -> None:
+    assert difference(prepare(page()), prepare(squared(page()))) < 0.2
+
+
+def test_what_is_inside_bands() -> None:
+    grey = page().astype(float)
+    assert inside_bands(grey) is None
+    grey[:2] = 30
+    grey[:, -1] = 90
+    assert inside_bands(grey) == Box(0, 3, 98, 100)
+
+
+@pytest.mark.parametrize("side", [8, 16])
+def test_small_scans_are_cut_too_closely_to_have_bands(side: int) -> None:
+    grey = np.full((side, side), 255.0)
+    grey[0] = 0
+    assert inside_bands(grey) is None
+    assert without_rules(grey) is grey
+
+
+def test_a_table_around_a_sheet_is_broader_than_a_band() -> None:
+    grey = np.full((120, 120), 60.0)
+    grey[10:110, 10:110] = page()
+    assert inside_bands(grey) is None
+
+
+@pytest.mark.parametrize("line", [1, 2, 4])
+def test_a_stroke_that_runs_into_the_frame(line: int) -> None:
+    cut = page()[10:, :81]
+    framed = np.pad(cut, line, constant_values=40)
+    assert difference(prepare(cut), prepare(framed)) < 0.25
+
+
+@pytest.mark.parametrize("side", [60, 100, 400])
+def test_a_digit_in_a_printed_field(side: int) -> None:
+    digit = page(side, side / 16)
+    line, around = max(1, side // 80), side // 10
+    field = np.pad(np.pad(digit, line, constant_values=90), around, constant_values=250)
+    assert difference(prepare(digit), prepare(field)) < 0.2
+
+
+@pytest.mark.parametrize("side", [60, 100, 400])
+@pytest.mark.parametrize("noise", [0, 4])
+def test_an_empty_field_is_no_digit(side: int, noise: float) -> None:
+    line, around = max(1, side // 80), side // 10
+    paper = np.full((side, side), 250.0)
+    field = np.pad(np.pad(paper, line, constant_values=90), around, constant_values=250)
+    field += np.random.default_rng(side).normal(0, noise, field.shape)
+    with pytest.raises(PictureError) as found:
+        prepare(field.clip(0, 255).astype(np.uint8))
+    assert found.value.kind == "blank"
+
+
+@pytest.mark.parametrize("width", [8, 12])
+def test_a_zero_of_straight_strokes_is_a_digit(width: int) -> None:
+    zero = np.pad(np.zeros((100 - 2 * width, 60 - 2 * width)), width, constant_values=255)
+    assert prepare(np.pad(zero, 20).astype(np.uint8)).any()
+
+
+def test_a_thin_stroke_among_specks() -> None:
+    rng = np.random.default_rng(0)
+    ink = drawn(SEVEN, side=110, width=1.5)
+    specks = rng.random(ink.shape) < 0.012
+    dirty = np.where(specks, np.uint8(255), ink)
+    assert difference(prepare(ink), prepare(dirty)) < 0.5
+    with pytest.raises(PictureError):
+        prepare(np.where(specks, np.uint8(255), np.uint8(0)))
+
+
+@pytest.mark.parametrize(("side", "width"), [(28, 2.5), (50, 2.5), (300, 15)])
+def test_faint_ink_is_not_taken_for_noise(side: int, width: float) -> None:
+    ink = drawn(SEVEN, side=side, width=width)
+    rng = np.random.default_rng(side)
+    grey = 200 - ink / 255 * 16 + rng.normal(0, 1, ink.shape)
+    assert difference(prepare(ink), prepare(grey.round().astype(np.uint8))) < 0.45
+
+
+def test_reduced_first() -> None:
+    grey = np.full((600, 600), 240, dtype=np.uint8)
+    grey[:12] = 20
+    found = inside_bands(reduce(grey, 6))
+    assert found is not None
+    assert found.y0 == 3

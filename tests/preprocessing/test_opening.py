@@ -1,0 +1,191 @@
+"""Everything that a picture may come as, and everything that only looks like one."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made import drawn
+from PIL import Image
+
+from kilonet.preprocessing.failures import PictureError, TooLargeError, UnreadableError
+from kilonet.preprocessing.opening import open_picture
+
+INK = drawn(side=40, width=4)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "GIF"])
+def test_lossless_files(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "a picture"
+    path.write_bytes(encoded(Image.fromarray(INK), form))
+    assert np.array_equal(open_picture(path).grey, INK)
+    assert open_picture(str(path)).name == str(path)
+    assert np.array_equal(open_picture(path.read_bytes()).grey, INK)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_lossy_files(form: str) -> None:
+    found = open_picture(encoded(Image.fromarray(INK).convert("RGB"), form, quality=95)).grey
+    assert np.abs(found.astype(int) - INK).max() < 40
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I", "I;16", "F"])
+def test_images_of_every_mode(mode: str) -> None:
+    bilevel = np.where(INK > 127, 255, 0).astype(np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(bilevel.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(bilevel).convert(mode)
+    assert np.array_equal(open_picture(image).grey, bilevel)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        INK,
+        INK[..., None],
+        np.stack([INK] * 3, axis=-1),
+        INK / 255,
+        (INK / 255).astype(np.float32),
+        (INK / 255).astype(np.float16),
+        np.dstack([INK] * 3 + [np.full_like(INK, 255)]),
+    ],
+)
+def test_arrays(array: Any) -> None:
+    assert np.array_equal(open_picture(array).grey, INK)
+
+
+def test_bools_are_black_and_white() -> None:
+    assert np.array_equal(np.unique(open_picture(INK > 127).grey), [0, 255])
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4, 2)), "its shape is 4×4×2"),
+        (np.zeros(7, np.uint8), "its shape is 7"),
+        (np.zeros((0, 5), np.uint8), "its shape is 0×5"),
+        (np.zeros((5, 5), np.int64), "its values are int64"),
+        (np.full((5, 5), 200.0), "its values run from 200 to 200; floats must be 0 to 1"),
+        (np.full((5, 5), np.nan), "floats must be 0 to 1"),
+        (np.full((5, 5), "a"), "its values are <U1"),
+    ],
+)
+def test_arrays_that_are_no_picture(array: Any, message: str) -> None:
+    with pytest.raises(UnreadableError, match="The array cannot be read") as caught:
+        open_picture(array)
+    assert message in str(caught.value)
+
+
+def test_orientation() -> None:
+    turned = Image.fromarray(INK).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "the 0th row is the visual right-hand side": turn it clockwise
+    found = open_picture(encoded(turned, "PNG", exif=exif)).grey
+    assert np.array_equal(found, INK)
+
+
+def test_the_first_frame_counts() -> None:
+    frames = [Image.fromarray(INK), Image.fromarray(INK.T.copy())]
+    animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert np.array_equal(open_picture(animation).grey, INK)
+
+
+def test_a_palette_with_a_transparent_colour() -> None:
+    image = Image.fromarray(np.where(INK > 127, 1, 0).astype(np.uint8), mode="P")
+    image.putpalette([9, 9, 9, 0, 0, 0])
+    found = open_picture(encoded(image, "PNG", transparency=0)).grey
+    assert np.array_equal(found, np.where(INK > 127, 0, 255))
+
+
+def png_that_claims(width: int, height: int, rows: bytes = b"") -> bytes:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + end
+
+
+@pytest.mark.parametrize("side", [8_001, 12_000, 60_000, 2**31 - 1])
+def test_a_decompression_bomb(side: int) -> None:
+    with pytest.raises(PictureError, match="pixels"):
+        open_picture(png_that_claims(side, side))
+
+
+def test_a_limit_of_ones_own() -> None:
+    with pytest.raises(TooLargeError, match="has 40×40 pixels; at most 1,599 are allowed"):
+        open_picture(encoded(Image.fromarray(INK)), most_pixels=1599)
+    for source in (INK, Image.fromarray(INK)):
+        with pytest.raises(TooLargeError):
+            open_picture(source, most_pixels=1599)
+        open_picture(source, most_pixels=1600)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\x89PNG\r\n\x1a\n",
+        png_that_claims(100, 100),
+        png_that_claims(0, 100),
+        b"GIF89a\xff\xff\xff\xff",
+        b"BM" + bytes(60),
+        b"RIFF\x04\0\0\0WEBP",
+        b"\xff\xd8\xff\xe0\0\x10JFIF",
+        b"P5 99999 2 255 ",
+        b"II*\0\x08\0\0\0\xff\xff",
+    ],
+)
+def test_what_only_looks_like_a_picture(content: bytes) -> None:
+    with pytest.raises(UnreadableError, match="The picture cannot be read as a picture: "):
+        open_picture(content)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_truncated_files(form: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
+    whole = encoded(Image.fromarray(noise), form)
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(UnreadableError):
+            open_picture(whole[: int(len(whole) * share)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_files_never_do_worse_than_an_error(data: st.DataObject) -> None:
+    form = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM"]))
+    content = bytearray(encoded(Image.fromarray(INK), form))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        grey = open_picture(bytes(content)).grey
+    except PictureError as error:
+        assert "\n" not in str(error)
+    else:
+        assert grey.ndim == 2
+        assert grey.dtype == np.uint8
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match=r"no\.png cannot be read as a picture: No such file"):
+        open_picture(tmp_path / "no.png")
+    with pytest.raises(UnreadableError, match="Is a directory"):
+        open_picture(tmp_path)
+    with pytest.raises(UnreadableError, match="null"):
+        open_picture("a\0b")

@@ -1,0 +1,87 @@
+"""What stands in where MNIST cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
+from kilonet.data.normalise import normalise
+from kilonet.errors import DataError
+from kilonet.recipe.load import resolve
+from kilonet.workflows import material
+from kilonet.workflows.material import load_or_stand_in
+
+
+@pytest.fixture
+def nothing_but_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, data_dir: Path | None = None, **options: Any) -> Dataset:
+        if name != "digits":
+            raise DatasetNotFoundError(f"{name} is nowhere")
+        return load_dataset(name)
+
+    monkeypatch.setattr(material, "load_dataset", load)
+    monkeypatch.setattr(material, "is_available", lambda name, *_: name == "digits")
+
+
+def test_what_is_at_hand_is_used() -> None:
+    resolved = resolve("quick", ["data.name=digits"])
+    again, dataset, note = load_or_stand_in(resolved, None, None)
+    assert (again, dataset.name, note) == (resolved, "digits", None)
+
+
+def test_pixels_go_from_0_to_1_where_the_recipe_says() -> None:
+    usual = load_or_stand_in(resolve("quick", ["data.name=digits"]), None, None)[1]
+    words = ["data.name=digits", "data.normalise=false"]
+    bare = load_or_stand_in(resolve("quick", words), None, None)[1]
+    assert (bare.mean, bare.std) == ((0.0,), (1.0,)) != (usual.mean, usual.std)
+    assert bare.train_images.equal(usual.train_images)
+    pixels = normalise(bare.train_images, bare.mean, bare.std)
+    assert (float(pixels.min()), float(pixels.max())) == (0, 1)
+
+
+@pytest.mark.usefixtures("nothing_but_digits")
+def test_digits_stand_in_where_the_user_named_nothing() -> None:
+    resolved, dataset, note = load_or_stand_in(resolve("quick"), None, None)
+    assert dataset.name == resolved.recipe.data.name == "digits"
+    assert resolved.recipe.training == resolve("quick").recipe.training
+    assert note is not None
+    assert note.startswith("MNIST could not be found or downloaded, so this run uses Optical")
+    assert "KILONET_DATA" in note
+
+
+@pytest.mark.usefixtures("nothing_but_digits")
+def test_what_the_user_named_fails() -> None:
+    with pytest.raises(DatasetNotFoundError):
+        load_or_stand_in(resolve("quick", ["data.name=mnist"]), None, None)
+
+
+@pytest.mark.usefixtures("nothing_but_digits")
+def test_a_file_of_ones_own_counts_by_whether_it_names_the_data(tmp_path: Path) -> None:
+    text = '[model]\nname="simple"\n[optimizer]\nname="sgd"\n[training]\nepochs=1\n'
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    assert load_or_stand_in(resolve(path), None, None)[1].name == "digits"
+    path.write_text(text + '[data]\nname="mnist"\n', encoding="utf-8")
+    with pytest.raises(DatasetNotFoundError):
+        load_or_stand_in(resolve(path), None, None)
+
+
+def test_damaged_data_is_no_reason_for_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: Any, **__: Any) -> Dataset:
+        raise DataError("damaged")
+
+    monkeypatch.setattr(material, "load_dataset", damaged)
+    with pytest.raises(DataError, match="damaged"):
+        load_or_stand_in(resolve("quick"), None, None)
+
+
+@pytest.mark.usefixtures("nothing_but_digits")
+def test_a_download_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    load_or_stand_in(resolve("quick"), None, Console())
+    assert capsys.readouterr().out == "MNIST is not on this machine; downloading it.\n"
+    load_or_stand_in(resolve("quick", ["data.name=digits"]), None, Console())
+    assert capsys.readouterr().out == ""
