@@ -39,7 +39,7 @@ def test_it_builds_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert not FETCHED.search(page.read_text(encoding="utf-8")), page
     python = (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
     for name in ("Classifier", "save_pretrained", "train"):
-        assert re.search(rf'id="kilonet\.api\.\w+\.{name}"', python)
+        assert re.search(rf'id="kilonet\.workflows\.\w+\.{name}"', python)
 
 
 @pytest.mark.slow
