@@ -35,7 +35,6 @@ def accepted(**tables: dict[str, Any]) -> bool:
         ("optimizer", "weight_decay", [0, 0.1], [-1e-9, float("inf")]),
         ("training", "epochs", [1, 10**9], [0, -1, 1.0, 10**10, True, "3", None]),
         ("training", "batch_size", [1, 512], [0, 2.5]),
-        ("training", "loss", ["cross-entropy"], ["mse"]),
         ("training", "label_smoothing", [0, 0.9], [-0.1, 1]),
         ("training", "ema", [0.5, 0.999], [0, 1, -0.5]),
         ("training", "stop_at_accuracy", [0, 0.95, 1], [95, 1.01, -0.1]),

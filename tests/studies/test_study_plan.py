@@ -52,6 +52,17 @@ def test_it_may_grow() -> None:
     assert plan("optimizer.name=adam,sgd,rmsprop").departure_from(small) is None
 
 
+def test_the_cells_of_an_earlier_version_may_have_removed_keys() -> None:
+    now = plan(OPTIMIZERS)
+    stored = now.to_json()
+    for cell in stored["cells"]:
+        cell["toml"] = cell["toml"].replace("[training]\n", '[training]\nloss = "cross-entropy"\n')
+    earlier = Plan.from_json(stored)
+    assert earlier != now
+    assert now.departure_from(earlier) is None
+    assert [job.toml for job in earlier.jobs()] == [job.toml for job in now.jobs()]
+
+
 @pytest.mark.parametrize(
     ("other", "text"),
     [

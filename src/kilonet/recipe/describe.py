@@ -36,6 +36,9 @@ _LATER: dict[str, dict[str, Any]] = {
 _LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
     "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
 }
+# Keys of the first recipes that were removed since: a fingerprint still contains the one value that
+# they had. (``training.workers`` was removed too; at its default it was never part of one.)
+_REMOVED: dict[str, dict[str, Any]] = {"training": {"loss": "cross-entropy"}}
 
 
 def plain(recipe: Recipe) -> str:
@@ -65,6 +68,8 @@ def fingerprint(recipe: Recipe) -> str:
         table.pop(key)
     for key in ("seed", "device", "threads", "record_test_by_epoch"):
         table["training"].pop(key, None)
+    for section, removed in _REMOVED.items():
+        table[section] |= removed
     for section, before in _LATER.items():
         _leave_out(table[section], before)
     _leave_out(table["model"], _LATER_OF_FAMILY.get(recipe.model.name, {}))

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from kilonet.errors import nearest
 from kilonet.recipe.keys import SCALARS, choices_at, known_keys, section_class
+from kilonet.recipe.removed import removal_message
 
 RawTable = dict[str, Any]
 
@@ -87,6 +88,9 @@ def _where(place: list[str]) -> str:
 
 def _unknown_key(place: list[str], table: RawTable) -> str:
     section = place[0] if len(place) > 1 else ""
+    removed = removal_message(section, place[-1])
+    if removed is not None:
+        return removed
     keys = known_keys(section, _section(table, section))
     hint = nearest(place[-1], keys) or f" Known: {', '.join(keys)}."
     return f"{f'[{section}] ' if section else ''}unknown key {_shown(place[-1])}.{hint}"

@@ -18,6 +18,7 @@ from kilonet.errors import RecipeError, UsageError
 from kilonet.recipe.catalog import SUFFIX, recipe_text
 from kilonet.recipe.explain import explain
 from kilonet.recipe.overrides import apply_override, parse_overrides
+from kilonet.recipe.removed import without_removed_keys
 from kilonet.recipe.schema import Recipe
 
 RawTable = dict[str, Any]
@@ -55,12 +56,14 @@ def resolve(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
 
 
 def parse_recipe(text: str, origin: str) -> Recipe:
-    """Return the recipe that TOML ``text`` describes; ``origin`` names it in messages.
+    """Return the recipe in ``text``, TOML that this or an earlier version wrote.
+
+    Keys that were removed since are left out. ``origin`` names the recipe in messages.
 
     Raises:
         RecipeError: the text is not TOML, or not a recipe.
     """
-    return validate(_parse_toml(text, origin), origin)
+    return validate(without_removed_keys(_parse_toml(text, origin)), origin)
 
 
 def validate(table: RawTable, origin: str) -> Recipe:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kilonet.errors import RecipeError, UsageError, nearest
 from kilonet.recipe.keys import known_keys
+from kilonet.recipe.removed import removal_message
 
 RawTable = dict[str, Any]
 Override = tuple[str, Any]
@@ -80,6 +81,9 @@ def _set(inside: RawTable, section: str, name: str, value: Any) -> None:
         return
     keys = known_keys(section, inside)
     where = f"[{section}] " if section else ""
+    removed = removal_message(section, name)
+    if removed is not None and name not in keys:
+        raise RecipeError(removed)
     if keys and name not in keys:
         raise RecipeError(f'{where}unknown key "{name}", so it cannot be off.{nearest(name, keys)}')
     if keys and not keys[name]:

@@ -222,7 +222,6 @@ class Training(Section):
 
     epochs: Count = Field(description="Passes over the training images.")
     batch_size: Count = Field(128, description="Images a step.")
-    loss: Literal["cross-entropy"] = Field("cross-entropy", description="The loss.")
     label_smoothing: Probability = Field(
         0.0, description="Share of each target spread evenly over all classes."
     )

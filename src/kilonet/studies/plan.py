@@ -90,7 +90,7 @@ class Plan:
         for cell in earlier.cells:
             if cell.slug not in mine:
                 return f'it has the cell "{cell.label}", which this line has not'
-            if mine[cell.slug].toml != cell.toml:
+            if not _same_recipe(mine[cell.slug].toml, cell.toml):
                 return f'the recipe of its cell "{cell.label}" was another'
         if not {*earlier.seeds} <= {*self.seeds}:
             return f"it has {len(earlier.seeds)} seeds, this line {len(self.seeds)}"
@@ -134,6 +134,11 @@ def with_seed(toml: str, seed: int) -> str:
     recipe = parse_recipe(toml, "the study's plan")
     training = recipe.training.model_copy(update={"seed": seed})
     return plain(recipe.model_copy(update={"training": training}))
+
+
+def _same_recipe(toml: str, earlier: str) -> bool:
+    """Return whether two cells have the same recipe; an earlier version wrote other keys."""
+    return toml == earlier or parse_recipe(toml, "the study") == parse_recipe(earlier, "its plan")
 
 
 def _all_different(cells: Sequence[PlannedCell]) -> None:

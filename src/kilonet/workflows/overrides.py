@@ -10,6 +10,7 @@ import tomli_w
 
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe.keys import all_keys
+from kilonet.recipe.removed import removal_message
 
 
 def as_overrides(keywords: Mapping[str, Any]) -> list[str]:
@@ -36,6 +37,9 @@ def _key(word: str) -> str:
     if matches:
         choices = " or ".join(key.replace(".", "_", 1) for key in matches)
         raise UsageError(f'"{word}" is a key of several sections: write {choices}.')
+    removed = removal_message("training", word.removeprefix("training_"))
+    if removed is not None:
+        raise UsageError(removed)
     known = [*joined, *(key.partition(".")[2] for key in keys)]
     raise UsageError(f'A recipe has no key "{word}".{nearest(word, known)}')
 
