@@ -15,19 +15,19 @@ import torch
 
 from benchmarks.field import Settings
 from benchmarks.results import Reach, ReachEntry, ReachRun, machine
-from kilonet.workflows.load import network_for
-from kilonet.workflows.team import Team, fit_with, gather
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.measure import count_parameters
+from kilonet.progress import Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import choose_device, configure
 from kilonet.training.material import prepare
-from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
 from kilonet.training.weights import put_weights
+from kilonet.workflows.load import network_for
+from kilonet.workflows.team import Team, fit_with, gather
 
 RECIPES = ("fast-99", "fast-99.4")
 

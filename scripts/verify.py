@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from rich.console import Console
 
 import kilonet
 from kilonet.atomic import write_text
 from kilonet.data.dataset import load_dataset
 from kilonet.data.normalise import normalise
+from kilonet.progress import PrintReporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "verify.json"
@@ -34,7 +34,9 @@ LARGEST_LOGIT_DIFFERENCE = 1e-3
 def verify(folder: Path) -> dict[str, Any]:
     """Train the default recipe into ``folder`` and return what was found."""
     began = time.perf_counter()
-    run = kilonet.train(DEFAULT_RECIPE, data_name="mnist", out=folder / "run", console=Console())
+    run = kilonet.train(
+        DEFAULT_RECIPE, data_name="mnist", out=folder / "run", reporter=PrintReporter()
+    )
     seconds = time.perf_counter() - began
     dataset = load_dataset("mnist")
     with torch.no_grad():

@@ -11,10 +11,10 @@ from findings.questions import Listed, Question
 from findings.store import Store, Trial, best, is_found, key_of, trial_recipe, tried_rates
 from frontier.search import without_test
 from kilonet.errors import TrainingError
+from kilonet.progress import Silent
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import choose_device, configure, same_threads_after
 from kilonet.training.fit import Fit
-from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
 from kilonet.workflows.load import network_for
 from kilonet.workflows.material import load_shown

@@ -28,12 +28,12 @@ from filelock import FileLock, Timeout
 from findings.questions import QUESTIONS, Question, read_questions, recipes_of
 from findings.store import Failure, Store, StoredRun, best_rates
 from kilonet.errors import KilonetError, TrainingError
+from kilonet.progress import Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.environment import commit
 from kilonet.studies.found import read_run
 from kilonet.studies.plan import Job, Plan, with_seed
-from kilonet.training.progress import Silent
 from kilonet.workflows.study_run import make_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]

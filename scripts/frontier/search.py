@@ -28,6 +28,7 @@ from filelock import FileLock
 from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.models.measure import count_parameters, total_macs
+from kilonet.progress import Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
@@ -35,7 +36,6 @@ from kilonet.runs.environment import commit
 from kilonet.training.device import choose_device, configure
 from kilonet.training.fit import Fit
 from kilonet.training.material import Material, Part, prepare
-from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
 from kilonet.workflows.load import network_for
 

@@ -12,6 +12,7 @@ from served import serve
 from kilonet.data.dataset import load_dataset
 from kilonet.data.download import DownloadError, download, mirrors_of
 from kilonet.errors import DataError
+from kilonet.progress import Silent
 
 
 def nobody() -> str:
@@ -88,6 +89,25 @@ def test_failure_names_the_mirrors_their_reasons_and_the_ways_out(
     assert time.monotonic() - started < 3
 
 
+class Recorder(Silent):
+    """Keeps what it is called with."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str | int, ...]] = []
+
+    def message(self, text: str) -> None:
+        self.events.append(("message", text))
+
+    def task_started(self, description: str, total: int, unit: str = "") -> None:
+        self.events.append(("started", description, total, unit))
+
+    def task_progress(self, completed: int) -> None:
+        self.events.append(("progress", completed))
+
+    def task_done(self) -> None:
+        self.events.append(("done",))
+
+
 def test_an_unwritable_cache_is_named(tiny: TinySet, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"file/tiny cannot be written.*--data-dir"):
@@ -102,16 +122,39 @@ def test_own_mirror_comes_first(tiny: TinySet, monkeypatch: pytest.MonkeyPatch) 
         assert mirrors_of(entry) == ["http://own/base/tiny/", "http://a/", "http://b/"]
 
 
-def test_progress_is_shown_only_when_asked_for(
+def test_progress_goes_to_the_reporter_and_nowhere_else(
     tiny: TinySet, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(tiny.home / "tiny") as mirror:
         entry = replace(tiny.entry, mirrors=(mirror.url,))
         download(entry, cache / "silent")
         assert capfd.readouterr() == ("", "")
-        download(entry, cache / "shown", progress=True)
-    out, err = capfd.readouterr()
-    assert out == "" and "train-images-idx3-ubyte.gz: 100%" in err
+        reporter = Recorder()
+        download(entry, cache / "reported", reporter)
+    assert capfd.readouterr() == ("", "")
+    name, (path, *_) = "train-images-idx3-ubyte.gz", (cache / "reported").rglob("train-images*")
+    size = path.stat().st_size
+    start = reporter.events.index(("started", name, size, "B"))
+    events = reporter.events[start + 1 :]
+    end = events.index(("done",))
+    assert events[:2] == [("progress", 1024), ("progress", 2048)]
+    assert events[end - 1] == ("progress", size)
+    assert max(event[1] for event in events[:end]) == size
+
+
+def test_load_dataset_announces_a_download(
+    tiny: TinySet, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter = Recorder()
+    with serve(tiny.home) as mirror:
+        monkeypatch.setenv("KILONET_MIRROR", mirror.url)
+        load_dataset("tiny", reporter=reporter)
+        message = ("message", f"{tiny.entry.title} is not on this machine; downloading it.")
+        assert reporter.events[0] == message
+        reporter.events.clear()
+        load_dataset("tiny", reporter=reporter)
+        load_dataset("digits", reporter=reporter)
+    assert reporter.events == []
 
 
 def test_load_dataset_downloads_and_then_needs_no_mirror(

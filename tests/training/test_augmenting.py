@@ -9,8 +9,8 @@ from trials import fit, recipe, trained
 
 from kilonet.data.augment import Augmentation
 from kilonet.errors import RecipeError
+from kilonet.progress import Silent
 from kilonet.training.augmenting import augmentation_in
-from kilonet.training.progress import Silent
 
 TURNED = "augmentation.rotation=30.0"
 

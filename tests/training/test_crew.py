@@ -21,12 +21,12 @@ from test_workers import FULL, run
 from trials import CPU, figures, fit, material, recipe, same, trained
 
 from kilonet.errors import TrainingError, WorkerLostError
+from kilonet.progress import Silent
 from kilonet.training import crew
 from kilonet.training.crew import Crew
 from kilonet.training.fit import Outcome
 from kilonet.training.helper import job_of
 from kilonet.training.process import HelperProcess
-from kilonet.training.progress import Silent
 from kilonet.training.state import State
 from kilonet.training.workers import Workers
 

@@ -15,10 +15,10 @@ from trials import CPU, digits, figures, fit, material, recipe, same, trained
 
 from kilonet.errors import CheckpointError, RecipeError, TrainingError
 from kilonet.models.build import build
+from kilonet.progress import Silent
 from kilonet.recipe.load import resolve
 from kilonet.training.fit import Fit
 from kilonet.training.material import prepare, score
-from kilonet.training.progress import Silent
 from kilonet.training.state import State, load_state, save_state
 from kilonet.training.weights import Weights, weights_of
 

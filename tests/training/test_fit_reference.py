@@ -21,8 +21,8 @@ from trials import figures, fit, material, recipe, same, trained
 
 from kilonet.data.augment import Augmentation
 from kilonet.models.conv_stack import ConvStack
+from kilonet.progress import Silent
 from kilonet.training.material import Part
-from kilonet.training.progress import Silent
 
 Rows = list[tuple[float, float, float]]
 

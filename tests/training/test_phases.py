@@ -8,9 +8,9 @@ import pytest
 import torch
 from trials import fit
 
+from kilonet.progress import Silent
 from kilonet.training import phases
 from kilonet.training.phases import PHASES, Phases
-from kilonet.training.progress import Silent
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ import torch
 from trials import figures, fit, same, trained
 
 from kilonet.errors import UsageError
+from kilonet.progress import Silent
 from kilonet.training import precision
 from kilonet.training.precision import arithmetic, choose_precision
-from kilonet.training.progress import Silent
 
 HALF = "training.precision=bfloat16"
 

@@ -15,9 +15,9 @@ from trials import CLOCKS
 
 import kilonet
 from kilonet.errors import TrainingError
+from kilonet.progress import Reporter, Row
 from kilonet.runs import layout
 from kilonet.training.fit import Fit
-from kilonet.training.progress import Reporter, Row
 from kilonet.training.state import load_state
 from kilonet.workflows import finish
 

@@ -10,7 +10,7 @@ from scipy.special import rel_entr, softmax
 from torch import Tensor, nn
 from trials import fit, same, trained
 
-from kilonet.training.progress import Silent
+from kilonet.progress import Silent
 from kilonet.training.teaching import answers, divergence
 
 torch.manual_seed(0)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from trials import CPU, figures, fit, material, recipe, same, trained
 
 from kilonet.errors import TrainingError
+from kilonet.progress import Silent
 from kilonet.training import trial
 from kilonet.training.fit import Fit
-from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial, seconds_a_step
 
 CASES = {

@@ -15,9 +15,9 @@ from torch import Tensor
 from trials import CPU, figures, fit, same, trained
 
 from kilonet.errors import TrainingError
+from kilonet.progress import Row, Silent
 from kilonet.training.fit import Outcome
 from kilonet.training.material import score
-from kilonet.training.progress import Row, Silent
 from kilonet.training.workers import Workers, meet
 
 PLAIN = ("model.batch_norm=false", "model.dropout=0.0", "optimizer.momentum=0.9")

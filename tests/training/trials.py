@@ -9,11 +9,11 @@ from torch import Tensor
 
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.models.build import build
+from kilonet.progress import Row, Silent
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.training.fit import ALONE, Fit, Outcome
 from kilonet.training.material import Material, Part, prepare
-from kilonet.training.progress import Row, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.weights import Weights
 from kilonet.training.workers import Workers

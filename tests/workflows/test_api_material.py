@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.data.normalise import normalise
@@ -24,7 +23,6 @@ def nothing_but_digits(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_dataset(name)
 
     monkeypatch.setattr(material, "load_dataset", load)
-    monkeypatch.setattr(material, "is_available", lambda name, *_: name == "digits")
 
 
 def test_what_is_at_hand_is_used() -> None:
@@ -77,11 +75,3 @@ def test_damaged_data_is_no_reason_for_a_stand_in(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(material, "load_dataset", damaged)
     with pytest.raises(DataError, match="damaged"):
         load_or_stand_in(resolve("quick"), None, None)
-
-
-@pytest.mark.usefixtures("nothing_but_digits")
-def test_a_download_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
-    load_or_stand_in(resolve("quick"), None, Console())
-    assert capsys.readouterr().out == "MNIST is not on this machine; downloading it.\n"
-    load_or_stand_in(resolve("quick", ["data.name=digits"]), None, Console())
-    assert capsys.readouterr().out == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 import kilonet
+from kilonet.cli.reporter import ConsoleReporter
 from kilonet.errors import (
     CheckpointError,
     KilonetError,
@@ -22,6 +22,7 @@ from kilonet.errors import (
     TrainingError,
     UsageError,
 )
+from kilonet.progress import PrintReporter
 from kilonet.runs import layout
 from kilonet.training.state import State, save_state
 from kilonet.workflows import finish, material, train
@@ -177,13 +178,12 @@ def test_a_run_that_was_interrupted_ends_in_the_same_bits(
 
 
 def test_a_run_that_was_interrupted_before_its_first_epoch_starts_anew(
-    own_network: Path, without_report: None
+    own_network: Path, without_report: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = start_run(recipe=str(own_network), path=own_network.parent / "run")
-    console = Console(width=40, file=io.StringIO())
-    done = kilonet.resume(run.path, model="tinynet:Net", console=console)
+    done = kilonet.resume(run.path, model="tinynet:Net", reporter=PrintReporter())
     assert done.finished
-    assert f"Going on with {run.path} after 0 epochs.\n" in console.file.getvalue()
+    assert f"Going on with {run.path} after 0 epochs.\n" in capsys.readouterr().out
 
 
 def test_a_finished_run_is_not_trained_again(finished: Trained, tmp_path: Path) -> None:
@@ -268,5 +268,6 @@ def test_paths_with_brackets_are_printed_as_they_are(
     own_network: Path, tmp_path: Path, without_report: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "[red]run[bold] :smile:"
-    kilonet.train(own_network, out=out, console=Console(width=40))
+    with ConsoleReporter(Console(width=40)) as reporter:
+        kilonet.train(own_network, out=out, reporter=reporter)
     assert f"; run {out}\n" in capsys.readouterr().out

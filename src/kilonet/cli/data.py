@@ -10,6 +10,7 @@ import typer
 
 from kilonet.cli import console
 from kilonet.cli.options import AsJson, DataDir
+from kilonet.cli.reporter import ConsoleReporter, progress
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -46,7 +47,8 @@ def fetch(
     from kilonet.workflows.data import fetch as fetched
 
     for name in names:
-        dataset = fetched(name, data_dir)
+        with progress() as reporter:
+            dataset = fetched(name, data_dir, reporter)
         console.say(f"{dataset.title}: verified, in {dataset.source}")
 
 
@@ -87,7 +89,8 @@ def report(
     from kilonet.workflows.data import report as found
     from kilonet.workflows.show_data import folder_findings, folder_table
 
-    what = found(folder)
+    with progress() as reporter:
+        what = found(folder, reporter)
     if as_json:
         typer.echo(json.dumps(what.to_json(), indent=1, ensure_ascii=False))
         return
@@ -125,17 +128,17 @@ def audit(
     share_the_machine()
     from kilonet.workflows.audit import audit as examined
 
-    screen = console.output()
-    found = examined(
-        name,
-        recipe=recipe,
-        overrides=overrides or [],
-        folds=folds,
-        top=top,
-        out=out,
-        data_dir=data_dir,
-        console=screen,
-    )
+    with ConsoleReporter(console.output()) as reporter:
+        found = examined(
+            name,
+            recipe=recipe,
+            overrides=overrides or [],
+            folds=folds,
+            top=top,
+            out=out,
+            data_dir=data_dir,
+            reporter=reporter,
+        )
     console.say(found.sentence)
     for file in found.files:
         console.say(f"Wrote {file}")

@@ -10,6 +10,7 @@ import typer
 
 from kilonet.cli.console import say, show
 from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
+from kilonet.cli.reporter import progress
 from kilonet.errors import UsageError
 from kilonet.extras import require
 
@@ -56,15 +57,17 @@ def evaluate(
     if robustness:
         from kilonet.workflows.robustness import robustness as distorted
 
-        report = distorted(
-            run,
-            images=images,
-            validation=validation,
-            out=out,
-            data_dir=data_dir,
-            device=device,
-            model=model,
-        )
+        with progress() as reporter:
+            report = distorted(
+                run,
+                images=images,
+                validation=validation,
+                out=out,
+                data_dir=data_dir,
+                device=device,
+                model=model,
+                reporter=reporter,
+            )
         _print_robustness(report, as_json)
         return
     from kilonet.workflows.evaluate import evaluate as measured

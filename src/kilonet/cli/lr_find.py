@@ -9,6 +9,7 @@ import typer
 
 from kilonet.cli.console import output, say
 from kilonet.cli.options import DataDir
+from kilonet.cli.reporter import ConsoleReporter
 from kilonet.cli.train import split_words
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -35,16 +36,17 @@ def lr_find(
     share_the_machine()
     from kilonet.workflows.lr_find import lr_find as found_by
 
-    found = found_by(
-        recipe,
-        overrides=overrides,
-        low=low,
-        high=high,
-        steps=steps,
-        out=out,
-        data_dir=data_dir,
-        console=output(),
-    )
+    with ConsoleReporter(output()) as reporter:
+        found = found_by(
+            recipe,
+            overrides=overrides,
+            low=low,
+            high=high,
+            steps=steps,
+            out=out,
+            data_dir=data_dir,
+            reporter=reporter,
+        )
     say(
         f"The training loss falls fastest at a learning rate of {found.suggestion:.2g} and is "
         f"lowest at {found.lowest:.2g}; beyond that it runs away."

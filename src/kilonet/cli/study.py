@@ -11,6 +11,7 @@ import typer
 
 from kilonet.cli.console import output, say, show
 from kilonet.cli.options import AsJson, DataDir
+from kilonet.cli.reporter import ConsoleReporter
 from kilonet.cli.train import split_words
 from kilonet.errors import UsageError
 from kilonet.extras import require
@@ -118,7 +119,7 @@ def study(
             on=on,
             address=address,
             data_dir=data_dir,
-            console=None if as_json else output(),
+            reporter=None if as_json else ConsoleReporter(output()),
         )
         _print_best(best, [recipe, *overrides], as_json)
         return
@@ -139,6 +140,7 @@ def study(
         address=address,
         data_dir=data_dir,
         console=console,
+        reporter=ConsoleReporter(console) if console else None,
     )
     from kilonet.workflows.study_show import as_text, study_tables
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kilonet.cli.console import output
 from kilonet.cli.options import DataDir, Flag, OwnModel
+from kilonet.cli.reporter import ConsoleReporter
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -70,12 +71,14 @@ def train(
         assist_torchrun()
         return
     console = output()
-    if resume is not None:
-        run = api.resume(resume, data_dir=data_dir, console=console, profile=profile, model=model)
-    else:
-        run = api.train(
-            name, overrides=changes, data_dir=data_dir, out=out, console=console, profile=profile
-        )
+    with ConsoleReporter(console) as reporter:
+        shared: dict[str, Any] = {"data_dir": data_dir, "profile": profile, "reporter": reporter}
+        if resume is not None:
+            run = api.resume(resume, model=model, **shared)
+        else:
+            run = api.train(name, overrides=changes, out=out, **shared)
+    if run.profile is not None:
+        console.print(run.profile.rendered(), soft_wrap=True)
     print_outcome(run, console)
 
 

@@ -20,6 +20,7 @@ from kilonet.data.registry import DatasetSpec, spec
 from kilonet.data.specs import USUAL_LOOK, Look, Preparation
 from kilonet.data.traits import Traits
 from kilonet.errors import DataError
+from kilonet.progress import Reporter, Silent
 
 __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
 
@@ -85,32 +86,36 @@ def load_dataset(
     data_dir: Path | None = None,
     *,
     download: bool = True,
-    progress: bool = False,
+    reporter: Reporter | None = None,
     look: Look = USUAL_LOOK,
 ) -> Dataset:
     """Find, or else fetch, the data set ``name``, verify it, and return it.
 
     Looks in ``data_dir`` (None: the directory that ``KILONET_DATA`` names), then in the user's
-    cache, then downloads to the cache unless ``download`` is False; ``progress`` shows a bar. The
-    name ``folder:PATH`` stands for a folder of pictures, which are brought to ``look``.
-    Raises ``UsageError`` for an unknown name or path, ``DatasetNotFoundError`` where the files are
-    nowhere and cannot be fetched, and ``DataError`` where they are damaged or not the published
-    ones.
+    cache, then downloads to the cache unless ``download`` is False; ``reporter`` gets the
+    progress. The name ``folder:PATH`` stands for a folder of pictures, which are brought to
+    ``look``.
+
+    Raises:
+        UsageError: the name or the path is unknown.
+        DatasetNotFoundError: the files are nowhere and cannot be fetched.
+        DataError: they are damaged or not the published ones.
     """
     if is_folder(name):
-        return _of_folder(read_folder(folder_path(name), look, progress))
+        return _of_folder(read_folder(folder_path(name), look, reporter))
     entry = spec(name)
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
-    files = locate(entry, data_dir) or _obtain(entry, data_dir, download, progress)
+    files = locate(entry, data_dir) or _obtain(entry, data_dir, download, reporter or Silent())
     return _dataset(entry, read_files(entry, files), str(folder_of(files)))
 
 
-def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, progress: bool) -> Files:
+def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, reporter: Reporter) -> Files:
     remedy = "Allow the download, or name the folder (--data-dir or KILONET_DATA)."
     if download:
+        reporter.message(f"{entry.title} is not on this machine; downloading it.")
         try:
-            fetch(entry, paths.data_cache(), progress)
+            fetch(entry, paths.data_cache(), reporter)
         except DownloadError as error:
             remedy = str(error)
     files = locate(entry, data_dir)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kilonet.data.specs import DatasetSpec, FileSpec
 from kilonet.errors import DataError, MissingExtraError
+from kilonet.progress import Reporter, Silent
 
 MIRROR_VARIABLE = "KILONET_MIRROR"
 # Seconds to connect, and between two pieces of an answer: a machine without a network is told so
@@ -30,12 +31,12 @@ def mirrors_of(entry: DatasetSpec) -> list[str]:
     return [f"{own}/{entry.folder}/", *entry.mirrors] if own else list(entry.mirrors)
 
 
-def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> Path:
+def download(entry: DatasetSpec, directory: Path, reporter: Reporter | None = None) -> Path:
     """Fetch what is missing of the set into ``directory/FOLDER`` and return that folder.
 
     Every file is checked against its MD5 before it gets its name, so that a broken download leaves
-    nothing behind and running again fetches only what is missing. ``progress`` shows a bar per
-    file on standard error. Raises ``DownloadError`` where no mirror gives a file, ``DataError``
+    nothing behind and running again fetches only what is missing. ``reporter`` gets a
+    task per file. Raises ``DownloadError`` where no mirror gives a file, ``DataError``
     where the folder cannot be written, ``MissingExtraError`` where pooch is not installed.
     """
     folder = directory / entry.folder
@@ -44,7 +45,7 @@ def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> Pat
         folder.mkdir(parents=True, exist_ok=True)
         with _quiet_pooch():
             for file in entry.downloads:
-                _fetch(entry, file, folder, mirrors, progress)
+                _fetch(entry, file, folder, mirrors, reporter or Silent())
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror or error}); downloads go there. "
@@ -55,14 +56,14 @@ def download(entry: DatasetSpec, directory: Path, progress: bool = False) -> Pat
 
 
 def _fetch(
-    entry: DatasetSpec, file: FileSpec, folder: Path, mirrors: list[str], progress: bool
+    entry: DatasetSpec, file: FileSpec, folder: Path, mirrors: list[str], reporter: Reporter
 ) -> None:
     import requests
 
     failures = []
     for mirror in tuple(mirrors):
         try:
-            _fetch_from(mirror, file, folder, progress)
+            _fetch_from(mirror, file, folder, reporter)
             return
         except (requests.RequestException, ValueError) as error:
             failures.append(f"{mirror} ({_reason(error)})")
@@ -75,17 +76,14 @@ def _fetch(
     )
 
 
-def _fetch_from(mirror: str, file: FileSpec, folder: Path, progress: bool) -> None:
+def _fetch_from(mirror: str, file: FileSpec, folder: Path, reporter: Reporter) -> None:
     import pooch
-    from tqdm import tqdm
 
-    # pooch sets the total once the server has told it; until then tqdm wants one that is true.
-    with tqdm(
-        desc=file.filename, total=1, unit="B", unit_scale=True, ncols=79, disable=not progress
-    ) as bar:
+    progress = _DownloadProgress(file.filename, reporter)
+    with closing(progress):
         # "identity": a server that sends .gz as an encoding would have it unpacked on arrival.
         downloader = pooch.HTTPDownloader(
-            progressbar=bar if progress else False,
+            progressbar=progress,
             timeout=_TIMEOUT,
             headers={"Accept-Encoding": "identity"},
         )
@@ -96,6 +94,38 @@ def _fetch_from(mirror: str, file: FileSpec, folder: Path, progress: bool) -> No
             path=folder,
             downloader=downloader,
         )
+
+
+class _DownloadProgress:
+    """A progress bar as pooch expects it, which passes everything on to ``reporter``."""
+
+    def __init__(self, filename: str, reporter: Reporter) -> None:
+        self._filename = filename
+        self._reporter = reporter
+        self._total = self._completed = 0
+
+    @property
+    def total(self) -> int:
+        """The size of the file in bytes; pooch sets it when the server has sent it."""
+        return self._total
+
+    @total.setter
+    def total(self, size: int) -> None:
+        self._total = size
+        self._reporter.task_started(self._filename, size, "B")
+
+    def update(self, size: int) -> None:
+        """Add ``size`` bytes to those that have arrived."""
+        self._completed = min(self._completed + size, self._total)
+        self._reporter.task_progress(self._completed)
+
+    def reset(self) -> None:
+        """Count from 0 again."""
+        self._completed = 0
+
+    def close(self) -> None:
+        """End the task; pooch does it too where the download succeeds."""
+        self._reporter.task_done()
 
 
 @contextmanager

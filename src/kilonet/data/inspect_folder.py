@@ -13,6 +13,7 @@ import numpy as np
 from kilonet.data.read_folder import Decoded, read_folder
 from kilonet.data.similar import Pixels, near_duplicates
 from kilonet.data.specs import Look
+from kilonet.progress import Reporter
 
 LOOK = Look(side=64, colour=True)
 """What pictures are compared at."""
@@ -60,13 +61,13 @@ class FolderReport:
         return {**asdict(self), "path": str(self.path), "imbalance": round(self.imbalance, 3)}
 
 
-def inspect_folder(path: Path, progress: bool = False) -> FolderReport:
-    """Return what is in the folder ``path``; ``progress`` shows a bar.
+def inspect_folder(path: Path, reporter: Reporter | None = None) -> FolderReport:
+    """Return what is in the folder ``path``; ``reporter`` gets the progress.
 
     Raises:
         UsageError, DataError: it cannot be trained on at all (see ``read_folder``).
     """
-    content = read_folder(path, LOOK, progress)
+    content = read_folder(path, LOOK, reporter)
     copies, near = _copies(content.train, content.test)
     return FolderReport(
         path=path,

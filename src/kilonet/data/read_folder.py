@@ -20,6 +20,7 @@ from kilonet.data.specs import Look
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
 from kilonet.preprocessing import PictureError, fit
+from kilonet.progress import Reporter, Silent, track
 from kilonet.recipe.schema import FOLDER
 
 TEST_FRACTION = 0.2
@@ -84,8 +85,8 @@ class FolderContent:
         )
 
 
-def read_folder(path: Path, look: Look, progress: bool = False) -> FolderContent:
-    """Return the pictures in ``path`` brought to ``look``; ``progress`` shows a bar.
+def read_folder(path: Path, look: Look, reporter: Reporter | None = None) -> FolderContent:
+    """Return the pictures in ``path`` brought to ``look``; ``reporter`` gets the progress.
 
     Without a test folder a stratified fifth, which depends on names and their number alone, becomes
     the test part.
@@ -95,7 +96,7 @@ def read_folder(path: Path, look: Look, progress: bool = False) -> FolderContent
         DataError: it holds no two classes of readable pictures, or too few for a test part.
     """
     listing = list_folder(path)
-    decoded = _decode_all(listing, look, progress)
+    decoded = _decode_all(listing, look, reporter or Silent())
     readable = [one for one in decoded if one.pixels is not None]
     _check_readable(listing, readable)
     train, test = _parts(readable, listing.has_test)
@@ -116,17 +117,14 @@ def read_folder(path: Path, look: Look, progress: bool = False) -> FolderContent
     )
 
 
-def _decode_all(listing: Listing, look: Look, progress: bool) -> list[Decoded]:
-    from tqdm import tqdm
-
+def _decode_all(listing: Listing, look: Look, reporter: Reporter) -> list[Decoded]:
     def decode(entry: Entry) -> Decoded:
         return _decoded(listing.path, entry, look)
 
     total = len(listing.entries)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(decode, listing.entries)
-        shown = tqdm(done, "reading pictures", total, ncols=79, leave=False, disable=not progress)
-        return list(shown)
+        return list(track(done, "reading pictures", total, reporter))
 
 
 def _decoded(folder: Path, entry: Entry, look: Look) -> Decoded:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from kilonet.data.batches import batches
 from kilonet.data.normalise import normalise
 from kilonet.errors import CheckpointError
+from kilonet.progress import Reporter, Row
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.augmenting import augmentation_in
@@ -32,7 +33,6 @@ from kilonet.training.material import Material, Part, score
 from kilonet.training.optimizers import build_optimizer, gradients, restore_optimizer
 from kilonet.training.phases import Phases
 from kilonet.training.precision import arithmetic, choose_precision
-from kilonet.training.progress import Reporter, Row
 from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
 from kilonet.training.state import State

@@ -19,6 +19,7 @@ import torch
 
 from kilonet.errors import KilonetError, WorkerLostError
 from kilonet.models.build import build
+from kilonet.progress import Silent
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import configure, one_of_several
 from kilonet.training.fit import Fit
@@ -32,7 +33,6 @@ from kilonet.training.process import (
     say,
     take_standard_streams,
 )
-from kilonet.training.progress import Silent
 from kilonet.training.trial import go_on_after_trial
 from kilonet.training.workers import Workers, meet
 

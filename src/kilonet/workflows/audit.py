@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from kilonet.atomic import write_atomically, write_text
 from kilonet.data.dataset import Dataset
@@ -25,6 +24,7 @@ from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.confident import Doubts, Floats, find_doubts
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.build import build
+from kilonet.progress import Reporter, Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
@@ -35,7 +35,6 @@ from kilonet.training.fit import Fit
 from kilonet.training.kernels import choose_kernels
 from kilonet.training.material import prepare
 from kilonet.training.precision import choose_precision
-from kilonet.training.progress import Silent
 from kilonet.training.seeding import derive
 from kilonet.training.weights import put_weights
 from kilonet.workflows.guard import AuditInterrupted
@@ -77,7 +76,7 @@ def audit(
     top: int = 50,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
-    console: Console | None = None,
+    reporter: Reporter | None = None,
 ) -> Audit:
     """Rank the training images of ``name`` by how likely their labels are wrong; write them down.
 
@@ -95,7 +94,7 @@ def audit(
     if top < 1:
         raise UsageError(f"--top {top}: name 1 or more.")
     chosen = _settled(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
-    dataset = load_shown(chosen.data, Path(data_dir) if data_dir is not None else None, console)
+    dataset = load_shown(chosen.data, Path(data_dir) if data_dir is not None else None, reporter)
     fold_of = stratified_folds(dataset.train_labels, folds, chosen.training.seed)
     folder = Path(out) if out is not None else Path(f"audit-{short_name(name).rpartition(':')[2]}")
     settings = {
@@ -111,7 +110,9 @@ def audit(
         held = torch.nonzero(fold_of == fold).squeeze(1)
         found = _fold(folder / f"fold-{fold + 1}.npy", chosen, dataset, held)
         probabilities[held.numpy()] = found
-        _say(console, fold + 1, folds, found, dataset.train_labels[held].numpy())
+        if reporter is not None:
+            agreed = float((found.argmax(axis=1) == dataset.train_labels[held].numpy()).mean())
+            reporter.message(f"fold {fold + 1} of {folds}: {agreed:.2%} read as labelled")
     doubts = find_doubts(probabilities, dataset.train_labels.numpy())
     result = Audit(dataset, recipe, folds, doubts, probabilities, ())
     return _written(result, chosen, folder, top)
@@ -189,14 +190,6 @@ def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Fl
     return predict_probabilities(
         fit.model, part.test_images, dataset.mean, dataset.std, device=device
     )
-
-
-def _say(
-    console: Console | None, fold: int, folds: int, found: Floats, labels: np.ndarray[Any, Any]
-) -> None:
-    if console is not None:
-        agreed = float((found.argmax(axis=1) == labels).mean())
-        console.print(f"fold {fold} of {folds}: {agreed:.2%} read as labelled", soft_wrap=True)
 
 
 def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -18,6 +17,7 @@ from torch import nn
 
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.extras import require
+from kilonet.progress import PrintReporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.training.device import choose_device
@@ -121,8 +121,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ArrayError(f"y has 1 class only, {classes[0]!r}; there is nothing to tell apart.")
         self._frame = Frame(shape, *grey_range(rows))
         names = tuple(str(name) for name in classes)
-        console = Console() if self.verbose else None
-        learnt = learn(resolved, self._frame.images(rows), labels, names, console)
+        reporter = PrintReporter() if self.verbose else None
+        learnt = learn(resolved, self._frame.images(rows), labels, names, reporter)
         self.classes_, self.image_shape_ = classes, shape
         self.pretrained_, self.history_ = learnt.pretrained, learnt.history
         return self

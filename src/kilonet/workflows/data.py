@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.inspect_folder import FolderReport, inspect_folder
 from kilonet.data.specs import USUAL_LOOK
 from kilonet.errors import UsageError
+from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
 from kilonet.report.plots import sample_grid
 from kilonet.training.augmenting import augmentation_in
@@ -21,17 +21,19 @@ from kilonet.training.seeding import generator
 SAMPLES = 20
 
 
-def fetch(name: str, data_dir: str | Path | None = None) -> Dataset:
+def fetch(
+    name: str, data_dir: str | Path | None = None, reporter: Reporter | None = None
+) -> Dataset:
     """Load the data set ``name``, downloading it where it is not at hand, and return it.
 
     Raises:
         UsageError: there is no such data set.
         DataError: it cannot be had, or is damaged.
     """
-    return load_dataset(name, _path(data_dir), progress=sys.stderr.isatty())
+    return load_dataset(name, _path(data_dir), reporter=reporter)
 
 
-def report(name: str) -> FolderReport:
+def report(name: str, reporter: Reporter | None = None) -> FolderReport:
     """Return what is in a folder of pictures, and what is wrong with it.
 
     Raises:
@@ -43,7 +45,7 @@ def report(name: str) -> FolderReport:
             f'"{name}" is no folder of pictures. Write folder:PATH; published data sets are '
             "verified when they are read."
         )
-    return inspect_folder(folder_path(name), progress=sys.stderr.isatty())
+    return inspect_folder(folder_path(name), reporter)
 
 
 def show_sample(

@@ -45,7 +45,7 @@ def evaluate(
         _check_alike(trained_on, spec_of(asked))
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
-    dataset = load_again(run, folder) if data is None else load_shown(asked, folder, None)
+    dataset = load_again(run, folder) if data is None else load_shown(asked, folder)
     probabilities = predict_probabilities(
         network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
     )

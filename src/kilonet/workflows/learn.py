@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from kilonet.data.arrays import statistics
@@ -15,12 +14,12 @@ from kilonet.data.dataset import Dataset
 from kilonet.errors import UsageError
 from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.models.build import build, check_budget
+from kilonet.progress import Reporter, Row, Silent
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Recipe
 from kilonet.training.device import choose_device, configure, same_threads_after
-from kilonet.training.fit import Fit, Outcome
+from kilonet.training.fit import Fit
 from kilonet.training.material import prepare
-from kilonet.training.progress import ConsoleReporter, Row, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.weights import put_weights
 
@@ -38,12 +37,12 @@ def learn(
     images: Tensor,
     labels: npt.NDArray[np.integer],
     classes: tuple[str, ...],
-    console: Console | None = None,
+    reporter: Reporter | None = None,
 ) -> Learnt:
     """Train the recipe on ``images`` uint8 (N, C, H, W), whose ``labels`` (N,) index ``classes``.
 
     The recipe's data set is not looked at: only its share of validation images counts. PyTorch's
-    random state and threads are left as they were. A ``console`` shows progress.
+    random state and threads are left as they were. ``reporter`` gets the progress.
 
     Raises:
         UsageError: the recipe has teachers, or asks for a device that is not there.
@@ -61,20 +60,13 @@ def learn(
         check_budget(network, recipe, resolved.name)
         material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
         fit = Fit(network, material, recipe, device)
-        outcome = _run(fit, console)
+        outcome = fit.run(lambda _: None, reporter or Silent())
         trained = _fresh(recipe, dataset)
     put_weights(trained, outcome.best if recipe.training.keep == "best" else outcome.last)
     shape = (dataset.channels, *dataset.image_size)
     mean, std = dataset.mean, dataset.std
     packed = Pretrained(resolved.name, recipe.model, trained.eval(), shape, mean, std, classes)
     return Learnt(packed, outcome.history)
-
-
-def _run(fit: Fit, console: Console | None) -> Outcome:
-    if console is None:
-        return fit.run(lambda _: None, Silent())
-    with ConsoleReporter(console) as reporter:
-        return fit.run(lambda _: None, reporter)
 
 
 def _fresh(recipe: Recipe, dataset: Dataset) -> nn.Module:

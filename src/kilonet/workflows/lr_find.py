@@ -24,8 +24,7 @@ from kilonet.workflows.material import load_or_stand_in
 from kilonet.workflows.overrides import as_overrides
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from kilonet.progress import Reporter
     from kilonet.training.range_test import RangeTest
 
 LOW, HIGH, STEPS = 1e-6, 10.0, 200
@@ -40,7 +39,7 @@ def lr_find(
     steps: int = STEPS,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
-    console: Console | None = None,
+    reporter: Reporter | None = None,
     **keywords: Any,
 ) -> RangeTest:
     """Train ``recipe`` for ``steps`` steps at rising learning rates and suggest one.
@@ -65,7 +64,7 @@ def lr_find(
     model = network_for(resolved.recipe)
     check_budget(model, resolved.recipe, resolved.name)
     where = Path(data_dir) if data_dir is not None else None
-    resolved, dataset, _ = load_or_stand_in(resolved, where, console)
+    resolved, dataset, _ = load_or_stand_in(resolved, where, reporter)
     plain = _without_schedule(resolved.recipe)
     with same_threads_after():
         configure(device, plain.training.threads, plain.training.deterministic)

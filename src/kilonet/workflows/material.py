@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
-from kilonet.data.dataset import Dataset, DatasetNotFoundError, is_available, load_dataset
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.data.describe import look_of
-from kilonet.data.folder import folder_path, is_folder
+from kilonet.data.folder import folder_path
 from kilonet.data.registry import spec
 from kilonet.errors import DataError
+from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Data
 from kilonet.workflows.load import traits_of
@@ -21,7 +20,7 @@ STAND_IN = "digits"
 
 
 def load_or_stand_in(
-    resolved: Resolved, data_dir: Path | None, console: Console | None
+    resolved: Resolved, data_dir: Path | None, reporter: Reporter | None = None
 ) -> tuple[Resolved, Dataset, str | None]:
     """Return the recipe with the data set really used, that data set, and a note if it differs.
 
@@ -34,7 +33,7 @@ def load_or_stand_in(
     """
     name = resolved.recipe.data.name
     try:
-        dataset = load_shown(resolved.recipe.data, data_dir, console)
+        dataset = load_shown(resolved.recipe.data, data_dir, reporter)
         return resolved, dataset, dataset.note
     except DatasetNotFoundError:
         if resolved.data_named:
@@ -51,30 +50,20 @@ def load_or_stand_in(
     return replace(resolved, recipe=recipe), dataset, note
 
 
-def load_shown(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
-    """Load a recipe's data set; a download is announced, on a terminal with a bar."""
-    dataset = _found(data, data_dir, console)
+def load_shown(data: Data, data_dir: Path | None, reporter: Reporter | None = None) -> Dataset:
+    """Load a recipe's data set; ``reporter`` gets the progress of a download."""
+    dataset = load_dataset(data.name, data_dir, look=look_of(data), reporter=reporter)
     return dataset if data.normalise else dataset.unnormalised()
 
 
-def _found(data: Data, data_dir: Path | None, console: Console | None) -> Dataset:
-    name, look = data.name, look_of(data)
-    if console is None:
-        return load_dataset(name, data_dir, look=look)
-    if not is_available(name, data_dir) and not is_folder(name):
-        title = spec(name).title
-        console.print(f"{title} is not on this machine; downloading it.", highlight=False)
-    return load_dataset(name, data_dir, progress=console.is_terminal, look=look)
-
-
-def load_again(run: Run, data_dir: Path | None, console: Console | None = None) -> Dataset:
+def load_again(run: Run, data_dir: Path | None, reporter: Reporter | None = None) -> Dataset:
     """Load the data set that ``run`` was trained on.
 
     Raises:
         DataError: it cannot be had, is damaged, or is a folder whose content is another now.
     """
     data, trained_on = run.recipe.data, traits_of(run)
-    dataset = load_shown(data, data_dir, console)
+    dataset = load_shown(data, data_dir, reporter)
     if dataset.fingerprint != trained_on.fingerprint:
         raise DataError(
             f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from kilonet.atomic import write_text
@@ -25,12 +21,12 @@ from kilonet.evaluation.robustness import (
     Classify,
     Images,
     Labels,
-    Place,
     Robustness,
     measure_robustness,
 )
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
+from kilonet.progress import Reporter, Silent, track
 from kilonet.report.plots import robustness as draw
 from kilonet.runs import layout, shipped
 from kilonet.runs.environment import environment
@@ -93,6 +89,7 @@ def robustness(
     data_dir: str | Path | None = None,
     device: str = "auto",
     model: str | None = None,
+    reporter: Reporter | None = None,
 ) -> RobustnessReport:
     """Measure a run's network on distorted images of its test split; store figures and a picture.
 
@@ -124,7 +121,7 @@ def robustness(
         _classifier(network, dataset, chosen),
         pixels[indices].squeeze(1).numpy(),
         labels[indices].numpy(),
-        watched=_with_progress,
+        watched=lambda grid: track(grid, "distorting", len(grid), reporter or Silent()),
     )
     parameters = count_parameters(network)
     report = RobustnessReport(run, part, len(labels), found, parameters, str(chosen))
@@ -167,13 +164,6 @@ def _choice(labels: Tensor, wanted: int | None, part: str) -> Tensor:
     if count == len(labels):
         return torch.arange(count)
     return stratified_split(labels, count / len(labels), seed=0)[1]
-
-
-def _with_progress(places: Sequence[Place]) -> Iterable[Place]:
-    """Hand back ``places``, with a bar where standard error is a terminal."""
-    if not sys.stderr.isatty():
-        return places
-    return track(places, "distorting", console=Console(stderr=True), transient=True)
 
 
 def _folder(run: Run, out: str | Path | None) -> Path | None:

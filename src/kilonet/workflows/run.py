@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from kilonet.runs.records import Row
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics
+    from kilonet.workflows.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Run:
     """A training run on disk, finished or not."""
 
     directory: RunDirectory
+    profile: Profile | None = field(default=None, compare=False)
+    """Where the time of the training went, if that was measured."""
 
     @property
     def name(self) -> str:

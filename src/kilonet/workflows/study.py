@@ -13,6 +13,7 @@ from rich.console import Console
 from kilonet.cores import physical_cores
 from kilonet.errors import UsageError
 from kilonet.extras import require
+from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.cluster import located
@@ -78,6 +79,7 @@ def study(  # noqa: PLR0913 - given by name
     address: str = "auto",
     data_dir: str | Path | None = None,
     console: Console | None = None,
+    reporter: Reporter | None = None,
     **keywords: Any,
 ) -> Study:
     """Train every combination of what is varied with ``seeds`` seeds each, and compare them.
@@ -103,7 +105,7 @@ def study(  # noqa: PLR0913 - given by name
     _check(threshold, jobs)
     where = Path(data_dir) if data_dir is not None else None
     with places(asked, on, address, jobs, where) as place:
-        plan = settle(asked, where, console)
+        plan = settle(asked, where, reporter)
         with opened(asked.path, plan) as directory:
             failures = carry_out(directory, place, console)
             return _concluded(directory, failures, threshold, asked.command_line())

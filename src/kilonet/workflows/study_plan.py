@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rich.console import Console
-from rich.text import Text
-
 from kilonet.errors import UsageError
 from kilonet.paths import studies_dir
+from kilonet.progress import Reporter
 from kilonet.recipe.catalog import SUFFIX
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.studies.grid import Axis, Cell, baseline_of, cells_of, parse_axes, slug_of
@@ -72,7 +70,7 @@ def ask(
     return Asked(str(recipe), words, axes, cells, resolved, seeds, baseline, path)
 
 
-def settle(asked: Asked, data_dir: Path | None, console: Console | None) -> Plan:
+def settle(asked: Asked, data_dir: Path | None, reporter: Reporter | None) -> Plan:
     """Return the plan with the data sets that are really used, having looked at each network.
 
     Raises:
@@ -94,10 +92,10 @@ def settle(asked: Asked, data_dir: Path | None, console: Console | None) -> Plan
         check_budget(network_for(one.recipe), one.recipe, f"{one.name} ({cell.label})")
         name = one.recipe.data.name
         if name not in settled:
-            used, _, note = load_or_stand_in(one, data_dir, console)
+            used, _, note = load_or_stand_in(one, data_dir, reporter)
             settled[name] = used.recipe.data.name
-            if note and console is not None:
-                console.print(Text(f"Note: {note}"), soft_wrap=True)
+            if note and reporter is not None:
+                reporter.message(f"Note: {note}")
         data = one.recipe.data.model_copy(update={"name": settled[name]})
         resolved.append(replace(one, recipe=one.recipe.model_copy(update={"data": data})))
     return asked.plan(resolved)

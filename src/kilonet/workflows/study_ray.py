@@ -9,10 +9,10 @@ from typing import Any
 
 from kilonet import __version__
 from kilonet.errors import KilonetError, StudyError
+from kilonet.progress import Silent
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.cluster import RayWorkers, pack
 from kilonet.studies.plan import Job
-from kilonet.training.progress import Silent
 
 
 def ray_workers(address: str, runs: Path, recipe: Recipe) -> RayWorkers:

@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 
 from kilonet.errors import CheckpointError, RunError
+from kilonet.progress import Reporter
 from kilonet.recipe.families import Custom
 from kilonet.recipe.load import parse_recipe
 from kilonet.runs import layout
 from kilonet.runs.find import open_run
 from kilonet.runs.lock import locked
 from kilonet.studies.plan import Job
-from kilonet.training.progress import Reporter
 from kilonet.workflows.run import Run
 from kilonet.workflows.train import resume, train
 

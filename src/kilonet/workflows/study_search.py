@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from kilonet.errors import UsageError
 from kilonet.extras import require
+from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.describe import plain
 from kilonet.recipe.load import parse_recipe, resolve
@@ -39,7 +37,7 @@ def search(
     on: On = "local",
     address: str = "auto",
     data_dir: str | Path | None = None,
-    console: Console | None = None,
+    reporter: Reporter | None = None,
     **keywords: Any,
 ) -> Best:
     """Return the best of ``trials`` values from ``space``, such as ``"optimizer.lr=log(1e-4,1)"``.
@@ -65,20 +63,20 @@ def search(
     _try_ends(asked, dimensions)
     where = Path(data_dir) if data_dir is not None else None
     with places(asked, on, address, jobs, where, left=trials) as place:
-        plan = _plan(settle(asked, where, console), dimensions)
+        plan = _plan(settle(asked, where, reporter), dimensions)
         with opened(asked.path, plan) as directory, stopped_kindly(directory.path):
             source = _source(asked, directory, dimensions, trials)
-            Coordinator(source, place, TrialsWatcher(source, directory, console)).run()
+            Coordinator(source, place, TrialsWatcher(source, directory, reporter or Silent())).run()
             return source.best()
 
 
 class TrialsWatcher:
     """Prints a line a trial, what it tried and what it reached on validation images."""
 
-    def __init__(self, source: Search, directory: StudyDirectory, console: Console | None) -> None:
+    def __init__(self, source: Search, directory: StudyDirectory, reporter: Reporter) -> None:
         self._source = source
         self._directory = directory
-        self._console = console
+        self._reporter = reporter
 
     def began(self, job: str) -> None:
         """Say nothing."""
@@ -103,9 +101,7 @@ class TrialsWatcher:
         self._say(job, f"lost its worker ({reason}) and is made again")
 
     def _say(self, job: str, what: str) -> None:
-        if self._console is not None:
-            line = f"{job} ({', '.join(self._source.words_of(job))}): {what}"
-            self._console.print(Text(line), soft_wrap=True)
+        self._reporter.message(f"{job} ({', '.join(self._source.words_of(job))}): {what}")
 
 
 def _name(recipe: str | Path, dimensions: Sequence[Dimension]) -> str:

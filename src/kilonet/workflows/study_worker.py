@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kilonet.errors import KilonetError, TrainingError
+from kilonet.progress import Row, Silent
 from kilonet.studies.plan import Job
 from kilonet.training.process import say, take_standard_streams
-from kilonet.training.progress import Row, Silent
 from kilonet.workflows.study_run import make_run
 
 Inbox = queue.Queue[dict[str, Any]]

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.text import Text
 from torch import nn
 
 from kilonet.data.dataset import Dataset
@@ -17,6 +15,7 @@ from kilonet.data.describe import settled
 from kilonet.errors import CheckpointError
 from kilonet.extras import require
 from kilonet.models.build import check_budget
+from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
@@ -31,7 +30,6 @@ from kilonet.training.fit import Fit, Outcome
 from kilonet.training.kernels import choose_kernels
 from kilonet.training.material import prepare
 from kilonet.training.precision import choose_precision
-from kilonet.training.progress import ConsoleReporter, Reporter, Silent
 from kilonet.training.seeding import derive
 from kilonet.training.state import State, load_state, save_state
 from kilonet.workflows.finish import finish
@@ -51,7 +49,6 @@ def train(
     overrides: Sequence[str] = (),
     data_dir: str | Path | None = None,
     out: str | Path | None = None,
-    console: Console | None = None,
     profile: bool = False,
     reporter: Reporter | None = None,
     **keywords: Any,
@@ -59,9 +56,8 @@ def train(
     """Train ``recipe``, a shipped name or a ``.toml`` path, and return the finished run.
 
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
-    same. ``out`` is the run's directory (default: the next free ``runs/RECIPE-N``). A ``console``
-    shows progress; without one nothing is printed. With ``profile`` it also shows where the time
-    went. A ``reporter`` is told of it in the console's place.
+    same. ``out`` is the run's directory (default: the next free ``runs/RECIPE-N``). ``reporter``
+    gets messages and progress. With ``profile`` the returned run says where the time went.
 
     Raises:
         UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
@@ -74,6 +70,7 @@ def train(
         Interrupted: Ctrl-C; the run can be resumed.
     """
     require("train")
+    reporter = reporter or Silent()
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     require_events(resolved.recipe)
     device = choose_device(resolved.recipe.training.device)
@@ -84,7 +81,7 @@ def train(
     parameters = check_budget(model, resolved.recipe, resolved.name)
     training = resolved.recipe.training
     with same_threads_after(), gather(resolved.recipe, device) as team:
-        resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), console)
+        resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), reporter)
         configure(device, training.threads, training.deterministic)
         with not_begun():
             fit = _fit(model, resolved.recipe, dataset, device, team)
@@ -95,17 +92,15 @@ def train(
             layout.DATA: dataset.traits.to_json(),
         }
         run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
-        if console is not None:
-            _announce(console, run, dataset)
+        _announce(reporter, run, dataset)
         with kept(run), run.locked():
-            return _run_and_finish(fit, run, dataset, team, (console, profile, reporter))
+            return _run_and_finish(fit, run, dataset, team, reporter, profile)
 
 
 def resume(
     source: str | Path | Run,
     *,
     data_dir: str | Path | None = None,
-    console: Console | None = None,
     profile: bool = False,
     model: str | None = None,
     reporter: Reporter | None = None,
@@ -121,12 +116,12 @@ def resume(
         RunError, CheckpointError: it is in use, damaged, or of another format.
     """
     require("train")
+    reporter = reporter or Silent()
     run = find_run(source).directory
     with kept(run), run.locked():
         run = open_run(run.path)  # what it says may have changed before it was locked
         if run.finished:
-            if console is not None:
-                _say(console, f"{run.path} has finished already: nothing is left to train.")
+            reporter.message(f"{run.path} has finished already: nothing is left to train.")
             return Run(run)
         device = choose_device(run.facts["environment"]["device"])
         threads = int(run.facts["environment"]["threads"])
@@ -136,12 +131,11 @@ def resume(
         network = network_of(run, recipe, trusted=model)
         with same_threads_after(), gather(recipe, device, resumed=True) as team:
             configure(device, threads, recipe.training.deterministic)
-            dataset = load_again(Run(run), _path(data_dir), console)
+            dataset = load_again(Run(run), _path(data_dir), reporter)
             fit = _fit(network, recipe, dataset, device, team)
             _restore(fit, run.file(layout.STATE))
-            if console is not None:
-                _say(console, f"Going on with {run.path} after {len(fit.history)} epochs.")
-            return _run_and_finish(fit, run, dataset, team, (console, profile, reporter))
+            reporter.message(f"Going on with {run.path} after {len(fit.history)} epochs.")
+            return _run_and_finish(fit, run, dataset, team, reporter, profile)
 
 
 def _restore(fit: Fit, path: Path) -> None:
@@ -206,15 +200,14 @@ def _environment(fit: Fit) -> dict[str, str]:
     }
 
 
-def _announce(console: Console, run: RunDirectory, dataset: Dataset) -> None:
+def _announce(reporter: Reporter, run: RunDirectory, dataset: Dataset) -> None:
     facts, machine = run.facts, run.facts["environment"]
     if facts["data_note"]:
-        _say(console, Text.assemble(("Note:", "bold yellow"), f" {facts['data_note']}"))
-    line = (
-        f": {facts['parameters']:,} parameters on {dataset.title}, "
-        f"{machine['device']} with {_forces(machine)}; run "
+        reporter.message(f"Note: {facts['data_note']}")
+    reporter.message(
+        f"{facts['recipe']}: {facts['parameters']:,} parameters on {dataset.title}, "
+        f"{machine['device']} with {_forces(machine)}; run {run.path}"
     )
-    _say(console, Text.assemble((facts["recipe"], "bold"), line, (str(run.path), "bold")))
 
 
 def _forces(machine: dict[str, str]) -> str:
@@ -225,43 +218,29 @@ def _forces(machine: dict[str, str]) -> str:
     return forces + (" in bfloat16" if machine["precision"] == "bfloat16" else "")
 
 
-def _say(console: Console, line: str | Text) -> None:
-    """Print a line as it is: a path may well hold what Rich takes for markup."""
-    console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
-
-
 def _run_and_finish(
     fit: Fit,
     run: RunDirectory,
     dataset: Dataset,
     team: Team,
-    shown: tuple[Console | None, bool, Reporter | None],
+    reporter: Reporter,
+    profile: bool,
 ) -> Run:
-    console, profile, reporter = shown
     watch = Watch(fit) if profile else None
     with events_of(fit.recipe, run.file(layout.EVENTS), fit.history) as events:
         with team.watched():
-            outcome = _run(fit, run, console, reporter, events)
+            outcome = _run(fit, run, reporter, events)
         team.close()  # the rest takes one, and measuring takes an idle machine
-        if watch is not None and console is not None and (measured := watch.read()):
-            console.print(measured.rendered(), soft_wrap=True)
-        return Run(finish(run, fit.model, outcome, dataset, fit.device, events))
+        measured = watch.read() if watch is not None else None
+        finished = finish(run, fit.model, outcome, dataset, fit.device, events)
+        return Run(finished, profile=measured)
 
 
-def _run(
-    fit: Fit,
-    run: RunDirectory,
-    console: Console | None,
-    reporter: Reporter | None,
-    events: Events | None,
-) -> Outcome:
+def _run(fit: Fit, run: RunDirectory, reporter: Reporter, events: Events | None) -> Outcome:
     def save(state: State) -> None:
         save_state(run.file(layout.STATE), state)
         run.write_history(state["history"])
         if events is not None:
             events.update(state["history"])
 
-    if console is None or reporter is not None:
-        return fit.run(save, reporter or Silent())
-    with ConsoleReporter(console) as shown:
-        return fit.run(save, shown)
+    return fit.run(save, reporter)

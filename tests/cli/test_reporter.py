@@ -8,7 +8,10 @@ import re
 import pytest
 from rich.console import Console
 
-from kilonet.training.progress import ConsoleReporter, Row, Silent, epoch_line
+from kilonet.cli.reporter import ConsoleReporter
+from kilonet.progress import Row
+
+BAR_REMOVED = "\x1b[2K\x1b[?25h"  # the line is empty, the cursor is back
 
 ROW: Row = {
     "epoch": 3,
@@ -34,7 +37,7 @@ def output(terminal: bool, width: int, row: Row = ROW) -> str:
             reporter.epoch_started(epoch, 15, 55_000)
             reporter.batch_done(12_800, 0.2345, 0.9312, 123_456.7)
             reporter.batch_done(25_600, 0.1234, 0.9612, 123_456.7)
-            reporter._bar.refresh()
+            reporter._progress.refresh()
             reporter.epoch_done(row | {"epoch": epoch}, is_best=epoch == 3)
     return file.getvalue()
 
@@ -58,19 +61,12 @@ def test_on_a_terminal_a_bar_with_everything_in_80_columns() -> None:
         )
         for bar in bars
     )
-    assert written.rstrip().endswith("\x1b[2K")  # the bar is gone at the end
+    assert written.rstrip().endswith(BAR_REMOVED)
     assert LINE in [_plain(frame) for frame in frames]
 
 
 def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-
-
-def test_line_without_validation() -> None:
-    row = {key: value for key, value in ROW.items() if not key.startswith("validation")}
-    assert epoch_line(row, 3, is_best=True) == (
-        "epoch 3/3  |  train loss 0.1235 accuracy 96.13%  |  12,346 images/s"
-    )
 
 
 def test_batches_before_the_first_epoch_are_no_error() -> None:
@@ -89,9 +85,19 @@ def test_the_bar_ends_when_training_fails() -> None:
     assert "\x1b[?25h" in file.getvalue()  # the cursor is back
 
 
-def test_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = Silent()
-    reporter.epoch_started(1, 2, 3)
-    reporter.batch_done(1, 2.0, 0.5, 4.0)
-    reporter.epoch_done(ROW, is_best=True)
-    assert capsys.readouterr() == ("", "")
+def test_a_download_shows_its_bytes_and_messages_stay_as_they_are() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, legacy_windows=False)
+    with ConsoleReporter(console) as reporter:
+        reporter.message("[bold] :smile:")
+        reporter.task_started("images.gz", 2_000, "B")
+        reporter.task_progress(1_000)
+        reporter._progress.refresh()
+        reporter.task_done()
+        reporter.task_done()
+    frames = [_plain(part).rstrip() for part in re.split(r"[\r\n]+", file.getvalue())]
+    assert frames[0] == "[bold] :smile:"
+    assert any(
+        re.fullmatch(r"images\.gz [━╸╺ ]+ 50% 1\.0/2\.0 kB [-\d:]+", line) for line in frames
+    )
+    assert file.getvalue().rstrip().endswith(BAR_REMOVED)
