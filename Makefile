@@ -47,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,export,serve,study,tensorboard,ray,docs,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,serve,study,tensorboard,ray,docs,dev]"
 	touch $@
 
 $(VENV)/peers/.installed: benchmarks/requirements.txt

@@ -20,8 +20,6 @@ PACKAGES = {
         "onnx",
         "onnxscript",
     ),
-    # an export starts from a run, on top of what training needs
-    "export": ("onnxruntime",),
     "study": ("optuna",),
     "tensorboard": ("tensorboard",),
     "ray": ("ray",),

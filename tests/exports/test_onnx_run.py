@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import onnx
 import pytest
 from networks import MEAN, STD, example, pictures
 
-from kilonet.errors import MissingExtraError
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_run import BATCH, OnnxNetwork
 
@@ -22,9 +20,3 @@ def test_logits_of_more_than_a_batch(raw: bool, tmp_path: Path) -> None:
     network = OnnxNetwork(tmp_path / "model.onnx", raw, MEAN, STD)
     np.testing.assert_allclose(network.logits(images), found.logits(images), atol=1e-4)
     network.one(images[:1])
-
-
-def test_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match="onnxruntime"):
-        OnnxNetwork(example("quick").path, False, MEAN, STD)

@@ -105,6 +105,6 @@ def test_refused(finished_run: Run, finished: Trained, tmp_path: Path) -> None:
 def test_without_the_extra(
     finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "onnxruntime" else name)
-    with pytest.raises(MissingExtraError, match=r'"onnxruntime".*kilonet\[export\]'):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(MissingExtraError, match=r'"onnx".*kilonet\[train\]'):
         kilonet.export(finished_run, "onnx", out=tmp_path / "x")

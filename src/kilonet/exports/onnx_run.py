@@ -9,24 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.errors import MissingExtraError
 from kilonet.exports.graph.interpret import Pixels
 
 BATCH = 500
 
 
 class OnnxNetwork:
-    """A session on the file ``path``; ``raw`` files get images normalised by ``mean`` and ``std``.
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-    """
+    """A session on the file ``path``; ``raw`` files get images normalised by mean and std."""
 
     def __init__(self, path: Path, raw: bool, mean: Sequence[float], std: Sequence[float]) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("export", str(error.name)) from None
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(

@@ -77,7 +77,7 @@ class Writer:
         try:
             import onnxruntime
         except ImportError as error:
-            raise MissingExtraError("export", str(error.name)) from None
+            raise MissingExtraError("train", str(error.name)) from None
         end = helper.make_tensor_value_info(self.name(value), TensorProto.INT32, None)
         model = self._assembled(graph, (IMAGE, TensorProto.UINT8), [end], "batch")
         options = onnxruntime.SessionOptions()

@@ -86,11 +86,10 @@ def export(
         KilonetError: the target lacks an operator; nothing was written.
         DataError: there are no images to calibrate with.
         RunError: the run is unfinished or damaged, or the folder cannot be written.
-        MissingExtraError: the "export" extra is not installed.
+        MissingExtraError: the "train" extra is not installed.
     """
     target = find_target(to, int8=int8, raw=raw)
     require("train")
-    require("export")
     run = find_run(source)
     require_finished(run)
     network = load(run, model=model)

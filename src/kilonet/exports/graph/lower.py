@@ -60,7 +60,7 @@ def load_onnx(path: Path) -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError("export", str(error.name)) from None
+        raise MissingExtraError("train", str(error.name)) from None
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
