@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from exporting.measured import read_exported
-from kilonet.evaluation.intervals import t_interval
+from kilonet.evaluation.statistics import t_interval
 from kilonet.recipe.load import resolve
 from reproduction.results import Result, read_result
 

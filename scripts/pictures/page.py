@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kilonet.errors import UsageError
-from kilonet.evaluation.intervals import wilson
+from kilonet.evaluation.statistics import wilson
 from rendering import write_or_check
 from reproduction.words import between, percent, table
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from kilonet.errors import DataError
-from kilonet.evaluation.intervals import t_interval
+from kilonet.evaluation.statistics import t_interval
 from reproduction.claims import Claims, Dataset, Measured
 
 

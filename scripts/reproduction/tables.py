@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kilonet.evaluation.intervals import wilson
+from kilonet.evaluation.statistics import wilson
 from reproduction.claims import Claim, Claims, Floor
 from reproduction.recipes import recipe_of
 from reproduction.results import Result, Run, Sample, sample_of

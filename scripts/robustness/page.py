@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kilonet.errors import UsageError
-from kilonet.evaluation.distortions import KINDS
+from kilonet.evaluation.distortions import DISTORTIONS
 from rendering import write_or_check
 from reproduction.words import percent, plural, table
 
@@ -94,7 +94,7 @@ def _read(path: Path) -> Measured:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path}: {place}: {first['msg']}. {remedy}") from None
-    grid = [(kind.name, strength) for kind in KINDS for strength in kind.strengths]
+    grid = [(kind.name, strength) for kind in DISTORTIONS for strength in kind.strengths]
     if [(cell.kind, cell.strength) for cell in measured.cells] != grid:
         raise UsageError(f"{path} is of another grid of distortions. {remedy}")
     if (measured.part, measured.images) != ("test", measured.available):
@@ -130,7 +130,7 @@ def tables(results: Sequence[Seeds]) -> str:
         ]
         for seeds in results
     ]
-    kinds = ["recipe", *(kind.name for kind in KINDS)]
+    kinds = ["recipe", *(kind.name for kind in DISTORTIONS)]
     return "\n\n".join(
         [
             "Percent of the test images, the mean and, over several seeds, the standard deviation:",
@@ -153,7 +153,7 @@ def _by_kind(seeds: Seeds) -> list[str]:
         means = (100 * fmean(one.of(kind, way) for one in seeds) for way in ("alone", "read"))
         return " / ".join(percent(mean, 1) for mean in means)
 
-    return [f"`{seeds[0].recipe}`", *(both(kind.name) for kind in KINDS)]
+    return [f"`{seeds[0].recipe}`", *(both(kind.name) for kind in DISTORTIONS)]
 
 
 def _source(results: Sequence[Seeds]) -> str:

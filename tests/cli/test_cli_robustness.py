@@ -11,8 +11,8 @@ from commands import Command
 from golden import assert_golden
 
 from kilonet.cli.console import show
-from kilonet.evaluation.distortions import KINDS
-from kilonet.evaluation.robustness import Cell, Robustness, Share
+from kilonet.evaluation.distortions import DISTORTIONS
+from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
 from kilonet.runs.directory import RunDirectory
 from kilonet.workflows.robustness import RobustnessReport
 from kilonet.workflows.run import Run
@@ -28,7 +28,7 @@ def test_prints_and_stores_what_it_measured(
     lines = said.out.splitlines()
     assert lines[0] == "quick-1: 20 of 359 Optical digits (scikit-learn) test images"
     assert lines[-2:] == [f"Wrote {tmp_path / f'robustness.{end}'}" for end in ("json", "png")]
-    assert len(lines) == 3 + sum(len(kind.strengths) for kind in KINDS) + 3 + 2
+    assert len(lines) == 3 + sum(len(kind.strengths) for kind in DISTORTIONS) + 3 + 2
 
 
 def test_as_json(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
@@ -69,12 +69,16 @@ def test_a_model_that_ships_is_not_written_to(
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     run: RunDirectory = start_run("data.name=mnist")
     cells = tuple(
-        Cell(kind.name, strength, 9_000 - 100 * place, 9_900 - place, place)
-        for kind in KINDS
+        RobustnessCell(kind.name, strength, 9_000 - 100 * place, 9_900 - place, place)
+        for kind in DISTORTIONS
         for place, strength in enumerate(kind.strengths)
     )
     found = Robustness(
-        10_000, Cell(None, 0, 9_943, 9_941, 1), cells, Share(0.71234, 0.0051), Share(0.952, 0.0034)
+        10_000,
+        RobustnessCell(None, 0, 9_943, 9_941, 1),
+        cells,
+        Estimate(0.71234, 0.0051),
+        Estimate(0.952, 0.0034),
     )
     show(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482, "cpu")))
     assert_golden("robustness", capsys.readouterr().out)

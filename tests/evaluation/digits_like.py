@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from kilonet.evaluation.distortions.pixels import Images
+from kilonet.evaluation.distortions import Images
 
 
 def shapes(count: int = 20, seed: int = 0) -> Images:

@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics as sk
 
 from kilonet.errors import RunError, UsageError
-from kilonet.evaluation.intervals import wilson
 from kilonet.evaluation.metrics import Metrics, expected_calibration_error, measure
+from kilonet.evaluation.statistics import wilson
 
 CLASSES = ("a", "b", "c")
 P = np.array(
@@ -151,7 +151,7 @@ def test_json_of_another_format_is_refused(damage: str) -> None:
 
 
 def test_a_model_for_other_data_is_named_as_the_cause() -> None:
-    with pytest.raises(UsageError, match="3 classes apart, but the data has 2"):
+    with pytest.raises(UsageError, match="The model has 3 classes, but the data has 2"):
         measure(P, TRUE, ("a", "b"))
 
 

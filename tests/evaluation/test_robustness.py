@@ -9,9 +9,8 @@ import pytest
 from digits_like import bar
 
 from kilonet.errors import UsageError
-from kilonet.evaluation.distortions import KINDS, Kind
-from kilonet.evaluation.distortions.pixels import Images
-from kilonet.evaluation.robustness import Cell, Labels, Robustness, measure_robustness
+from kilonet.evaluation.distortions import DISTORTIONS, Distortion, Images
+from kilonet.evaluation.robustness import Labels, Robustness, RobustnessCell, measure_robustness
 from kilonet.preprocessing import prepare
 
 
@@ -42,30 +41,36 @@ def inverted(images: Images, strength: float, rng: np.random.Generator) -> Image
     return 255 - images
 
 
-BLANK, INVERTED = Kind("blank", "images", (3, 6), blank), Kind("negative", "", (1,), inverted)
+BLANK, INVERTED = (
+    Distortion("blank", "images", (3, 6), blank),
+    Distortion("negative", "", (1,), inverted),
+)
 
 
 def test_both_ways_are_counted() -> None:
-    found = measure_robustness(by_centre, digits(), labels(), kinds=(BLANK, INVERTED))
-    assert found.undistorted == Cell(None, 0.0, 12, 12, 0)
+    found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK, INVERTED))
+    assert found.undistorted == RobustnessCell(None, 0.0, 12, 12, 0)
     # An empty image has a dark middle: alone, it is called 0, which is right for every other one.
-    assert found.of("blank") == [Cell("blank", 3, 11, 9, 3), Cell("blank", 6, 9, 6, 6)]
+    assert found.of("blank") == [
+        RobustnessCell("blank", 3, 11, 9, 3),
+        RobustnessCell("blank", 6, 9, 6, 6),
+    ]
     # What is inverted is bright all around, and in the middle of a ring; the preparation sees.
-    assert found.of("negative") == [Cell("negative", 1, 0, 12, 0)]
+    assert found.of("negative") == [RobustnessCell("negative", 1, 0, 12, 0)]
 
 
 def test_each_kind_counts_alike() -> None:
-    found = measure_robustness(by_centre, digits(), labels(), kinds=(BLANK, INVERTED))
+    found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK, INVERTED))
     assert found.alone.mean == pytest.approx(((11 + 9) / 24 + 0) / 2)
     assert found.read.mean == pytest.approx(((9 + 6) / 24 + 1) / 2)
 
 
 def test_the_interval_is_that_of_the_images_own_means() -> None:
-    found = measure_robustness(by_centre, digits(), labels(), kinds=(BLANK,))
+    found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK,))
     scores = np.array([0.0] * 3 + [0.5] * 3 + [1.0] * 6)
     half = 2.201 * scores.std(ddof=1) / np.sqrt(12)  # Student's t, eleven degrees of freedom
     assert found.read.half_width == pytest.approx(half, rel=1e-3)
-    whole = measure_robustness(by_centre, digits(), labels(), kinds=(INVERTED,))
+    whole = measure_robustness(by_centre, digits(), labels(), distortions=(INVERTED,))
     assert whole.read.half_width == 0
 
 
@@ -76,33 +81,33 @@ def test_a_classifier_never_sees_an_empty_batch() -> None:
         sizes.append(len(images))
         return by_centre(images)
 
-    all_blank = Kind("blank", "", (12,), blank)
-    found = measure_robustness(counting, digits(), labels(), kinds=(all_blank,))
+    all_blank = Distortion("blank", "", (12,), blank)
+    found = measure_robustness(counting, digits(), labels(), distortions=(all_blank,))
     assert found.cells[0].refused == 12
     assert min(sizes) > 0
 
 
 def test_the_whole_grid_is_the_default_and_can_be_watched() -> None:
-    seen: list[tuple[Kind | None, float]] = []
+    seen: list[tuple[Distortion | None, float]] = []
 
-    def watched(places: object) -> object:
+    def progress(places: object) -> object:
         for place in places:  # type: ignore[attr-defined]
             seen.append(place)
             yield place
 
-    found = measure_robustness(by_centre, digits(2), labels(2), watched=watched)  # type: ignore[arg-type]
-    expected = [(kind.name, strength) for kind in KINDS for strength in kind.strengths]
+    found = measure_robustness(by_centre, digits(2), labels(2), progress=progress)  # type: ignore[arg-type]
+    expected = [(kind.name, strength) for kind in DISTORTIONS for strength in kind.strengths]
     assert [(cell.kind, cell.strength) for cell in found.cells] == expected
     assert len(seen) == len(expected) + 1
 
 
 def test_as_json() -> None:
-    found = measure_robustness(by_centre, digits(), labels(), kinds=(BLANK,))
+    found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK,))
     content = json.loads(json.dumps(found.to_json()))
     assert content["undistorted"] == {
         "kind": None, "strength": 0.0, "alone": 12, "read": 12, "refused": 0,
     }  # fmt: skip
-    assert [Cell(**cell) for cell in content["cells"]] == list(found.cells)
+    assert [RobustnessCell(**cell) for cell in content["cells"]] == list(found.cells)
     assert content["alone"].keys() == {"mean", "half_width"}
     assert set(content) == set(Robustness.__dataclass_fields__)
 

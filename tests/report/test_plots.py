@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kilonet.evaluation.distortions import KINDS
-from kilonet.evaluation.robustness import Cell, Robustness, Share
+from kilonet.evaluation.distortions import DISTORTIONS
+from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
 from kilonet.report import _curves, plots
 
 CLASSES = ("zero", "one", "two")
@@ -55,11 +55,13 @@ def pixels(path: Path) -> np.ndarray:
 def measured(right: int = 80) -> Robustness:
     """Return a measurement of 100 images: fewer and fewer of them right alone."""
     cells = tuple(
-        Cell(kind.name, strength, right - 5 * place, 97, 1)
-        for kind in KINDS
+        RobustnessCell(kind.name, strength, right - 5 * place, 97, 1)
+        for kind in DISTORTIONS
         for place, strength in enumerate(kind.strengths)
     )
-    return Robustness(100, Cell(None, 0, 99, 98, 0), cells, Share(0.7, 0.02), Share(0.9, 0.01))
+    return Robustness(
+        100, RobustnessCell(None, 0, 99, 98, 0), cells, Estimate(0.7, 0.02), Estimate(0.9, 0.01)
+    )
 
 
 Draw = Callable[[Path], None]

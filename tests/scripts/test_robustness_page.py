@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from kilonet.evaluation.distortions import KINDS
-from kilonet.evaluation.robustness import Cell, Robustness, Share
+from kilonet.evaluation.distortions import DISTORTIONS
+from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
 from kilonet.workflows.robustness import RobustnessReport
 from kilonet.workflows.run import Run
 from trained import start_run
@@ -38,9 +38,11 @@ def root(tmp_path: Path) -> Path:
 
 def store(root: Path, seed: int, alone: float, *words: str) -> Path:
     """Store a result such as the command writes."""
-    cells = tuple(Cell(k.name, s, 4_000, 9_000, 1) for k in KINDS for s in k.strengths)
-    undistorted = Cell(None, 0, 9_900, 9_890, 0)
-    found = Robustness(10_000, undistorted, cells, Share(alone, 0.01), Share(0.9, 0.01))
+    cells = tuple(
+        RobustnessCell(k.name, s, 4_000, 9_000, 1) for k in DISTORTIONS for s in k.strengths
+    )
+    undistorted = RobustnessCell(None, 0, 9_900, 9_890, 0)
+    found = Robustness(10_000, undistorted, cells, Estimate(alone, 0.01), Estimate(0.9, 0.01))
     run = Run(start_run("data.name=mnist", f"training.seed={seed}", *words))
     path = root / "results" / f"robustness-quick-{seed}.json"
     content = RobustnessReport(run, "test", 10_000, found, 22_214, "cpu").to_json()
@@ -66,7 +68,7 @@ def test_seeds_of_a_recipe_are_a_row(root: Path, capsys: pytest.CaptureFixture[s
     store(root, 1, 0.5)
     text = shown(root)
     assert "| `quick` | 22,214 | 99.00 ± 0.00 | 45.00 ± 7.07 | 90.00 ± 0.00 | 2 seeds |" in text
-    assert f"| `quick` |{' 40.0 / 90.0 |' * len(KINDS)}" in text
+    assert f"| `quick` |{' 40.0 / 90.0 |' * len(DISTORTIONS)}" in text
     assert "(seeds 0, 1)" in text
 
 

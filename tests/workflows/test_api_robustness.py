@@ -13,7 +13,7 @@ import kilonet
 from kilonet.data.dataset import load_dataset
 from kilonet.data.split import split_validation
 from kilonet.errors import RunError, UsageError
-from kilonet.evaluation.distortions import Kind, light
+from kilonet.evaluation.distortions import Distortion, inverted, noisy
 from kilonet.runs import shipped
 from kilonet.workflows import robustness as module
 from kilonet.workflows.run import Run
@@ -25,10 +25,10 @@ FILES = {"robustness.json", "robustness.png"}
 @pytest.fixture(autouse=True)
 def _two_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure on a small grid: the whole one has its own tests."""
-    small = [Kind("inversion", "", (1,), light.inverted), Kind("noise", "", (50,), light.noisy)]
+    small = [Distortion("inversion", "", (1,), inverted), Distortion("noise", "", (50,), noisy)]
     measured = module.measure_robustness
     monkeypatch.setattr(
-        module, "measure_robustness", lambda *a, **k: measured(*a, kinds=small, **k)
+        module, "measure_robustness", lambda *a, **k: measured(*a, distortions=small, **k)
     )
 
 

@@ -55,7 +55,7 @@ def test_changed_labels_come_first_and_an_interruption_loses_nothing(
     content = json.loads((out / "audit.json").read_text(encoding="utf-8"))
     assert len(set(wrong) & {row["index"] for row in content["top"]}) >= 8
     assert content["images"] == 1438 and content["folds"] == 3
-    assert content["doubtful"] == found.doubts.count
+    assert content["doubtful"] == found.issues.count
     rows = list(csv.DictReader((out / "audit.csv").read_text(encoding="utf-8").splitlines()))
     assert [int(row["index"]) for row in rows] == [row["index"] for row in content["top"]]
     row = next(row for row in content["top"] if row["index"] in wrong)

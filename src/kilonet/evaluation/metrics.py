@@ -1,4 +1,4 @@
-"""What a model's probabilities are worth, given the true labels."""
+"""Metrics of a model's probabilities, given the true labels."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from kilonet.errors import RunError, UsageError
-from kilonet.evaluation.intervals import wilson
+from kilonet.evaluation.statistics import wilson
 
 CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How one class fared. Ratios are fractions of 1, and 0 where they would divide by 0."""
+    """Metrics of one class. Ratios are fractions of 1, and 0 where they would divide by 0."""
 
     name: str
     precision: float
-    """Of the images read as this class, the share that are."""
+    """Share of the images predicted as this class that belong to it."""
     recall: float
-    """Of the images of this class, the share that were read as it."""
+    """Share of the images of this class that were predicted as it."""
     f1: float
     """Harmonic mean of precision and recall."""
     support: int
@@ -33,7 +33,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How a model did on a labelled set of images. Ratios are fractions of 1."""
+    """Metrics of a model on labelled images. Ratios are fractions of 1."""
 
     accuracy: float
     correct: int
@@ -48,18 +48,18 @@ class Metrics:
     """Expected calibration error, 15 equal-width bins."""
     per_class: tuple[ClassMetrics, ...]
     confusion: list[list[int]]
-    """Counts; a row per true class, a column per predicted one."""
+    """Counts; a row per true class, a column per predicted class."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain dicts, lists and numbers, ready for ``json.dump``."""
+        """Return the fields as dicts, lists and numbers for ``json.dump``."""
         values = asdict(self)
         return {**values, "per_class": list(values["per_class"])}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Metrics:
-        """Return what ``to_json`` wrote.
+        """Return the metrics that ``to_json`` wrote.
 
-        Raises RunError when something is missing or does not belong there.
+        Raises RunError if a field is missing or unknown.
         """
         try:
             per_class = tuple(ClassMetrics(**row) for row in values["per_class"])
@@ -78,10 +78,10 @@ def measure(
     """Return the metrics of ``probabilities`` (N, K), rows summing to 1, against ``labels`` (N,).
 
     ``classes`` names the K classes in the order of the columns. The predicted class is the most
-    probable one, the first of several equals.
+    probable one; of several equals, the first.
 
-    Raises UsageError when K is not the number of classes (a model made for other data), and
-    ValueError when the arrays do not belong together, are empty, or a label is out of range.
+    Raises UsageError if K is not the number of classes (a model for other data), and ValueError if
+    the arrays' shapes do not match, they are empty, or a label is out of range.
     """
     _check(probabilities, labels, classes)
     p = np.asarray(probabilities, dtype=np.float64)
@@ -107,10 +107,10 @@ def cross_entropy(
     """Return the mean of −ln p(true class) in nats.
 
     A probability that underflowed to 0 counts as the smallest normal double (708 nats), so that
-    one hopeless image does not turn the figure for all into infinity.
+    one image does not make the mean infinite.
     """
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(of_truth, np.finfo(np.float64).tiny)).mean())
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean())
 
 
 def expected_calibration_error(
@@ -118,18 +118,18 @@ def expected_calibration_error(
     labels: npt.NDArray[np.integer[Any]],
     bins: int = CALIBRATION_BINS,
 ) -> float:
-    """Return the mean gap between confidence and accuracy, over images sorted by confidence.
+    """Return the expected calibration error: the mean gap between confidence and accuracy.
 
-    The range (0, 1] of the winning probability is cut into ``bins`` of equal width, each open on
-    the left; each bin's |accuracy − mean confidence| is weighted by its share of the images.
+    The range (0, 1] of the highest probability is divided into ``bins`` of equal width, each open
+    on the left. Each bin's |accuracy − mean confidence| is weighted by its share of the images.
 
     Source: C. Guo et al., "On calibration of modern neural networks", ICML 2017, section 2.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     # A bin's |mean − mean| times its share of N is |sum − sum| / N, which is safe for empty bins.
-    gaps = np.bincount(place, weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(index, weights=correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
 
 
@@ -159,8 +159,8 @@ def _check(
         )
     if probabilities.shape[1] != len(classes):
         raise UsageError(
-            f"The model tells {probabilities.shape[1]} classes apart, but the data has "
-            f"{len(classes)}. Evaluate it on the data it was trained for."
+            f"The model has {probabilities.shape[1]} classes, but the data has {len(classes)}. "
+            "Evaluate it on the data that it was trained for."
         )
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(f"labels must lie in 0..{len(classes) - 1}")

@@ -1,4 +1,4 @@
-"""A model's probabilities for many images."""
+"""Predict the class probabilities of many images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def predict_probabilities(
 ) -> npt.NDArray[np.float64]:
     """Return the softmax of the model's logits as a float64 array (N, K), rows summing to 1.
 
-    ``images`` is uint8, (N, C, H, W), on any device; ``mean`` and ``std``, one number per
-    channel, are what it is normalised with. The model must be on ``device`` already; it is put
-    into evaluation mode and every module's own mode is restored afterwards. Log-probabilities
-    serve as logits too, as softmax undoes the logarithm.
+    ``images`` is uint8, (N, C, H, W), on any device, and is normalised with ``mean`` and ``std``,
+    one number per channel. The model must already be on ``device``. It runs in evaluation mode, and
+    every module's mode is restored afterwards. The model may return log-probabilities instead of
+    logits: softmax reverses the logarithm.
 
-    Raises UsageError when the model's output is not (N, K), TrainingError when it is NaN or
-    infinite, and ValueError when there are no images.
+    Raises UsageError if the model's output is not (N, K), TrainingError if it is NaN or infinite,
+    and ValueError if there are no images.
     """
     if not len(images):
         raise ValueError("there are no images to predict")
@@ -40,7 +40,7 @@ def predict_probabilities(
             _logits(model, normalise(batch.to(device), mean, std))
             for batch in torch.split(images, batch_size)
         ]
-    # The exponentials are taken in double precision on the CPU: MPS has no float64.
+    # Softmax in double precision on the CPU: MPS has no float64.
     logits = torch.cat(outputs).float().cpu().double()
     _check_finite(logits)
     probabilities: npt.NDArray[np.float64] = logits.softmax(dim=1).numpy()

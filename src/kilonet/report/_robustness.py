@@ -9,8 +9,8 @@ from typing import TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kilonet.evaluation.distortions import KINDS, Kind
-from kilonet.evaluation.robustness import Robustness, Share
+from kilonet.evaluation.distortions import DISTORTIONS, Distortion
+from kilonet.evaluation.robustness import Estimate, Robustness
 from kilonet.report._style import PAPER, TRAIN, VALIDATION, calm, save
 from kilonet.report.words import percent
 
@@ -28,10 +28,10 @@ def robustness(found: Robustness, path: Path) -> None:
     Each line goes through the undistorted images too. The legend has the means over the grid.
     """
     with calm():
-        rows = -(-len(KINDS) // _COLUMNS)
+        rows = -(-len(DISTORTIONS) // _COLUMNS)
         figure = Figure(figsize=(10.4, 0.7 + 2.5 * rows))
         panels = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False)
-        for axes, kind in zip(panels.flat, KINDS, strict=False):
+        for axes, kind in zip(panels.flat, DISTORTIONS, strict=False):
             _draw(axes, kind, found)
         for axes in panels[:, 0]:
             axes.set_ylabel("images read right")
@@ -40,8 +40,8 @@ def robustness(found: Robustness, path: Path) -> None:
         save(figure, path)
 
 
-def _draw(axes: Axes, kind: Kind, found: Robustness) -> None:
-    places = [(kind.nothing, found.undistorted)]
+def _draw(axes: Axes, kind: Distortion, found: Robustness) -> None:
+    places = [(kind.neutral, found.undistorted)]
     places += [(cell.strength, cell) for cell in found.of(kind.name)]
     places.sort(key=lambda place: place[0])
     strengths = [strength for strength, _ in places]
@@ -62,7 +62,7 @@ def _draw(axes: Axes, kind: Kind, found: Robustness) -> None:
 
 
 def _line(
-    axes: Axes, strengths: Sequence[float], rates: Sequence[float], look: Look, share: Share
+    axes: Axes, strengths: Sequence[float], rates: Sequence[float], look: Look, share: Estimate
 ) -> None:
     name, colour, dashes, marker, size = look
     axes.plot(

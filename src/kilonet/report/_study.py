@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from kilonet.evaluation.intervals import t_interval
+from kilonet.evaluation.statistics import t_interval
 from kilonet.report._curves import accuracy_of, number_epochs, scale, stand_in_for_zero, title
 from kilonet.report._style import INK, MUTED, PAPER, calm, save
 

@@ -13,8 +13,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from kilonet.evaluation.compare import McNemar, Paired, better_on_more, holm, paired
-from kilonet.evaluation.intervals import t_interval
+from kilonet.evaluation.statistics import McNemar, Paired, better_on_more, holm, paired, t_interval
 from kilonet.studies.found import Found
 from kilonet.studies.plan import Plan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonet.evaluation.compare import Paired
+from kilonet.evaluation.statistics import Paired
 from kilonet.report.study import Column, Table
 from kilonet.report.words import count
 from kilonet.studies.analysis import Analysis, Comparison, Summary

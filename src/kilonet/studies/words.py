@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonet.evaluation.compare import Paired
+from kilonet.evaluation.statistics import Paired
 from kilonet.report.words import percent
 from kilonet.studies.analysis import SIGNIFICANT, Analysis, Comparison, Sooner, Summary
 

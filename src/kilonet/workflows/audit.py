@@ -21,7 +21,7 @@ from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import USUAL_LOOK
 from kilonet.data.split import stratified_folds
 from kilonet.errors import RunError, UsageError
-from kilonet.evaluation.confident import Doubts, Floats, find_doubts
+from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.build import build
 from kilonet.progress import Reporter, Silent
@@ -50,15 +50,15 @@ class Audit:
     dataset: Dataset
     recipe: str
     folds: int
-    doubts: Doubts
+    issues: LabelIssues
     probabilities: Floats
     files: tuple[Path, ...]
 
     @property
     def sentence(self) -> str:
         """What was found, in a line."""
-        total, found = len(self.dataset.train_labels), self.doubts.count
-        share = self.doubts.estimated_errors / total
+        total, found = len(self.dataset.train_labels), self.issues.count
+        share = self.issues.estimated_errors / total
         right = float((self.probabilities.argmax(1) == self.dataset.train_labels.numpy()).mean())
         return (
             f"{found:,} of {total:,} training labels of {self.dataset.title} are doubtful; "
@@ -113,8 +113,8 @@ def audit(
         if reporter is not None:
             agreed = float((found.argmax(axis=1) == dataset.train_labels[held].numpy()).mean())
             reporter.message(f"fold {fold + 1} of {folds}: {agreed:.2%} read as labelled")
-    doubts = find_doubts(probabilities, dataset.train_labels.numpy())
-    result = Audit(dataset, recipe, folds, doubts, probabilities, ())
+    issues = find_label_issues(probabilities, dataset.train_labels.numpy())
+    result = Audit(dataset, recipe, folds, issues, probabilities, ())
     return _written(result, chosen, folder, top)
 
 
@@ -193,8 +193,8 @@ def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Fl
 
 
 def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
-    dataset, doubts = result.dataset, result.doubts
-    shown = doubts.ranking[:top]
+    dataset, issues = result.dataset, result.issues
+    shown = issues.ranking[:top]
     rows = _rows(result, recipe, shown)
     content = {
         "dataset": dataset.name,
@@ -203,8 +203,8 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         "seed": recipe.training.seed,
         "folds": result.folds,
         "images": len(dataset.train_labels),
-        "doubtful": doubts.count,
-        "estimated_errors": round(doubts.estimated_errors, 1),
+        "doubtful": issues.count,
+        "estimated_errors": round(issues.estimated_errors, 1),
         "agreement": float((result.probabilities.argmax(1) == dataset.train_labels.numpy()).mean()),
         "top": rows,
         "environment": environment(recipe.training.device, torch.get_num_threads()),
@@ -220,7 +220,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
             result.probabilities,
             dataset.classes,
             files[2],
-            predicted=doubts.predicted,
+            predicted=issues.predicted,
             chosen=shown,
         )
     except OSError as error:
@@ -232,13 +232,13 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
 
 def _rows(result: Audit, recipe: Recipe, shown: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
     names, classes = _names(recipe), result.dataset.classes
-    labels, predicted = result.dataset.train_labels.numpy(), result.doubts.predicted
+    labels, predicted = result.dataset.train_labels.numpy(), result.issues.predicted
     return [
         {
             "rank": rank,
             "index": int(index),
             **({"file": names[index]} if names else {}),
-            "doubtful": rank <= result.doubts.count,
+            "doubtful": rank <= result.issues.count,
             "given": classes[labels[index]],
             "given_probability": round(float(result.probabilities[index, labels[index]]), 6),
             "predicted": classes[predicted[index]],

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import UsageError
-from kilonet.evaluation.compare import McNemar, mcnemar
+from kilonet.evaluation.statistics import McNemar, mcnemar
 from kilonet.workflows.run import Run, find_run, require_finished
 
 

@@ -121,7 +121,7 @@ def robustness(
         _classifier(network, dataset, chosen),
         pixels[indices].squeeze(1).numpy(),
         labels[indices].numpy(),
-        watched=lambda grid: track(grid, "distorting", len(grid), reporter or Silent()),
+        progress=lambda grid: track(grid, "distorting", len(grid), reporter or Silent()),
     )
     parameters = count_parameters(network)
     report = RobustnessReport(run, part, len(labels), found, parameters, str(chosen))

@@ -25,7 +25,7 @@ from kilonet.workflows.run import Run
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics
-    from kilonet.evaluation.robustness import Cell
+    from kilonet.evaluation.robustness import RobustnessCell
     from kilonet.workflows.export import Export
     from kilonet.workflows.robustness import RobustnessReport
 
@@ -95,7 +95,7 @@ def metrics_table(metrics: Metrics, title: str) -> Table:
 
 def robustness_table(report: RobustnessReport) -> Table:
     """Return the accuracy by kind and strength of distortion, with the means as the caption."""
-    from kilonet.evaluation.distortions import KINDS
+    from kilonet.evaluation.distortions import DISTORTIONS
 
     found = report.found
     table = plain_table(
@@ -103,20 +103,20 @@ def robustness_table(report: RobustnessReport) -> Table:
     )
     table.title = Text(report.title, style="bold")
     table.add_row("none", "", *_shares(found.undistorted, found.images))
-    for kind in KINDS:
+    for kind in DISTORTIONS:
         name = ", ".join(filter(None, [kind.name, kind.unit]))
         for cell in found.of(kind.name):
             table.add_row(name, f"{cell.strength:g}", *_shares(cell, found.images))
             name = ""
     table.caption = Text(
-        f"mean over {len(KINDS)} kinds, with the 95 % interval\n"
+        f"mean over {len(DISTORTIONS)} kinds, with the 95 % interval\n"
         f"network alone {found.alone.mean:.2%} ± {found.alone.half_width:.2%}\n"
         f"read as a picture {found.read.mean:.2%} ± {found.read.half_width:.2%}"
     )
     return table
 
 
-def _shares(cell: Cell, images: int) -> list[str]:
+def _shares(cell: RobustnessCell, images: int) -> list[str]:
     return [f"{count / images:.2%}" for count in (cell.alone, cell.read, cell.refused)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilonet.evaluation.confident import find_doubts
+from kilonet.evaluation.confident_learning import find_label_issues
 
 
 def separable(count: int = 300, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +21,7 @@ def test_changed_labels_are_found_and_counted() -> None:
     given = truth.copy()
     changed = np.arange(0, 300, 30)
     given[changed] = (truth[changed] + 1) % 3
-    found = find_doubts(probabilities, given)
+    found = find_label_issues(probabilities, given)
     assert set(found.ranking[: found.count]) <= set(changed)
     assert set(found.ranking) == set(changed)
     assert (found.predicted[changed] == truth[changed]).all()
@@ -33,7 +33,7 @@ def test_changed_labels_are_found_and_counted() -> None:
 
 
 def test_nothing_where_all_is_as_labelled() -> None:
-    found = find_doubts(*separable())
+    found = find_label_issues(*separable())
     assert found.count == 0 and not len(found.ranking) and found.estimated_errors == 0
 
 
@@ -43,12 +43,12 @@ def test_what_is_misread_without_confidence_comes_last() -> None:
     probabilities[0] = probabilities[1] = 0.0
     probabilities[0, labels[0]], probabilities[0, other[0]] = 0.45, 0.55  # unsure
     probabilities[1, labels[1]], probabilities[1, other[1]] = 0.01, 0.99
-    found = find_doubts(probabilities, labels)
+    found = find_label_issues(probabilities, labels)
     assert found.ranking.tolist() == [1, 0] and found.count == 1
 
 
 def test_a_class_that_no_example_bears() -> None:
     probabilities, labels = separable(classes=3)
     wide = np.hstack([probabilities, np.zeros((300, 1))])
-    found = find_doubts(wide, labels)
+    found = find_label_issues(wide, labels)
     assert found.count == 0 and found.joint.shape == (4, 4)

@@ -1,4 +1,4 @@
-"""Confident learning: which labels are likely wrong, from predictions made without them.
+"""Confident learning: find labels that are probably wrong, from out-of-sample predictions.
 
 Source: C. Northcutt, L. Jiang and I. Chuang, "Confident learning: estimating uncertainty in dataset
 labels", Journal of Artificial Intelligence Research 70, 2021, sections 3 and 4.
@@ -18,13 +18,13 @@ Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class Doubts:
-    """What is doubtful.
+class LabelIssues:
+    """Labels that are probably wrong.
 
-    ``ranking`` are the examples that are read as another class than their label, those whose label
-    is likely wrong first: the first ``count`` of them, by confident learning. ``predicted`` (N,) is
-    the class that each example seems to be. ``joint`` (K, K) estimates how many examples have the
-    label of the row and are of the column.
+    ``ranking`` has the indices of the examples whose predicted class is not their label, the most
+    suspicious first. The first ``count`` of them are label issues by confident learning.
+    ``predicted`` (N,) is the class that each example seems to have. ``joint`` (K, K) estimates how
+    many examples have the row's label and the column's true class.
     """
 
     ranking: Indices
@@ -34,18 +34,18 @@ class Doubts:
 
     @property
     def estimated_errors(self) -> float:
-        """How many labels are wrong by the estimate."""
+        """Estimated number of wrong labels."""
         return float(self.joint.sum() - np.trace(self.joint))
 
 
-def find_doubts(probabilities: Floats, labels: Labels) -> Doubts:
-    """Return the doubtful labels, given out-of-sample ``probabilities`` (N, K) and ``labels`` (N,).
+def find_label_issues(probabilities: Floats, labels: Labels) -> LabelIssues:
+    """Find label issues in ``labels`` (N,) with out-of-sample ``probabilities`` (N, K).
 
-    A class is confident of an example where its probability reaches the class's mean over the
-    examples that bear its label; the likeliest confident class is what the example is. Those that
-    are of another class than their label stand in the off-diagonal of the confident joint. They are
-    ranked by how much likelier than the label that class is (the normalised margin), and so are,
-    after them, examples that are misread without such confidence.
+    A class is confident about an example if its probability reaches the class's threshold: its mean
+    probability over the examples with that label. The most probable confident class is taken as the
+    true class. Examples whose true class is not their label are the off-diagonal of the confident
+    joint. They are ranked by the difference between the probabilities of that class and the label
+    (normalised margin). Misclassified examples without a confident class follow, ranked alike.
     """
     reached = np.where(probabilities >= _thresholds(probabilities, labels), probabilities, -1.0)
     is_confident = reached.max(axis=1) >= 0
@@ -53,12 +53,12 @@ def find_doubts(probabilities: Floats, labels: Labels) -> Doubts:
     rows = np.arange(len(labels))
     margins = probabilities[rows, predicted] - probabilities[rows, labels]
     wrong = (predicted != labels) & (margins > 0)
-    doubtful, misread = (
+    confident, others = (
         _ranked(wrong & chosen, margins) for chosen in (is_confident, ~is_confident)
     )
-    return Doubts(
-        np.concatenate([doubtful, misread]),
-        len(doubtful),
+    return LabelIssues(
+        np.concatenate([confident, others]),
+        len(confident),
         predicted.astype(np.int64),
         _joint(predicted[is_confident], labels[is_confident], labels, probabilities.shape[1]),
     )
@@ -70,7 +70,7 @@ def _ranked(chosen: npt.NDArray[np.bool_], margins: Floats) -> Indices:
 
 
 def _thresholds(probabilities: Floats, labels: Labels) -> Floats:
-    """Return (K,): the mean probability of each class where it is the label; 1 if it never is."""
+    """Return (K,): each class's mean probability over the examples with its label; 1 if none."""
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     own = probabilities[np.arange(len(labels)), labels]
     sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
@@ -78,7 +78,7 @@ def _thresholds(probabilities: Floats, labels: Labels) -> Floats:
 
 
 def _joint(predicted: Indices, given: Labels, labels: Labels, classes: int) -> Floats:
-    """Return the confident joint with each row brought to the number of its labels (eq. 3)."""
+    """Return the confident joint, each row scaled to the number of its labels (eq. 3)."""
     joint = np.zeros((classes, classes))
     np.add.at(joint, (given, predicted), 1)
     counts = np.bincount(labels, minlength=classes)
