@@ -24,7 +24,7 @@ from typing import Any
 from fuzz_service import running
 from kilonet.atomic import write_text
 from kilonet.errors import KilonetError
-from kilonet.inference.models import find_model
+from kilonet.inference.model import find_model
 from kilonet.runs.environment import environment
 from serving.load import TICKS, Processes, run_wrk, write_pictures
 from serving.page import main as write_page

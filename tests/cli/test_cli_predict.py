@@ -16,6 +16,8 @@ from commands import Command
 from PIL import Image
 
 from classifier import ring, write_classifier
+from kilonet.cli.predict import PredictionTable
+from kilonet.inference import Prediction
 from trained import Trained
 
 
@@ -134,3 +136,25 @@ def test_a_bar_on_a_terminal(finished: Trained, zero: Path) -> None:
     assert len(out.splitlines()) == 201
     assert "reading" in shown.decode()
     assert "\x1b" not in out
+
+
+SURE = Prediction("7", 0.98765432, "1", 0.01, unsure=False)
+UNSURE = Prediction("7", 0.4, "1", 0.3, unsure=True)
+
+
+def test_rows() -> None:
+    table = PredictionTable("0123456789")
+    assert [table.heading(), table.row(SURE, "a.png"), table.row(UNSURE, "b.png")] == [
+        "digit       confidence  runner-up  confidence  picture",
+        "7               98.77%          1       1.00%  a.png",
+        "unsure (7)      40.00%          1      30.00%  b.png",
+    ]
+
+
+def test_rows_of_other_things_than_digits_have_room_for_their_names() -> None:
+    table = PredictionTable(("ankle boot", "bag"))
+    unsure = Prediction("bag", 0.6, "ankle boot", 0.4, unsure=True)
+    assert [table.heading(), table.row(unsure, "a.png")] == [
+        "class                confidence   runner-up  confidence  picture",
+        "unsure (bag)             60.00%  ankle boot      40.00%  a.png",
+    ]

@@ -16,7 +16,7 @@ from kilonet.data.locate import is_available
 from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import Look
 from kilonet.errors import DataError, UsageError
-from kilonet.preprocessing import fit
+from kilonet.preprocessing import letterbox
 from kilonet.recipe.schema import Data
 from picture_folders import COLOURS, write_pictures
 
@@ -49,7 +49,9 @@ def test_pixels_and_labels_belong_together(pictures: Path) -> None:
     images, labels, _, _ = content.tensors
     for one, image, label in zip(content.train, images, labels, strict=True):
         assert one.entry.name.startswith(f"{CLASSES[label]}/")
-        assert torch.equal(image, torch.from_numpy(fit(pictures / one.entry.name, LOOK.shape)))
+        assert torch.equal(
+            image, torch.from_numpy(letterbox(pictures / one.entry.name, LOOK.shape))
+        )
 
 
 def test_train_and_test_folders_are_taken_as_they_are(tmp_path: Path) -> None:

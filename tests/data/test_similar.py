@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from kilonet.data.similar import difference_hash, near_duplicates
-from kilonet.preprocessing import fit
+from kilonet.preprocessing import letterbox
 
 Pixels = np.ndarray
 
@@ -32,7 +32,7 @@ def drawing(digit: str) -> Image.Image:
 
 
 def small(*images: Image.Image) -> Pixels:
-    return np.stack([fit(image, (3, 64, 64)) for image in images])
+    return np.stack([letterbox(image, (3, 64, 64)) for image in images])
 
 
 def compressed(image: Image.Image) -> Image.Image:

@@ -120,7 +120,7 @@ def test_what_is_wrong_with_a_picture_is_told(function: ModuleType) -> None:
 
 
 def test_too_many_pixels(function: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kilonet.preprocessing.failures import TooLargeError
+    from kilonet.preprocessing.errors import TooLargeError
 
     def refuse(_: object) -> None:
         raise TooLargeError("The picture", 9_000, 9_000, 64_000_000)

@@ -14,7 +14,7 @@ from networks import NAMES, example
 from kilonet.exports.graph.operators import Graph, Operator, UnsupportedOperatorError
 from kilonet.exports.html.emit import KNOWN, SCRIPTS, page
 from kilonet.models.blocks import TurnedConv2d
-from kilonet.preprocessing import failures
+from kilonet.preprocessing import errors
 
 
 def policy(text: str) -> str:
@@ -80,7 +80,7 @@ def test_the_script_has_what_the_emitter_says() -> None:
 
 def test_every_refusal_of_the_preparation_has_words() -> None:
     script = (files("kilonet.exports.html") / "page" / "reading.js").read_text(encoding="utf-8")
-    kinds = {error.kind for error in failures.PictureError.__subclasses__()} - {"too-large"}
+    kinds = {error.kind for error in errors.PictureError.__subclasses__()} - {"too-large"}
     table = script[script.index("MESSAGES") : script.index("};")]
     assert kinds <= {*re.findall(r"^  \"?([\w-]+)\"?:", table, re.MULTILINE)}
 

@@ -7,7 +7,7 @@ import pytest
 from made import drawn
 from scipy import ndimage
 
-from kilonet.preprocessing.background import _mean_around, _opened, smoothed, without_background
+from kilonet.preprocessing.background import _box_mean, _opening, mean_3x3, subtract_background
 
 Y, X = np.mgrid[-1:1:80j, -1:1:100j]
 INK = np.zeros((80, 100))
@@ -17,10 +17,10 @@ INK[20:60, 45:53] = INK[52:60, 30:70] = 1
 @pytest.mark.parametrize("contrast", [-50, 50])
 @pytest.mark.parametrize("level", [60.0, 128.0, 200.0])
 def test_a_flat_background_is_taken_off_exactly(level: float, contrast: float) -> None:
-    relief = without_background(level + INK * contrast)
-    assert relief.noise == 0
-    assert relief.least == 5
-    assert np.array_equal(relief.values, INK * 50)
+    foreground = subtract_background(level + INK * contrast)
+    assert foreground.noise == 0
+    assert foreground.threshold == 5
+    assert np.array_equal(foreground.values, INK * 50)
 
 
 @pytest.mark.parametrize("contrast", [-90, 90])
@@ -29,20 +29,20 @@ def test_uneven_paper_is_taken_off(paper: str, contrast: float) -> None:
     """The dark half of the step is a shadow with a sharp edge, right beside the stroke."""
     level = {"slope": 35 * X - 20 * Y, "bowl": 40 * X * Y - 20 * X * X, "step": 30 * (X > 0.1)}
     noise = np.random.default_rng(0).normal(0, 1.5, INK.shape)
-    relief = without_background(130 + level[paper] + contrast * INK + noise)
-    assert np.abs(relief.values - 90 * INK)[INK == 1].mean() < 8
+    foreground = subtract_background(130 + level[paper] + contrast * INK + noise)
+    assert np.abs(foreground.values - 90 * INK)[INK == 1].mean() < 8
     away = ndimage.binary_dilation(INK > 0, iterations=2)
-    assert relief.values[~away].max() < 18
+    assert foreground.values[~away].max() < 18
 
 
 @pytest.mark.parametrize("slope", [0, 40])
 @pytest.mark.parametrize("deviation", [2, 10])
 def test_noise_is_measured(deviation: float, slope: float) -> None:
     noise = np.random.default_rng(0).normal(0, deviation, INK.shape)
-    relief = without_background(120 + slope * X - 90 * INK + noise)
-    assert relief.noise == pytest.approx(deviation, rel=0.25)
-    assert relief.values[INK == 1].mean() == pytest.approx(90, abs=10)
-    assert (relief.values[INK == 0] > relief.least).mean() < 0.001
+    foreground = subtract_background(120 + slope * X - 90 * INK + noise)
+    assert foreground.noise == pytest.approx(deviation, rel=0.25)
+    assert foreground.values[INK == 1].mean() == pytest.approx(90, abs=10)
+    assert (foreground.values[INK == 0] > foreground.threshold).mean() < 0.001
 
 
 def test_ink_at_the_edge_is_no_background() -> None:
@@ -53,14 +53,14 @@ def test_ink_at_the_edge_is_no_background() -> None:
         [(0, 0.7), (0.3, 0.7)],
     ]
     ink = drawn(strokes, side=16, width=3)
-    relief = without_background(ink.astype(np.float64))
-    assert np.array_equal(relief.values, ink)
+    foreground = subtract_background(ink.astype(np.float64))
+    assert np.array_equal(foreground.values, ink)
 
 
 def test_smoothed_is_scipys_mean() -> None:
     grey = np.random.default_rng(0).uniform(0, 255, (9, 7))
     expected = ndimage.uniform_filter(grey, 3, mode="nearest")
-    np.testing.assert_allclose(smoothed(grey), expected)
+    np.testing.assert_allclose(mean_3x3(grey), expected)
 
 
 SHAPES = [(30, 40), (3, 90), (90, 1), (1, 1), (7, 2)]
@@ -73,6 +73,6 @@ def test_openings_and_means_are_scipys_at_any_reach(shape: tuple[int, int]) -> N
         wide = np.pad(values, 2 * reach, mode="edge")
         opened = ndimage.grey_opening(wide, size=2 * reach + 1)
         inside = np.s_[2 * reach : -2 * reach, 2 * reach : -2 * reach]
-        np.testing.assert_array_equal(_opened(values, reach), opened[inside])
+        np.testing.assert_array_equal(_opening(values, reach), opened[inside])
         mean = ndimage.uniform_filter(values, 2 * reach + 1, mode="nearest")
-        np.testing.assert_allclose(_mean_around(values, reach), mean, rtol=1e-9)
+        np.testing.assert_allclose(_box_mean(values, reach), mean, rtol=1e-9)

@@ -9,8 +9,8 @@ from made import ONE, SEVEN, difference, drawn, on_paper
 
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.preprocessing.components import Box
-from kilonet.preprocessing.ink import reduce
-from kilonet.preprocessing.lines import inside_bands, without_rules
+from kilonet.preprocessing.lines import inside_frame, remove_ruled_lines
+from kilonet.preprocessing.segment import downscale
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -30,7 +30,7 @@ def test_rules_go_and_strokes_stay(inverted: bool) -> None:
     plain, ruled = page().astype(float), squared(page()).astype(float)
     if inverted:
         plain, ruled = 255 - plain, 255 - ruled
-    assert np.abs(without_rules(ruled) - plain).mean() < 3
+    assert np.abs(remove_ruled_lines(ruled) - plain).mean() < 3
     assert np.abs(ruled - plain).mean() > 6
 
 
@@ -40,38 +40,38 @@ def test_straight_strokes_are_no_rules(
     strokes: list[list[tuple[float, float]]], width: int
 ) -> None:
     ink = drawn(strokes, side=100, width=width).astype(float)
-    assert np.array_equal(without_rules(ink), ink)
+    assert np.array_equal(remove_ruled_lines(ink), ink)
 
 
 def test_light_that_falls_off_is_no_rule() -> None:
     grey = on_paper(drawn(SEVEN, side=100, width=6), noise=2).astype(float)
-    assert np.array_equal(without_rules(grey), grey)
+    assert np.array_equal(remove_ruled_lines(grey), grey)
 
 
 def test_a_digit_on_squared_paper() -> None:
     assert difference(prepare(page()), prepare(squared(page()))) < 0.2
 
 
-def test_what_is_inside_bands() -> None:
+def test_what_is_inside_frame() -> None:
     grey = page().astype(float)
-    assert inside_bands(grey) is None
+    assert inside_frame(grey) is None
     grey[:2] = 30
     grey[:, -1] = 90
-    assert inside_bands(grey) == Box(0, 3, 98, 100)
+    assert inside_frame(grey) == Box(0, 3, 98, 100)
 
 
 @pytest.mark.parametrize("side", [8, 16])
 def test_small_scans_are_cut_too_closely_to_have_bands(side: int) -> None:
     grey = np.full((side, side), 255.0)
     grey[0] = 0
-    assert inside_bands(grey) is None
-    assert without_rules(grey) is grey
+    assert inside_frame(grey) is None
+    assert remove_ruled_lines(grey) is grey
 
 
 def test_a_table_around_a_sheet_is_broader_than_a_band() -> None:
     grey = np.full((120, 120), 60.0)
     grey[10:110, 10:110] = page()
-    assert inside_bands(grey) is None
+    assert inside_frame(grey) is None
 
 
 @pytest.mark.parametrize("line", [1, 2, 4])
@@ -128,6 +128,6 @@ def test_faint_ink_is_not_taken_for_noise(side: int, width: float) -> None:
 def test_reduced_first() -> None:
     grey = np.full((600, 600), 240, dtype=np.uint8)
     grey[:12] = 20
-    found = inside_bands(reduce(grey, 6))
+    found = inside_frame(downscale(grey, 6))
     assert found is not None
     assert found.y0 == 3

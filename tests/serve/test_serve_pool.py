@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kilonet.inference.session import ModelError
+from kilonet.inference.model import ModelError
 from kilonet.serve.pool import Pool, WorkerLostError
 from kilonet.serve.wire import Picture, Refusal
 from service import await_

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kilonet.inference import session
-from kilonet.inference.session import Session
+from kilonet.inference import model as model_module
+from kilonet.inference.model import OnnxSession
 from kilonet.preprocessing import prepare
 from kilonet.serve import wire
 from kilonet.serve.worker import read
@@ -27,7 +27,7 @@ def test_a_group_is_read_together_each_with_its_own_outcome(model: Path, zero: b
         wire.Picture("pixels", bytes(784)),
         wire.Picture("file", zero),
     ]
-    first, second, third, fourth = read(Session(model), pictures, 100_000)
+    first, second, third, fourth = read(OnnxSession(model), pictures, 100_000)
     assert isinstance(first, tuple)
     assert first == pytest.approx(fourth)
     assert first.index(max(first)) == 0
@@ -38,7 +38,7 @@ def test_a_group_is_read_together_each_with_its_own_outcome(model: Path, zero: b
 
 
 def test_too_many_pixels(model: Path, zero: bytes) -> None:
-    (outcome,) = read(Session(model), [wire.Picture("file", zero)], 1000)
+    (outcome,) = read(OnnxSession(model), [wire.Picture("file", zero)], 1000)
     assert isinstance(outcome, wire.Refusal)
     assert outcome.kind == "too-large"
 
@@ -81,9 +81,9 @@ def test_a_mistake_of_ours_spoils_one_picture(
             raise ZeroDivisionError
         return prepare(source)
 
-    monkeypatch.setattr(session, "prepare", fails)
+    monkeypatch.setattr(model_module, "prepare", fails)
     trap, right = read(
-        Session(model), [wire.Picture("file", b"trap"), wire.Picture("file", zero)], 100_000
+        OnnxSession(model), [wire.Picture("file", b"trap"), wire.Picture("file", zero)], 100_000
     )
     assert isinstance(trap, wire.Refusal)
     assert trap.kind == "unprepared"

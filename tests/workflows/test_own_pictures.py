@@ -17,7 +17,7 @@ from kilonet.data.specs import Look
 from kilonet.errors import DataError, KilonetError, UsageError
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.html.emit import page
-from kilonet.preprocessing import fit
+from kilonet.preprocessing import letterbox
 from kilonet.serve import wire
 from kilonet.serve.worker import read
 from kilonet.workflows.evaluate import evaluate
@@ -76,7 +76,7 @@ def test_it_reads_pictures_with_their_names(trained: Run, pictures: Path) -> Non
     files = sorted(pictures.glob("*/*"))
     right = [reader.predict(file).digit == file.parent.name for file in files]
     assert np.mean(right) > 0.8
-    with pytest.raises(UsageError, match="reads pictures whole"):
+    with pytest.raises(UsageError, match="classifies whole pictures"):
         reader.read_all(files[0])
 
 
@@ -106,9 +106,9 @@ def test_the_page_scales_pictures_and_has_the_names(trained: Run, tmp_path: Path
 
 
 def test_the_service_reads_files_and_refuses_pixels(trained: Run, pictures: Path) -> None:
-    from kilonet.inference.session import Session
+    from kilonet.inference.model import OnnxSession
 
-    session = Session(trained.path / "model.onnx")
+    session = OnnxSession(trained.path / "model.onnx")
     content = (pictures / "green" / "00.png").read_bytes()
     found, refusal = read(
         session, [wire.Picture("file", content), wire.Picture("pixels", bytes(784))], 10**6
@@ -143,9 +143,9 @@ def test_grey_pictures_of_28_pixels_are_not_taken_for_ink(pictures: Path, tmp_pa
         "quick", overrides=[f"data.name=folder:{pictures}", *words], out=tmp_path / "g"
     )
     session = kilonet.reader(run.path)._session
-    assert session.shape == (1, 28, 28) and not session.frames_ink
+    assert session.shape == (1, 28, 28) and not session.prepares_digits
     file = pictures / "green" / "01.jpg"
-    assert np.array_equal(session.prepared(file), fit(file, (1, 28, 28)))
+    assert np.array_equal(session.prepare(file), letterbox(file, (1, 28, 28)))
 
 
 def test_side_and_colour_are_for_folders() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from string import digits
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +16,7 @@ from kilonet.cli import console
 from kilonet.cli.options import AsJson, Flag
 
 if TYPE_CHECKING:
-    from kilonet.inference.read import Outcome
+    from kilonet.inference.predict import PictureResult, Prediction
 
 
 def predict(
@@ -34,59 +36,88 @@ def predict(
     split: Annotated[bool, Flag("--split", help="Read several digits, left to right.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Read the digit in each picture: the digit, how sure, and the runner-up."""
-    from kilonet.inference import reader
+    """Predict the digit in each picture: the digit, its probability, and the runner-up."""
+    from kilonet.inference.predict import reader
 
-    reads = reader(model)
-    outcomes = reads.stream(pictures, min_confidence=min_confidence, several=split)
+    model_reader = reader(model)
+    results = model_reader.stream(pictures, min_confidence=min_confidence, several=split)
     names = [str(picture) for picture in pictures]
-    found = zip(names, _with_progress(outcomes, len(names)), strict=True)
-    return _print_json(found, split) if as_json else _print_table(found, reads.classes)
+    named = zip(names, _with_progress(results, len(names)), strict=True)
+    return _print_json(named, split) if as_json else _print_table(named, model_reader.classes)
 
 
-def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    """Show a bar on a terminal; lines that are printed meanwhile stand above it."""
+def _with_progress(results: Iterator[PictureResult], total: int) -> Iterator[PictureResult]:
+    """Show a progress bar on a terminal; lines printed meanwhile appear above it."""
     if total == 1 or not sys.stderr.isatty():
-        yield from outcomes
+        yield from results
         return
     from rich.console import Console
     from rich.progress import Progress
 
     screen, above = Console(stderr=True), sys.stdout.isatty()
     with Progress(console=screen, transient=True, redirect_stdout=above) as progress:
-        yield from progress.track(outcomes, total=total, description="reading")
+        yield from progress.track(results, total=total, description="reading")
 
 
-def _print_table(found: Iterable[tuple[str, Outcome]], classes: Sequence[str]) -> int:
-    from kilonet.inference.results import Table
-
-    table = Table(classes)
-    failed = headed = False
-    for name, outcome in found:
-        if isinstance(outcome, list):
-            lines = [] if headed else [table.heading()]
-            lines += [table.row(reading, name) for reading in outcome]
+def _print_table(results: Iterable[tuple[str, PictureResult]], classes: Sequence[str]) -> int:
+    table = PredictionTable(classes)
+    failed = has_heading = False
+    for name, result in results:
+        if isinstance(result, list):
+            lines = [] if has_heading else [table.heading()]
+            lines += [table.row(prediction, name) for prediction in result]
             console.say("\n".join(lines))
-            headed = True
+            has_heading = True
         else:
-            console.fail(str(outcome))
+            console.fail(str(result))
             failed = True
     return int(failed)
 
 
-def _print_json(found: Iterable[tuple[str, Outcome]], split: bool) -> int:
-    """Print one list, an entry a line, as they come."""
+@dataclass(frozen=True)
+class PredictionTable:
+    """Predictions as lines of text, in columns wide enough for the names of ``classes``."""
+
+    classes: Sequence[str]
+
+    def heading(self) -> str:
+        """Return the line above all rows."""
+        first = "digit" if set(self.classes) <= set(digits) else "class"
+        return self._line(first, "confidence", "runner-up", "confidence", "picture")
+
+    def row(self, prediction: Prediction, picture: str) -> str:
+        """Return the line of one prediction; the picture's name is last, so it may be long."""
+        first = _unsure(prediction.digit) if prediction.unsure else prediction.digit
+        first_share = f"{prediction.confidence:.2%}"
+        second_share = f"{prediction.runner_up_confidence:.2%}"
+        return self._line(first, first_share, prediction.runner_up, second_share, picture)
+
+    def _line(
+        self, first: str, first_share: str, second: str, second_share: str, picture: str
+    ) -> str:
+        longest = max(self.classes, key=len)
+        wide, narrow = len(_unsure(longest)), max(len(longest), len("runner-up"))
+        shares = f"{first_share:>10}  {second:>{narrow}}  {second_share:>10}"
+        return f"{first:<{wide}}  {shares}  {picture}"
+
+
+def _unsure(name: str) -> str:
+    return f"unsure ({name})"
+
+
+def _print_json(results: Iterable[tuple[str, PictureResult]], split: bool) -> int:
+    """Print one JSON list, an entry per line, as results arrive."""
     failed, before = False, "[\n"
-    for name, outcome in found:
-        typer.echo(before + json.dumps(_entry(name, outcome, split), ensure_ascii=False), nl=False)
-        failed, before = failed or not isinstance(outcome, list), ",\n"
+    for name, result in results:
+        typer.echo(before + json.dumps(_entry(name, result, split), ensure_ascii=False), nl=False)
+        failed, before = failed or not isinstance(result, list), ",\n"
     typer.echo("\n]")
     return int(failed)
 
 
-def _entry(name: str, outcome: Outcome, split: bool) -> dict[str, Any]:
-    if not isinstance(outcome, list):
-        return {"picture": name, "error": outcome.kind, "message": str(outcome)}
+def _entry(name: str, result: PictureResult, split: bool) -> dict[str, Any]:
+    if not isinstance(result, list):
+        return {"picture": name, "error": result.kind, "message": str(result)}
     if split:
-        return {"picture": name, "digits": [reading.to_json() for reading in outcome]}
-    return {"picture": name, **outcome[0].to_json()}
+        return {"picture": name, "digits": [prediction.to_json() for prediction in result]}
+    return {"picture": name, **result[0].to_json()}

@@ -46,7 +46,7 @@ def serve(
         body_seconds, work_seconds, stop_seconds,
     )  # fmt: skip
     require("serve")
-    from kilonet.inference.models import find_model
+    from kilonet.inference.model import find_model
     from kilonet.serve.key import find_key
     from kilonet.serve.server import serve as run
 

@@ -19,7 +19,7 @@ from kilonet.data.read import Tensors
 from kilonet.data.specs import Look
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
-from kilonet.preprocessing import PictureError, fit
+from kilonet.preprocessing import PictureError, letterbox
 from kilonet.progress import Reporter, Silent, track
 from kilonet.recipe.schema import FOLDER
 
@@ -131,7 +131,7 @@ def _decoded(folder: Path, entry: Entry, look: Look) -> Decoded:
     try:
         content = (folder / entry.name).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        return Decoded(entry, fit(content, look.shape), digest)
+        return Decoded(entry, letterbox(content, look.shape), digest)
     except OSError as error:
         return Decoded(entry, None, "", error.strerror or str(error))
     except PictureError as error:

@@ -1,4 +1,8 @@
-"""How far each pixel stands out from the paper around it, and the paper's own noise."""
+"""Subtract the paper from a grey picture: what remains is the ink, and an estimate of the noise.
+
+``subtract_background`` handles even paper and, with a morphological top-hat, uneven paper.
+``subtract_uneven_light`` fits a curved surface, for photographs with dark corners.
+"""
 
 from __future__ import annotations
 
@@ -10,157 +14,232 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.preprocessing.lines import sides, without_rules
+from kilonet.preprocessing.lines import border_lines, remove_ruled_lines
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-EVEN = (
-    (0.25, 0.25),
-    (3.0, 0.6),
-)  # paper is one grey if, give or take so much, so much of the edge is
-NEARLY_EVEN = 15.0  # grey levels: unless more of the edge is nearly, but not quite, that grey
-REACH = 0.2  # of the longer side, to each side: paper is seen beyond any stroke
-TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for normal noise
-ROUGH, TIMES_GRAIN = 20.0, 3.0  # grey levels, and of the grain: more is no noise but ink all over
-TWICE = 2.0  # times the grain: more is no noise that the median missed
-NINE_TENTHS = 1.645  # deviations that nine tenths of normal noise keep within
-DEVIATIONS = 4.5  # of the paper's noise, that ink must stand out by
-FAINTEST = 5.0  # grey levels, likewise
+# Even paper: (tolerance in grey levels, share of the border that must be within it).
+EVEN_PAPER = ((0.25, 0.25), (3.0, 0.6))
+NEAR_LEVEL = 15.0  # grey levels: at least half of the border within this must be within tolerance
+WINDOW = 0.2  # of the longer side, in each direction: wider than any stroke
+MAD_TO_STD = 1.4826  # median absolute deviation to standard deviation, for normal noise
+# More noise than this, in grey levels and in multiples of the pixel noise, is ink all over.
+MAX_PAPER_NOISE, MAX_NOISE_RATIO = 20.0, 3.0
+MAX_OUTER_RATIO = 2.0  # of the pixel noise: the noise estimate from the 90th percentile
+P90_TO_STD = 1.645  # standard deviations that contain 90 % of normal noise
+THRESHOLD_STD = 4.5  # standard deviations of the noise that ink must exceed
+MIN_THRESHOLD = 5.0  # grey levels that ink must exceed
+
+FIT_ROUNDS = 8
+INK_WEIGHT = 0.05  # weight of pixels on the ink's side of the surface during the fit
+PAPER_STD = 2.0  # deviations of the paper: pixels farther on the ink's side are ink
+RIDGE = 1e-6  # times the number of pixels: keeps the fit solvable if the picture is 1 pixel wide
+MAX_LIT_NOISE = 30.0  # grey levels of pixel noise: more is not paper in uneven light
+MIN_LIT_SNR = 6.0  # ink in uneven light has at least this signal-to-noise ratio,
+MIN_LIT_CONTRAST = 16.0  # this contrast in grey levels,
+MIN_SHARPNESS = 0.12  # and edges that change by this share of the contrast from pixel to pixel
 
 
 @dataclass(frozen=True, eq=False)
-class Relief:
-    """By how many grey levels pixels, (H, W), stand out towards the ink; the paper's noise."""
+class Foreground:
+    """How many grey levels each pixel, (H, W), differs from the paper, ink > 0; and the noise."""
 
     values: Floats
     noise: float
 
     @property
-    def least(self) -> float:
-        """What noise does not reach."""
-        return max(DEVIATIONS * self.noise, FAINTEST)
+    def threshold(self) -> float:
+        """The value that noise does not reach."""
+        return max(THRESHOLD_STD * self.noise, MIN_THRESHOLD)
 
     @cached_property
     def contrast(self) -> float:
-        """The mean of what stands out, each pixel weighed by how much it does; 0 for nothing."""
-        above = self.values[self.values > self.least]
+        """The mean of the values above the threshold, weighted by themselves; 0 if none is."""
+        above = self.values[self.values > self.threshold]
         return float(np.square(above).sum() / above.sum()) if above.size else 0.0
 
     @property
-    def clarity(self) -> float:
-        """How many times the paper's noise, of which there is always some, the contrast is."""
+    def snr(self) -> float:
+        """The signal-to-noise ratio; noise below one grey level counts as one."""
         return self.contrast / max(self.noise, 1)
 
 
-def without_background(grey: Floats) -> Relief:
-    """Return ``grey``, (H, W), less its paper, ink > 0, whichever of the two is darker.
+def subtract_background(grey: Floats) -> Foreground:
+    """Return ``grey``, (H, W), minus its paper, whether the ink is darker or brighter.
 
-    The picture's edge is taken for paper. Where that is uneven, as in photographs, the paper under
-    a stroke is what a morphological closing makes of it (opening, for bright ink): it fills what is
-    narrower than its window and keeps everything else, slopes and shadows' edges too. (J. Serra,
-    Image Analysis and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat.)
+    The border of the picture is taken as paper. If that is uneven, as in photographs, the paper's
+    level under a stroke is a morphological closing (for bright ink an opening): it fills everything
+    narrower than its window and keeps slopes and the edges of shadows. (J. Serra, Image Analysis
+    and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat transform.)
     """
-    edge = _edge(grey)
-    if edge[-1] - edge[0] > NEARLY_EVEN:
-        grey = without_rules(grey)
-        edge = _edge(grey)
-    level, even = _level(edge)
+    border = _sorted_border(grey)
+    if border[-1] - border[0] > NEAR_LEVEL:
+        grey = remove_ruled_lines(grey)
+        border = _sorted_border(grey)
+    level, even = _paper_level(border)
     if not even:
-        relief = _top_hat(grey)
-        if relief.noise < max(ROUGH, TIMES_GRAIN * grain(grey)):
-            return relief
-    return _even(grey, level)
+        foreground = _top_hat(grey)
+        if foreground.noise < max(MAX_PAPER_NOISE, MAX_NOISE_RATIO * pixel_noise(grey)):
+            return foreground
+    return _subtract_level(grey, level)
 
 
-def _edge(grey: Floats) -> Floats:
-    return np.sort(np.concatenate(sides(grey)))
+def _sorted_border(grey: Floats) -> Floats:
+    return np.sort(np.concatenate(border_lines(grey)))
 
 
-def _even(grey: Floats, level: float) -> Relief:
-    difference = grey - level
-    away = np.abs(difference).ravel()
-    near = away[away <= NEARLY_EVEN]
-    half, most = near.size // 2, near.size * 9 // 10
-    near.partition((half, most))
-    noise = TO_DEVIATION * near[half]
-    outer = near[most] / NINE_TENTHS
-    if outer > noise:
-        # Black or white paper hides half of its noise, and its median. Or that is faint ink.
-        noise = max(noise, min(outer, TWICE * grain(grey)))
-    relief = Relief(difference, float(noise))
-    brighter = np.maximum(difference - relief.least, 0).sum()
-    darker = np.maximum(-difference - relief.least, 0).sum()
-    return Relief(np.maximum(difference if brighter > darker else -difference, 0), relief.noise)
-
-
-def _level(edge: Floats) -> tuple[float, bool]:
-    """Return the commonest grey of a sorted edge, and whether it is that of even paper."""
+def _paper_level(border: Floats) -> tuple[float, bool]:
+    """Return the most common grey of a sorted border, and whether the paper is even."""
     level = 0.0
-    for width, share in EVEN:
-        counts = np.searchsorted(edge, edge + 2 * width, side="right") - np.arange(edge.size)
-        first, most = int(counts.argmax()), int(counts.max())
-        level = float(edge[first + most // 2])
-        near = int((np.abs(edge - level) <= NEARLY_EVEN).sum())
-        if most >= share * edge.size and most >= near / 2:
+    for tolerance, share in EVEN_PAPER:
+        ends = np.searchsorted(border, border + 2 * tolerance, side="right")
+        counts = ends - np.arange(border.size)
+        first, count = int(counts.argmax()), int(counts.max())
+        level = float(border[first + count // 2])
+        near = int((np.abs(border - level) <= NEAR_LEVEL).sum())
+        if count >= share * border.size and count >= near / 2:
             return level, True
     return level, False
 
 
-def grain(grey: Floats) -> float:
-    """Return the deviation of noise as neighbours show it, to which neither light nor ink adds."""
-    return TO_DEVIATION * median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
+def _subtract_level(grey: Floats, level: float) -> Foreground:
+    difference = grey - level
+    magnitude = np.abs(difference).ravel()
+    near = magnitude[magnitude <= NEAR_LEVEL]
+    half, nine_tenths = near.size // 2, near.size * 9 // 10
+    near.partition((half, nine_tenths))
+    noise = MAD_TO_STD * near[half]
+    outer = near[nine_tenths] / P90_TO_STD
+    if outer > noise:
+        # Clipping at black or white hides half of the noise, and the median with it; or this is
+        # faint ink, and the noise between neighbouring pixels limits the estimate.
+        noise = max(noise, min(outer, MAX_OUTER_RATIO * pixel_noise(grey)))
+    both = Foreground(difference, float(noise))
+    brighter = np.maximum(difference - both.threshold, 0).sum()
+    darker = np.maximum(-difference - both.threshold, 0).sum()
+    return Foreground(np.maximum(difference if brighter > darker else -difference, 0), both.noise)
 
 
-def _top_hat(grey: Floats) -> Relief:
-    reach = math.ceil(REACH * max(grey.shape))
-    # Ink is the rarer of the two, so that it is farther from the mean around than paper is.
-    dark = np.power(grey - _mean_around(grey, reach), 3).sum() < 0
+def pixel_noise(grey: Floats) -> float:
+    """Return the standard deviation of the noise, from the differences of neighbouring pixels."""
+    return MAD_TO_STD * upper_median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
+
+
+def _top_hat(grey: Floats) -> Foreground:
+    reach = math.ceil(WINDOW * max(grey.shape))
+    # There is less ink than paper, so ink is farther from the local mean.
+    dark = np.power(grey - _box_mean(grey, reach), 3).sum() < 0
     ink = -grey if dark else grey
-    difference = ink - _opened(smoothed(ink), reach)
-    difference -= median(difference.ravel())  # noise: the paper's lowest is below its middle
-    away = np.abs(difference).ravel()
-    spread = TO_DEVIATION * median(away)
-    return Relief(np.maximum(difference, 0), TO_DEVIATION * median(away[away <= 3 * spread]))
+    difference = ink - _opening(mean_3x3(ink), reach)
+    difference -= upper_median(difference.ravel())  # an opening is below the noise's mean
+    magnitude = np.abs(difference).ravel()
+    spread = MAD_TO_STD * upper_median(magnitude)
+    noise = MAD_TO_STD * upper_median(magnitude[magnitude <= 3 * spread])
+    return Foreground(np.maximum(difference, 0), noise)
 
 
-def smoothed(grey: Floats) -> Floats:
-    """Return the means of 3×3 pixels; the edge is repeated beyond itself."""
+# Light that falls off towards the corners
+
+
+def subtract_uneven_light(grey: Floats, min_snr: float) -> Foreground | None:
+    """Return ``grey``, (H, W), minus a curved surface; None if the result is not convincing.
+
+    It must be sharp, have some contrast, and have a signal-to-noise ratio above ``min_snr``.
+    """
+    if pixel_noise(grey) > MAX_LIT_NOISE:
+        return None
+    dark, bright = (subtract_surface(grey, dark=dark) for dark in (True, False))
+    best = bright if bright.snr > dark.snr else dark
+    if best.snr < MIN_LIT_SNR or best.snr <= min_snr or best.contrast < MIN_LIT_CONTRAST:
+        return None
+    return best if _sharpness(best) >= MIN_SHARPNESS else None
+
+
+def subtract_surface(grey: Floats, *, dark: bool) -> Foreground:
+    """Return ``grey``, (H, W), minus its paper, modelled as a polynomial of degree 2 in x and y.
+
+    It is fitted by asymmetric least squares (W. Newey and J. Powell, Econometrica 55(4), 1987),
+    which gives ink a small weight, then once more to the pixels found to be paper. ``dark`` says
+    whether the ink is darker than the paper.
+    """
+    ink = grey if dark else -grey
+    smooth, terms = mean_3x3(ink).ravel(), _polynomial_terms(grey.shape)
+    weights = np.ones_like(smooth)
+    for _ in range(FIT_ROUNDS):
+        above = smooth - _least_squares(terms, smooth, weights)
+        weights = np.where(above < 0, INK_WEIGHT, 1.0)
+    paper = above >= -PAPER_STD * upper_median(above[above >= 0])
+    surface = _least_squares(terms, smooth, paper.astype(np.float64)).reshape(grey.shape)
+    difference = surface - ink
+    noise = MAD_TO_STD * upper_median(-difference[difference <= 0])
+    return Foreground(np.maximum(difference, 0), max(noise, pixel_noise(grey)))
+
+
+def _sharpness(foreground: Foreground) -> float:
+    """Return the mean step across the edges of the ink, in means of 3×3, relative to contrast."""
+    smooth = Foreground(mean_3x3(foreground.values), foreground.noise / 3)
+    ink = smooth.values > max(smooth.threshold, smooth.contrast / 2)
+    steps = [np.abs(np.diff(smooth.values, axis=axis))[np.diff(ink, axis=axis)] for axis in (0, 1)]
+    count = sum(step.size for step in steps)
+    return float(sum(step.sum() for step in steps) / count / smooth.contrast) if count else 0.0
+
+
+def _polynomial_terms(shape: tuple[int, ...]) -> Floats:
+    """Return 1, x, y, x², xy, y² at each pixel's centre, (H·W, 6); x and y from -1 to 1."""
+    height, width = shape
+    y = np.repeat((2 * np.arange(height) + 1) / height - 1, width)
+    x = np.tile((2 * np.arange(width) + 1) / width - 1, height)
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+
+
+def _least_squares(terms: Floats, values: Floats, weights: Floats) -> Floats:
+    """Return the weighted least-squares fit of ``values``, from the normal equations."""
+    weighted = terms * weights[:, None]
+    ridge = RIDGE * len(terms) * np.eye(terms.shape[1])
+    return np.asarray(terms @ np.linalg.solve(weighted.T @ terms + ridge, weighted.T @ values))
+
+
+# Filters
+
+
+def mean_3x3(grey: Floats) -> Floats:
+    """Return the means of 3×3 pixels, with the border replicated."""
     padded = np.pad(grey, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
 
 
-def _mean_around(grey: Floats, reach: int) -> Floats:
-    """Return the means of the squares from ``reach`` before to ``reach`` behind each pixel.
+def _box_mean(grey: Floats, reach: int) -> Floats:
+    """Return the means of squares of 2·reach + 1 pixels, with the border replicated.
 
-    The edge goes on beyond itself. It is counted, not padded: a picture may be one pixel wide.
+    Replicated pixels are counted instead of padded, because ``reach`` may exceed the picture.
     """
     for axis in (0, 1):
         values = np.swapaxes(grey, 0, axis)
         count = len(values)
         sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(0)])
-        place = np.arange(count)[:, None]
-        upto, since = place + reach + 1, place - reach
-        beyond = np.maximum(upto - count, 0) * values[-1] + np.maximum(-since, 0) * values[0]
-        inside = sums[np.minimum(upto[:, 0], count)] - sums[np.maximum(since[:, 0], 0)]
-        grey = np.swapaxes((inside + beyond) / (2 * reach + 1), 0, axis)
+        index = np.arange(count)[:, None]
+        stop, start = index + reach + 1, index - reach
+        outside = np.maximum(stop - count, 0) * values[-1] + np.maximum(-start, 0) * values[0]
+        inside = sums[np.minimum(stop[:, 0], count)] - sums[np.maximum(start[:, 0], 0)]
+        grey = np.swapaxes((inside + outside) / (2 * reach + 1), 0, axis)
     return grey
 
 
-def _opened(values: Floats, reach: int) -> Floats:
-    """Return the greatest of the least within ``reach``; the edge goes on beyond itself.
+def _opening(values: Floats, reach: int) -> Floats:
+    """Return the morphological opening by a square of 2·reach + 1, with the border replicated.
 
-    A reach of the picture's own length sees all of it: a longer one finds the same.
+    A reach beyond the picture's own length gives the same result as that length.
     """
     down, across = (min(reach, length - 1) for length in values.shape)
-    found = np.pad(values, ((2 * down,) * 2, (2 * across,) * 2), mode="edge")
+    result = np.pad(values, ((2 * down,) * 2, (2 * across,) * 2), mode="edge")
     for sign in (-1, 1):
-        found = sign * _greatest(_greatest(sign * found, down, 0), across, 1)
-    return found
+        result = sign * _running_max(_running_max(sign * result, down, 0), across, 1)
+    return result
 
 
-def _greatest(values: Floats, reach: int, axis: int) -> Floats:
-    """Return the greatest of each 2·reach + 1 in a row; the result is 2·reach shorter."""
+def _running_max(values: Floats, reach: int, axis: int) -> Floats:
+    """Return the maximum of each 2·reach + 1 consecutive values; the result is 2·reach shorter."""
     values = np.swapaxes(values, 0, axis)
     length, span = 2 * reach + 1, 1
     count = len(values) - 2 * reach
@@ -170,7 +249,7 @@ def _greatest(values: Floats, reach: int, axis: int) -> Floats:
     return np.swapaxes(np.maximum(values[:count], values[length - span :][:count]), 0, axis)
 
 
-def median(values: Floats) -> float:
+def upper_median(values: Floats) -> float:
     """Return the upper median; 0 for no values."""
     if not values.size:
         return 0.0

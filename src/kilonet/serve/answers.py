@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonet.inference.results import Reading
+from kilonet.inference.predict import Prediction
 from kilonet.serve.problems import Problem
 from kilonet.serve.wire import Outcome, Refusal
 
@@ -17,7 +17,7 @@ def answer(outcome: Outcome, classes: Sequence[str], min_confidence: float) -> d
     """Return one picture's entry: the reading and all probabilities, or the error."""
     if isinstance(outcome, Refusal):
         return {"error": outcome.kind, "message": _message(outcome)}
-    reading = Reading.of(outcome, classes, min_confidence)
+    reading = Prediction.from_probabilities(outcome, classes, min_confidence)
     shares = {name: round(share, 6) for name, share in zip(classes, outcome, strict=True)}
     return {**reading.to_json(), "probabilities": shares}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from kilonet.inference.session import ModelError
+from kilonet.inference.model import ModelError
 from kilonet.serve import wire
 from kilonet.serve.logs import log
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import KilonetError
-from kilonet.inference.session import Session
+from kilonet.inference.model import OnnxSession
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.preprocessing import PictureError
 from kilonet.serve import wire
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would break a frame
     model, most_pixels = arguments
     try:
-        session = Session(Path(model))
+        session = OnnxSession(Path(model))
     except KilonetError as error:
         _send(results, wire.pack_json({"error": str(error)}))
         return error.exit_code
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(
-    session: Session, pictures: Sequence[wire.Picture], most_pixels: int
+    session: OnnxSession, pictures: Sequence[wire.Picture], most_pixels: int
 ) -> list[wire.Outcome]:
     """Return what each picture shows, all of them read at once, or why it could not be read."""
     prepared = [_prepared(session, picture, most_pixels) for picture in pictures]
@@ -61,14 +61,14 @@ def read(
 
 
 def _prepared(
-    session: Session, picture: wire.Picture, most_pixels: int
+    session: OnnxSession, picture: wire.Picture, most_pixels: int
 ) -> npt.NDArray[np.uint8] | wire.Refusal:
     try:
         if picture.kind == "file":
-            return session.prepared(picture.content, most_pixels=most_pixels)
+            return session.prepare(picture.content, max_pixels=most_pixels)
         if session.shape != MNIST_SHAPE:
             return wire.Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
-        return session.prepared(np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28))
+        return session.prepare(np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28))
     except PictureError as error:
         return wire.Refusal(error.kind, str(error))
     except MemoryError:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kilonet.inference.read import Reader
+from kilonet.inference.predict import Reader
 from kilonet.preprocessing import PictureError
 
 reader = Reader(Path(__file__).with_name("model.onnx"))  # once for each instance, at its start

@@ -11,15 +11,15 @@ from PIL import Image
 
 import kilonet
 from kilonet.errors import UsageError
-from kilonet.inference import Reader, Reading
-from kilonet.inference.read import BATCH
+from kilonet.inference import Prediction, Reader
+from kilonet.inference.predict import BATCH
 from kilonet.preprocessing import PictureError, prepare
 from trained import Trained
 
 
 def test_the_public_name(finished: Trained, zero: Path) -> None:
     found = kilonet.reader(finished.path).predict(zero)
-    assert isinstance(found, Reading)
+    assert isinstance(found, Prediction)
     assert 1 >= found.confidence > found.runner_up_confidence >= 0
     assert not found.unsure
 
@@ -89,7 +89,7 @@ def test_several_digits(reads: Reader, zero: Path) -> None:
     row = np.hstack([pixels, pixels, pixels])
     with pytest.raises(PictureError, match="3 digits"):
         reads.predict(row)
-    assert [reading.digit for reading in reads.read_all(row)] == ["0", "0", "0"]
+    assert [prediction.digit for prediction in reads.read_all(row)] == ["0", "0", "0"]
     assert reads.read_all(zero) == [reads.predict(zero)]
 
 
@@ -107,3 +107,14 @@ def test_unsure_below_the_least_confidence(reads: Reader, zero: Path) -> None:
 
 def test_probabilities_are_those_of_the_prepared_image(reads: Reader, zero: Path) -> None:
     assert reads.predict(prepare(zero)) == reads.predict(zero)
+
+
+def test_json_has_probabilities_to_six_decimals() -> None:
+    prediction = Prediction("7", 0.98765432, "1", 0.01, unsure=False)
+    assert prediction.to_json() == {
+        "digit": "7",
+        "confidence": 0.987654,
+        "runner_up": "1",
+        "runner_up_confidence": 0.01,
+        "unsure": False,
+    }

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import pytest
 from made import FIVE_APART, ONE, SEVEN, drawn, on_paper
 
-from kilonet.preprocessing.failures import BlankError, NoiseError, TooSmallError
-from kilonet.preprocessing.ink import find_digits, reduce
-from kilonet.preprocessing.opening import Picture
+from kilonet.preprocessing.decode import GreyPicture
+from kilonet.preprocessing.errors import BlankError, NoiseError, TooSmallError
+from kilonet.preprocessing.segment import downscale, find_digits
 
 
 def found(grey: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float64]]:
-    return [ink.values / ink.full for ink in find_digits(Picture("it", grey))]
+    return [ink.values / ink.full for ink in find_digits(GreyPicture("it", grey))]
 
 
 def shown(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -127,7 +127,7 @@ def test_far_too_small() -> None:
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
 def test_reduce_is_the_mean_of_blocks(shape: tuple[int, int], step: int) -> None:
     grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    small = reduce(grey, step)
+    small = downscale(grey, step)
     padded = np.pad(grey, [(0, -length % step) for length in shape], mode="edge")
     assert small.shape == (padded.shape[0] // step, padded.shape[1] // step)
     for y in range(small.shape[0]):

@@ -8,7 +8,7 @@ import pytest
 from made import SEVEN, difference, drawn
 
 from kilonet.preprocessing import PictureError, prepare
-from kilonet.preprocessing.light import in_uneven_light, without_light
+from kilonet.preprocessing.background import subtract_surface, subtract_uneven_light
 
 Y, X = np.mgrid[-1:1:90j, -1:1:90j]
 LIGHT = 200 * (1 - 0.65 * (X * X + Y * Y) / 2)
@@ -25,15 +25,17 @@ def photograph(
 @pytest.mark.parametrize("dark", [True, False])
 def test_a_surface_of_degree_two_is_taken_off(dark: bool) -> None:
     grey = 120 + 30 * X - 20 * Y - 25 * X * Y + 15 * X * X + (-60 if dark else 60) * INK
-    relief = without_light(grey, dark=dark)
-    assert np.abs(relief.values - 60 * INK).max() < 4
-    assert relief.noise < 2
+    foreground = subtract_surface(grey, dark=dark)
+    assert np.abs(foreground.values - 60 * INK).max() < 4
+    assert foreground.noise < 2
 
 
 @pytest.mark.parametrize("shape", [(40, 1), (1, 40), (2, 2)])
 def test_narrow_pictures(shape: tuple[int, int]) -> None:
-    relief = without_light(np.linspace(0, 200, 40)[: shape[0] * shape[1]].reshape(shape), dark=True)
-    assert np.isfinite(relief.values).all()
+    foreground = subtract_surface(
+        np.linspace(0, 200, 40)[: shape[0] * shape[1]].reshape(shape), dark=True
+    )
+    assert np.isfinite(foreground.values).all()
 
 
 @pytest.mark.parametrize("contrast", [0.3, 0.5])
@@ -46,11 +48,11 @@ def test_a_thick_stroke_in_dark_corners(invert: bool, contrast: float) -> None:
 
 def test_it_must_be_clearer_than_what_was_found() -> None:
     grey = photograph(INK).astype(np.float64)
-    lit = in_uneven_light(grey, 0)
+    lit = subtract_uneven_light(grey, 0)
     assert lit is not None
-    assert in_uneven_light(grey, lit.clarity) is None
+    assert subtract_uneven_light(grey, lit.snr) is None
     noise = np.random.default_rng(0).normal(0, 40, INK.shape)
-    assert in_uneven_light(grey + noise, 0) is None
+    assert subtract_uneven_light(grey + noise, 0) is None
 
 
 @pytest.mark.parametrize("noise", [0, 1, 2])
@@ -59,8 +61,8 @@ def test_light_of_another_shape_is_not_sharp(power: int, noise: float) -> None:
     """No surface of degree two takes it off, and what is left in the corners has no edges."""
     grey = 230 * (1 - 0.75 * ((X * X + Y * Y) / 2) ** power)
     grey = grey + np.random.default_rng(0).normal(0, noise, grey.shape)
-    assert without_light(grey, dark=True).clarity > 7
-    assert in_uneven_light(grey, 0) is None
+    assert subtract_surface(grey, dark=True).snr > 7
+    assert subtract_uneven_light(grey, 0) is None
 
 
 @pytest.mark.parametrize("side", [90, 300])

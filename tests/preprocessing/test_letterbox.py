@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kilonet.preprocessing import PictureError, fit
+from kilonet.preprocessing import PictureError, letterbox
 
 
 def _picture(width: int, height: int, colour: tuple[int, ...] = (200, 30, 60)) -> Image.Image:
@@ -24,7 +24,7 @@ def _picture(width: int, height: int, colour: tuple[int, ...] = (200, 30, 60)) -
 def test_as_large_as_it_fits_in_the_middle_of_black(
     width: int, height: int, rows: int, columns: int, colour: bool
 ) -> None:
-    found = fit(_picture(width, height, (255, 255, 255)), (3 if colour else 1, rows, columns))
+    found = letterbox(_picture(width, height, (255, 255, 255)), (3 if colour else 1, rows, columns))
     assert found.shape == (3 if colour else 1, rows, columns)
     assert found.dtype == np.uint8
     lit = found[0] > 0
@@ -39,18 +39,18 @@ def test_as_large_as_it_fits_in_the_middle_of_black(
 def test_a_picture_of_that_size_keeps_its_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for source in (pixels, Image.fromarray(pixels)):
-        assert np.array_equal(fit(source, (3, 32, 32)), pixels.transpose(2, 0, 1))
+        assert np.array_equal(letterbox(source, (3, 32, 32)), pixels.transpose(2, 0, 1))
     grey = pixels[:, :, 0]
-    assert np.array_equal(fit(grey, (1, 32, 32))[0], grey)
-    assert np.array_equal(fit(grey, (3, 32, 32))[2], grey)
-    found = fit(pixels, (1, 32, 32))[0].astype(int)
+    assert np.array_equal(letterbox(grey, (1, 32, 32))[0], grey)
+    assert np.array_equal(letterbox(grey, (3, 32, 32))[2], grey)
+    found = letterbox(pixels, (1, 32, 32))[0].astype(int)
     assert np.abs(found - np.asarray(Image.fromarray(pixels).convert("L"))).max() <= 1
 
 
 def test_shrinking_averages() -> None:
     stripes = np.zeros((64, 64), dtype=np.uint8)
     stripes[:, ::2] = 255
-    inside = fit(stripes, (1, 16, 16))[0, 2:-2, 2:-2]
+    inside = letterbox(stripes, (1, 16, 16))[0, 2:-2, 2:-2]
     assert np.abs(inside.astype(int) - 127).max() < 20
 
 
@@ -58,7 +58,7 @@ def test_shrinking_averages() -> None:
 def test_every_mode_of_pillow(mode: str) -> None:
     made = _picture(20, 10).convert("L" if mode in ("I;16", "F", "I") else mode)
     image = made if made.mode == mode else made.convert("I").convert(mode)
-    assert fit(image, (3, 8, 8)).shape == (3, 8, 8)
+    assert letterbox(image, (3, 8, 8)).shape == (3, 8, 8)
 
 
 def test_exif_orientation_counts() -> None:
@@ -69,7 +69,7 @@ def test_exif_orientation_counts() -> None:
     exif[0x0112] = 6  # turn by a quarter, clockwise
     file = io.BytesIO()
     image.save(file, "PNG", exif=exif)
-    found = fit(file.getvalue(), (3, 16, 16))
+    found = letterbox(file.getvalue(), (3, 16, 16))
     assert (found[0, :8] == 250).all() and (found[0, 8:] == 0).all()
 
 
@@ -77,15 +77,15 @@ def test_what_is_transparent_contrasts_with_the_rest() -> None:
     for ink, background in ((20, 255), (240, 0)):
         rgba = np.zeros((8, 8, 4), dtype=np.uint8)
         rgba[2:6, 2:6] = (ink, ink, ink, 255)
-        found = fit(rgba, (3, 8, 8))
+        found = letterbox(rgba, (3, 8, 8))
         assert found[1, 0, 0] == background and found[1, 3, 3] == ink
-    assert not fit(np.zeros((8, 8, 4), dtype=np.uint8), (1, 8, 8)).any()
+    assert not letterbox(np.zeros((8, 8, 4), dtype=np.uint8), (1, 8, 8)).any()
 
 
 def test_no_picture(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="of no known format"):
-        fit(b"nothing", (3, 8, 8))
+        letterbox(b"nothing", (3, 8, 8))
     with pytest.raises(PictureError, match="No such file"):
-        fit(tmp_path / "none.png", (3, 8, 8))
+        letterbox(tmp_path / "none.png", (3, 8, 8))
     with pytest.raises(PictureError, match="at most 10 are allowed"):
-        fit(_picture(4, 4), (3, 8, 8), most_pixels=10)
+        letterbox(_picture(4, 4), (3, 8, 8), max_pixels=10)

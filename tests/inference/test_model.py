@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from kilonet.inference.session import ModelError, Session
-from kilonet.runs import layout
-from trained import Trained
+from kilonet.errors import RunError, UsageError
+from kilonet.inference.model import DEFAULT_MODEL, ModelError, OnnxSession, find_model
+from kilonet.runs import layout, shipped
+from trained import Trained, finish_run, start_run
 
 
 def test_probabilities(finished: Trained) -> None:
-    session = Session(finished.path / layout.ONNX)
+    session = OnnxSession(finished.path / layout.ONNX)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     found = session.probabilities(images)
     assert found.shape == (3, 10)
@@ -30,7 +32,7 @@ def test_class_names_come_from_the_file(finished: Trained, tmp_path: Path) -> No
         del model.metadata_props[:]
         helper.set_model_props(model, {"classes": ",".join(names)})
         onnx.save(model, path)
-        assert Session(path).classes == tuple(expected)
+        assert OnnxSession(path).classes == tuple(expected)
 
 
 def other_model(path: Path, name: str, kind: int, shape: list[object]) -> Path:
@@ -56,19 +58,54 @@ def test_models_of_something_else(
     name: str, kind: int, shape: list[object], tmp_path: Path
 ) -> None:
     path = other_model(tmp_path / "other.onnx", name, kind, shape)
-    with pytest.raises(ModelError, match=r"other\.onnx does not read pictures: it must take one"):
-        Session(path)
+    with pytest.raises(
+        ModelError, match=r"other\.onnx does not classify pictures: it must take one"
+    ):
+        OnnxSession(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(1000)])
 def test_damaged_files(content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"bad\.onnx .*(is not an ONNX file|does not read)"):
-        Session(path)
+    with pytest.raises(ModelError, match=r"bad\.onnx .*(is not an ONNX file|does not classify)"):
+        OnnxSession(path)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: Is a directory"):
-        Session(tmp_path)
+        OnnxSession(tmp_path)
+
+
+def test_a_run_by_name_and_by_folder(finished: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_model(finished.path) == finished.path / layout.ONNX
+    assert find_model(str(finished.path)) == finished.path / layout.ONNX
+    monkeypatch.setenv("KILONET_RUNS", str(finished.path.parent))
+    assert find_model(finished.path.name) == finished.path / layout.ONNX
+
+
+def test_a_file(finished: Trained, tmp_path: Path) -> None:
+    copy = shutil.copy(finished.path / layout.ONNX, tmp_path / "copy.onnx")
+    assert find_model(copy) == copy
+    with pytest.raises(UsageError, match=r"There is no file .*missing\.onnx\. Name an ONNX file"):
+        find_model(tmp_path / "missing.onnx")
+
+
+def test_what_is_nothing() -> None:
+    finish_run(start_run())
+    with pytest.raises(UsageError, match=r'no run "quick-2".*Did you mean "quick-1"'):
+        find_model("quick-2")
+
+
+def test_a_run_that_has_no_model() -> None:
+    run = start_run()
+    with pytest.raises(RunError, match=r"has not finished. Go on with it: kilonet train --resume"):
+        find_model(run.path)
+    finish_run(run).updated(onnx_note="Net cannot be exported.")
+    with pytest.raises(RunError, match=r"has no model\.onnx: Net cannot be exported\."):
+        find_model(run.path)
+
+
+def test_what_reads_by_default() -> None:
+    assert find_model(None) == shipped.FOLDER / DEFAULT_MODEL / layout.ONNX

@@ -1,4 +1,4 @@
-"""What can be wrong with a picture: each failure names the picture and what to do about it."""
+"""The errors for pictures that cannot be used. Each names the picture and says what to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from kilonet.errors import KilonetError
 
 
 class PictureError(KilonetError):
-    """A picture cannot be prepared. ``kind`` names the reason in one word, for programs."""
+    """A picture cannot be prepared. ``kind`` is the reason in one word, for programs."""
 
     kind: ClassVar[str] = "picture"
 
 
 class UnreadableError(PictureError):
-    """The bytes are no picture, or not all of it, or the array has no pixels' shape or values."""
+    """The bytes are not a complete picture, or the array has an unsupported shape or dtype."""
 
     kind = "unreadable"
 
@@ -26,54 +26,55 @@ class UnreadableError(PictureError):
 
 
 class TooLargeError(PictureError):
-    """The picture has more pixels than are allowed; it has not been decoded."""
+    """The picture has more pixels than allowed. It was not decoded."""
 
     kind = "too-large"
 
-    def __init__(self, name: str, width: int, height: int, most: int) -> None:
+    def __init__(self, name: str, width: int, height: int, max_pixels: int) -> None:
         super().__init__(
-            f"{name} has {width}×{height} pixels; at most {most:,} are allowed. Scale it down."
+            f"{name} has {width}×{height} pixels; at most {max_pixels:,} are allowed. "
+            "Scale it down."
         )
 
 
 class TooSmallError(PictureError):
-    """The picture, or the ink in it, has too few pixels to tell digits apart."""
+    """The picture, or the ink in it, has too few pixels to recognise a digit."""
 
     kind = "too-small"
 
-    def __init__(self, name: str, side: int, least: int) -> None:
+    def __init__(self, name: str, side: int, min_side: int) -> None:
         super().__init__(
             f"{name} is far too small: its ink measures {side} pixels, and a digit needs at least "
-            f"{least}. Give it at a higher resolution."
+            f"{min_side}. Give it at a higher resolution."
         )
 
 
 class BlankError(PictureError):
-    """Nothing in the picture stands out from its background."""
+    """Nothing in the picture differs from its background."""
 
     kind = "blank"
 
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} is blank: nothing in it stands out from its background. Give a picture of "
-            "one digit, darker or lighter than what is around it."
+            "one digit, darker or lighter than its background."
         )
 
 
 class NoiseError(PictureError):
-    """What stands out does not hold together as strokes."""
+    """Something differs from the background, but it does not form strokes."""
 
     kind = "noise"
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} shows only noise: nothing in it holds together as strokes. Give a picture "
-            "of one digit, in better light or with a broader pen."
+            f"{name} shows only noise: nothing in it forms strokes. Give a picture of one digit, "
+            "in better light or written with a broader pen."
         )
 
 
 class SeveralDigitsError(PictureError):
-    """There are several digits side by side where one was expected."""
+    """The picture has several digits where one was expected."""
 
     kind = "several"
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from made import drawn
 from PIL import Image
 
-from kilonet.preprocessing.failures import PictureError, TooLargeError, UnreadableError
-from kilonet.preprocessing.opening import open_picture
+from kilonet.preprocessing.decode import decode_grey, flatten_alpha, luma
+from kilonet.preprocessing.errors import PictureError, TooLargeError, UnreadableError
 
 INK = drawn(side=40, width=4)
 
@@ -31,14 +31,14 @@ def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
 def test_lossless_files(form: str, tmp_path: Path) -> None:
     path = tmp_path / "a picture"
     path.write_bytes(encoded(Image.fromarray(INK), form))
-    assert np.array_equal(open_picture(path).grey, INK)
-    assert open_picture(str(path)).name == str(path)
-    assert np.array_equal(open_picture(path.read_bytes()).grey, INK)
+    assert np.array_equal(decode_grey(path).grey, INK)
+    assert decode_grey(str(path)).name == str(path)
+    assert np.array_equal(decode_grey(path.read_bytes()).grey, INK)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 def test_lossy_files(form: str) -> None:
-    found = open_picture(encoded(Image.fromarray(INK).convert("RGB"), form, quality=95)).grey
+    found = decode_grey(encoded(Image.fromarray(INK).convert("RGB"), form, quality=95)).grey
     assert np.abs(found.astype(int) - INK).max() < 40
 
 
@@ -49,7 +49,7 @@ def test_images_of_every_mode(mode: str) -> None:
         image = Image.fromarray(bilevel.astype(np.uint16) * 257)
     else:
         image = Image.fromarray(bilevel).convert(mode)
-    assert np.array_equal(open_picture(image).grey, bilevel)
+    assert np.array_equal(decode_grey(image).grey, bilevel)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_images_of_every_mode(mode: str) -> None:
     ],
 )
 def test_arrays(array: Any) -> None:
-    assert np.array_equal(open_picture(array).grey, INK)
+    assert np.array_equal(decode_grey(array).grey, INK)
 
 
 def test_bools_are_black_and_white() -> None:
-    assert np.array_equal(np.unique(open_picture(INK > 127).grey), [0, 255])
+    assert np.array_equal(np.unique(decode_grey(INK > 127).grey), [0, 255])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_bools_are_black_and_white() -> None:
 )
 def test_arrays_that_are_no_picture(array: Any, message: str) -> None:
     with pytest.raises(UnreadableError, match="The array cannot be read") as caught:
-        open_picture(array)
+        decode_grey(array)
     assert message in str(caught.value)
 
 
@@ -94,20 +94,20 @@ def test_orientation() -> None:
     turned = Image.fromarray(INK).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6  # "the 0th row is the visual right-hand side": turn it clockwise
-    found = open_picture(encoded(turned, "PNG", exif=exif)).grey
+    found = decode_grey(encoded(turned, "PNG", exif=exif)).grey
     assert np.array_equal(found, INK)
 
 
 def test_the_first_frame_counts() -> None:
     frames = [Image.fromarray(INK), Image.fromarray(INK.T.copy())]
     animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert np.array_equal(open_picture(animation).grey, INK)
+    assert np.array_equal(decode_grey(animation).grey, INK)
 
 
 def test_a_palette_with_a_transparent_colour() -> None:
     image = Image.fromarray(np.where(INK > 127, 1, 0).astype(np.uint8), mode="P")
     image.putpalette([9, 9, 9, 0, 0, 0])
-    found = open_picture(encoded(image, "PNG", transparency=0)).grey
+    found = decode_grey(encoded(image, "PNG", transparency=0)).grey
     assert np.array_equal(found, np.where(INK > 127, 0, 255))
 
 
@@ -124,16 +124,16 @@ def png_that_claims(width: int, height: int, rows: bytes = b"") -> bytes:
 @pytest.mark.parametrize("side", [8_001, 12_000, 60_000, 2**31 - 1])
 def test_a_decompression_bomb(side: int) -> None:
     with pytest.raises(PictureError, match="pixels"):
-        open_picture(png_that_claims(side, side))
+        decode_grey(png_that_claims(side, side))
 
 
 def test_a_limit_of_ones_own() -> None:
     with pytest.raises(TooLargeError, match="has 40×40 pixels; at most 1,599 are allowed"):
-        open_picture(encoded(Image.fromarray(INK)), most_pixels=1599)
+        decode_grey(encoded(Image.fromarray(INK)), max_pixels=1599)
     for source in (INK, Image.fromarray(INK)):
         with pytest.raises(TooLargeError):
-            open_picture(source, most_pixels=1599)
-        open_picture(source, most_pixels=1600)
+            decode_grey(source, max_pixels=1599)
+        decode_grey(source, max_pixels=1600)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_limit_of_ones_own() -> None:
 )
 def test_what_only_looks_like_a_picture(content: bytes) -> None:
     with pytest.raises(UnreadableError, match="The picture cannot be read as a picture: "):
-        open_picture(content)
+        decode_grey(content)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
@@ -163,7 +163,7 @@ def test_truncated_files(form: str) -> None:
     whole = encoded(Image.fromarray(noise), form)
     for share in (0.1, 0.5, 0.9):
         with pytest.raises(UnreadableError):
-            open_picture(whole[: int(len(whole) * share)])
+            decode_grey(whole[: int(len(whole) * share)])
 
 
 @settings(max_examples=150, deadline=None)
@@ -174,7 +174,7 @@ def test_damaged_files_never_do_worse_than_an_error(data: st.DataObject) -> None
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        grey = open_picture(bytes(content)).grey
+        grey = decode_grey(bytes(content)).grey
     except PictureError as error:
         assert "\n" not in str(error)
     else:
@@ -184,8 +184,40 @@ def test_damaged_files_never_do_worse_than_an_error(data: st.DataObject) -> None
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match=r"no\.png cannot be read as a picture: No such file"):
-        open_picture(tmp_path / "no.png")
+        decode_grey(tmp_path / "no.png")
     with pytest.raises(UnreadableError, match="Is a directory"):
-        open_picture(tmp_path)
+        decode_grey(tmp_path)
     with pytest.raises(UnreadableError, match="null"):
-        open_picture("a\0b")
+        decode_grey("a\0b")
+
+
+def test_luma_is_pillows() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    assert np.array_equal(luma(colours), np.asarray(Image.fromarray(colours).convert("L")))
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 30, 30), (120, 120, 120)])
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_ink_on_nothing(colour: tuple[int, int, int], hidden: int) -> None:
+    rgba = np.dstack([np.full((*INK.shape, 3), colour, dtype=np.uint8), INK])
+    rgba[INK == 0, :3] = hidden
+    grey = flatten_alpha(rgba).astype(int)
+    level = int(luma(np.array([[colour]], dtype=np.uint8))[0, 0])
+    fill = 255 if level < 128 else 0
+    assert (grey[INK == 0] == fill).all()
+    assert (grey[INK == 255] == level).all()
+
+
+def test_a_sheet_with_nothing_around() -> None:
+    sheet = np.zeros((60, 60, 4), dtype=np.uint8)
+    sheet[10:50, 10:50, :3] = (230 - INK.astype(int) * 200 // 255)[..., None]
+    sheet[10:50, 10:50, 3] = 255
+    grey = flatten_alpha(sheet)
+    assert (grey[:10] == 230).all()
+    assert grey[10:50, 10:50].min() == 30
+
+
+def test_nothing_to_see_and_nothing_transparent() -> None:
+    assert (flatten_alpha(np.zeros((5, 5, 4), dtype=np.uint8)) == 255).all()
+    opaque = np.dstack([INK, INK, INK, np.full_like(INK, 255)])
+    assert np.array_equal(flatten_alpha(opaque), INK)

@@ -1,0 +1,136 @@
+"""Find the ONNX model that a name means, load it, and run it on prepared images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kilonet.errors import KilonetError, RunError, UsageError
+from kilonet.metadata import INK, classes_of, preparation_of
+from kilonet.preprocessing import letterbox, prepare
+from kilonet.preprocessing.decode import MAX_PIXELS, PictureSource
+from kilonet.runs import layout
+
+Images: TypeAlias = npt.NDArray[np.uint8]
+Probabilities: TypeAlias = npt.NDArray[np.float32]
+
+SUFFIX = ".onnx"
+DEFAULT_MODEL = "kilonet-25k"
+INPUT, OUTPUT = "image", "probabilities"
+
+
+class ModelError(KilonetError):
+    """An ONNX file is damaged, or is not a classifier of grey or colour images."""
+
+
+def find_model(name: str | os.PathLike[str] | None) -> Path:
+    """Return the path of the ONNX file that ``name`` means.
+
+    ``name`` is a file that ends in .onnx, or a run (its name or directory), or None for
+    ``DEFAULT_MODEL``, which is part of the package.
+
+    Raises:
+        UsageError: there is no such file or run.
+        RunError: the run has not finished, or has no ONNX file.
+    """
+    path = Path(name or DEFAULT_MODEL)
+    if path.suffix == SUFFIX:
+        if not path.is_file():
+            raise UsageError(f"There is no file {path}. Name an ONNX file, or a run.")
+        return path
+    return _model_of_run(path)
+
+
+def _model_of_run(name: Path) -> Path:
+    from kilonet.runs.find import open_run
+
+    run = open_run(os.fspath(name))
+    run.require_finished()
+    path = run.file(layout.ONNX)
+    if not path.is_file():
+        note = run.facts.get("onnx_note")
+        raise RunError(f"{run.path} has no {layout.ONNX}{f': {note}' if note else '.'}")
+    return path
+
+
+class OnnxSession:
+    """A classifier from an ONNX file that training or ``export`` wrote.
+
+    ``shape`` is (C, H, W) of its input, ``classes`` the class names. ``prepares_digits`` is True if
+    its input is a digit prepared as an MNIST image, False if it is a whole picture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load ``path``.
+
+        Raises:
+            ModelError: it cannot be loaded, or its inputs or outputs are of another kind.
+        """
+        self.path = path
+        self._session = _load(path)
+        self.shape, count = self._check_interface()
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.classes = classes_of(metadata, count)
+        self.prepares_digits = preparation_of(metadata, self.shape) == INK
+
+    def prepare(self, source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Images:
+        """Return one picture as network input, uint8: a prepared digit, or the resized picture.
+
+        Raises:
+            PictureError: it is not a picture; or it has no digit, or several.
+        """
+        if self.prepares_digits:
+            return prepare(source, max_pixels=max_pixels)
+        return letterbox(source, self.shape, max_pixels=max_pixels)
+
+    def probabilities(self, images: Images) -> Probabilities:
+        """Return (N, classes) for prepared images: uint8 (N, C, H, W), or (N, H, W) if C is 1."""
+        batch = images.reshape(-1, *self.shape)
+        (result,) = self._session.run([OUTPUT], {INPUT: batch})
+        return np.asarray(result)
+
+    def _check_interface(self) -> tuple[tuple[int, int, int], int]:
+        """Return the input's (C, H, W) and the number of classes."""
+        inputs = {value.name: value for value in self._session.get_inputs()}
+        outputs = {value.name: value for value in self._session.get_outputs()}
+        shape = tuple(inputs[INPUT].shape[1:]) if list(inputs) == [INPUT] else ()
+        valid = (
+            len(shape) == 3
+            and all(isinstance(side, int) and side > 0 for side in shape)
+            and shape[0] in (1, 3)
+            and inputs[INPUT].type == "tensor(uint8)"
+            and OUTPUT in outputs
+            and isinstance(outputs[OUTPUT].shape[-1], int)
+        )
+        if not valid:
+            raise ModelError(
+                f'{self.path} does not classify pictures: it must take one input "{INPUT}", uint8 '
+                f'N×C×H×W with one channel or three, and give "{OUTPUT}", N×K, as the ONNX file '
+                "of a run does."
+            )
+        channels, height, width = shape
+        return (channels, height, width), outputs[OUTPUT].shape[-1]
+
+
+def _load(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # threads cost more than they save in networks this small
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised; do not print them as well
+    try:
+        return onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except Exception as error:  # ONNX Runtime has a class of its own for every kind of failure
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
+        raise ModelError(
+            f"{path} is not an ONNX file that can be run: {reason}. Export or train it again."
+        ) from None
