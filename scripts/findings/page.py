@@ -16,7 +16,7 @@ from findings.questions import QUESTIONS, Question, Said, read_questions
 from findings.store import Store, Stored, best_rates, found_of, tried_rates
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
-from kilonet.report.study import Table
+from kilonet.report.formatting import Table
 from kilonet.studies.analysis import Analysis, analyse
 from kilonet.studies.tables import cells_table, comparisons_table
 from kilonet.studies.words import sentences

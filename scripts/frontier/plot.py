@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from frontier.measured import Frontier, Record
-from kilonet.report._style import MUTED, PAPER, calm, save
+from kilonet.report.style import MUTED, PAPER, plot_style, save_figure
 from reproduction.results import Result
 
 OURS, OTHERS = "#0072b2", "#56b4e9"
@@ -21,7 +21,7 @@ _SIZES = (500, 1000, 2000, 4000, 8000, 16000, 32000)
 def draw_frontier(found: Frontier, path: Path) -> None:
     """Draw the mean and 95 % interval of every budget, our other recipes, and the records."""
     found = found.on("mnist")
-    with calm():
+    with plot_style():
         figure = Figure(figsize=(8.8, 5.0))
         axes = figure.subplots()
         _draw_records(axes, found.records)
@@ -30,7 +30,7 @@ def draw_frontier(found: Frontier, path: Path) -> None:
             if row.result is not None:
                 _draw_one(axes, row.result, row.budget.name)
         _finish(axes)
-        save(figure, path)
+        save_figure(figure, path)
 
 
 def _draw_records(axes: Axes, records: Sequence[Record]) -> None:

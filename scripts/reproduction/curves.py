@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MultipleLocator, NullLocator
 
-from kilonet.report._style import MUTED, PAPER, calm, save
+from kilonet.report.style import MUTED, PAPER, plot_style, save_figure
 from reproduction.results import Result
 
 # Okabe and Ito's palette without its yellow, which white paper swallows; markers tell the lines
@@ -33,14 +33,14 @@ def draw_curves(results: Sequence[Result], path: Path) -> None:
 
     The line is the mean over the seeds that reached an epoch, the band their range. At most six.
     """
-    with calm():
+    with plot_style():
         figure = Figure(figsize=(8.8, 4.4))
         axes = figure.subplots()
         lines = [_draw(axes, result, look) for result, look in zip(results, _LOOKS, strict=False)]
         _finish(axes)
         lines.sort(key=lambda line: -float(np.asarray(line.get_ydata())[-1]))  # as they end
         figure.legend(handles=lines, loc="outside right upper", labelspacing=0.9)
-        save(figure, path)
+        save_figure(figure, path)
 
 
 def _draw(axes: Axes, result: Result, look: tuple[str, str]) -> Line2D:

@@ -11,8 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kilonet
 from kilonet.errors import MissingExtraError
-from kilonet.report import events
-from kilonet.report.events import TAGS, TEST_ACCURACY, TEST_LOSS, Events
+from kilonet.report import tensorboard as events
+from kilonet.report.tensorboard import TAGS, TEST_ACCURACY, TEST_LOSS, Events
 from kilonet.runs import layout
 from kilonet.runs.records import Row
 from kilonet.workflows import train as module

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
-from kilonet.report import _curves, plots
+from kilonet.report import image_grids, run_plots, style
 
 CLASSES = ("zero", "one", "two")
 
@@ -42,7 +42,7 @@ def batch(n: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def draw_mistakes(path: Path, seed: int = 0, shape: tuple[int, ...] = (28, 28)) -> None:
     images, labels, p = batch(seed=seed)
     images = np.broadcast_to(images.reshape(12, *(1,) * (len(shape) - 2), 28, 28), (12, *shape))
-    plots.mistakes(images, labels, p, CLASSES, path)
+    image_grids.mistakes(images, labels, p, CLASSES, path)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -67,24 +67,24 @@ def measured(right: int = 80) -> Robustness:
 Draw = Callable[[Path], None]
 PLOTS: dict[str, tuple[Draw, Draw, tuple[int, int]]] = {
     "training_metrics": (
-        lambda path: plots.training_metrics(history(0.95, 0.98), path),
-        lambda path: plots.training_metrics(history(0.95, 0.99), path),
+        lambda path: run_plots.training_metrics(history(0.95, 0.98), path),
+        lambda path: run_plots.training_metrics(history(0.95, 0.99), path),
         (1440, 645),
     ),
     "confusion_matrix": (
-        lambda path: plots.confusion_matrix([[5, 1, 0], [0, 6, 0], [2, 0, 9]], CLASSES, path),
-        lambda path: plots.confusion_matrix([[5, 2, 0], [0, 6, 0], [2, 0, 9]], CLASSES, path),
+        lambda path: run_plots.confusion_matrix([[5, 1, 0], [0, 6, 0], [2, 0, 9]], CLASSES, path),
+        lambda path: run_plots.confusion_matrix([[5, 2, 0], [0, 6, 0], [2, 0, 9]], CLASSES, path),
         (597, 537),
     ),
     "mistakes": (draw_mistakes, lambda path: draw_mistakes(path, seed=1), (1386, 529)),
     "sample_grid": (
-        lambda path: plots.sample_grid(*batch()[:2], CLASSES, path),
-        lambda path: plots.sample_grid(*batch(seed=1)[:2], CLASSES, path),
+        lambda path: image_grids.sample_grid(*batch()[:2], CLASSES, path),
+        lambda path: image_grids.sample_grid(*batch(seed=1)[:2], CLASSES, path),
         (1722, 447),
     ),
     "robustness": (
-        lambda path: plots.robustness(measured(), path),
-        lambda path: plots.robustness(measured(60), path),
+        lambda path: run_plots.robustness(measured(), path),
+        lambda path: run_plots.robustness(measured(60), path),
         (1560, 855),
     ),
 }
@@ -131,7 +131,7 @@ def test_equal_input_is_equal_bytes_under_any_settings_of_the_user(
          "no-loss"],
 )  # fmt: skip
 def test_curves_of_every_kind_of_history(rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    plots.training_metrics(rows, tmp_path / "a.png", targets=(0.994, 1.0))
+    run_plots.training_metrics(rows, tmp_path / "a.png", targets=(0.994, 1.0))
     assert pixels(tmp_path / "a.png").std() > 5
 
 
@@ -147,21 +147,21 @@ def test_curves_show_targets_best_epoch_and_recorded_test_accuracy(tmp_path: Pat
         ]
     ):
         path = tmp_path / f"{number}.png"
-        plots.training_metrics([{**row, **more} for row in rows], path, **options)
+        run_plots.training_metrics([{**row, **more} for row in rows], path, **options)
         pictures.append(path.read_bytes())
     assert len(set(pictures)) == 4
 
 
 def test_the_best_epoch_is_the_first_of_the_highest_accuracy(tmp_path: Path) -> None:
     rows = history(0.97, 0.99, 0.99, 0.98)
-    plots.training_metrics(rows, tmp_path / "a.png")
-    plots.training_metrics(rows, tmp_path / "b.png", best_epoch=2)
+    run_plots.training_metrics(rows, tmp_path / "a.png")
+    run_plots.training_metrics(rows, tmp_path / "b.png", best_epoch=2)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.005, 0.009), (0.0004, 0.9), (0.02, 0.3), (1.0, 2.5)])
 def test_ticks_are_few_round_and_in_view(low: float, high: float) -> None:
-    ticks = _curves._ticks(low, high)
+    ticks = style._ticks(low, high)
     assert 3 <= len(ticks) <= 9
     assert all(low <= tick <= high for tick in ticks)
     assert all(len(f"{tick:.2g}") >= len(f"{tick:g}") for tick in ticks)
@@ -169,20 +169,20 @@ def test_ticks_are_few_round_and_in_view(low: float, high: float) -> None:
 
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no epoch"):
-        plots.training_metrics([], tmp_path / "a.png")
+        run_plots.training_metrics([], tmp_path / "a.png")
     images, labels, _ = batch()
-    with pytest.raises(ValueError, match="as many pictures"):
-        plots.sample_grid(images[:3], labels, CLASSES, tmp_path / "a.png")
-    with pytest.raises(ValueError, match="as many pictures"):
-        plots.sample_grid(images, labels, CLASSES, tmp_path / "a.png", augmented=images[:3])
+    with pytest.raises(ValueError, match="as many images"):
+        image_grids.sample_grid(images[:3], labels, CLASSES, tmp_path / "a.png")
+    with pytest.raises(ValueError, match="as many images"):
+        image_grids.sample_grid(images, labels, CLASSES, tmp_path / "a.png", augmented=images[:3])
     with pytest.raises(ValueError, match="at least one"):
-        plots.sample_grid(images[:0], labels[:0], CLASSES, tmp_path / "a.png")
+        image_grids.sample_grid(images[:0], labels[:0], CLASSES, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_confusion_colours_mistakes_and_leaves_the_diagonal_grey(tmp_path: Path) -> None:
     def colourful(matrix: list[list[int]]) -> int:
-        plots.confusion_matrix(matrix, ("0", "1"), tmp_path / "a.png")
+        run_plots.confusion_matrix(matrix, ("0", "1"), tmp_path / "a.png")
         rgb = pixels(tmp_path / "a.png").astype(int)
         return int((rgb.max(-1) - rgb.min(-1) > 60).sum())
 
@@ -193,19 +193,24 @@ def test_confusion_colours_mistakes_and_leaves_the_diagonal_grey(tmp_path: Path)
 def test_a_class_name_is_text_and_not_a_formula(tmp_path: Path) -> None:
     names = ("$x", "$\\frac$", "<b>")
     images, labels, p = batch()
-    plots.confusion_matrix(np.eye(3, dtype=int).tolist(), names, tmp_path / "a.png")
-    plots.mistakes(images, labels, p, names, tmp_path / "b.png")
-    plots.sample_grid(images, labels, names, tmp_path / "c.png")
+    run_plots.confusion_matrix(np.eye(3, dtype=int).tolist(), names, tmp_path / "a.png")
+    image_grids.mistakes(images, labels, p, names, tmp_path / "b.png")
+    image_grids.sample_grid(images, labels, names, tmp_path / "c.png")
 
 
 def test_mistakes_come_the_most_confident_first() -> None:
     p = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8], [0.1, 0.9], [0.3, 0.7]])
-    assert plots.most_confident_mistakes(np.array([1, 0, 1, 0, 0]), p).tolist() == [1, 3, 4, 0]
-    assert plots.most_confident_mistakes(np.array([0, 1, 1, 1, 1]), p).size == 0
+    assert image_grids.most_confident_mistakes(np.array([1, 0, 1, 0, 0]), p).tolist() == [
+        1,
+        3,
+        4,
+        0,
+    ]
+    assert image_grids.most_confident_mistakes(np.array([0, 1, 1, 1, 1]), p).size == 0
 
 
 def test_a_flawless_model_gets_a_picture_that_says_so(tmp_path: Path) -> None:
-    plots.mistakes(
+    image_grids.mistakes(
         np.zeros((3, 28, 28), np.uint8), np.arange(3), np.eye(3), CLASSES, tmp_path / "a.png"
     )
     assert pixels(tmp_path / "a.png").std() > 2
@@ -222,15 +227,15 @@ def test_channels_may_be_there_or_not(tmp_path: Path) -> None:
 def test_ink_is_dark_on_light_paper(tmp_path: Path) -> None:
     images = np.zeros((1, 28, 28), np.uint8)
     images[0, 10:18, 10:18] = 255
-    plots.sample_grid(images, np.array([0]), CLASSES, tmp_path / "a.png")
+    image_grids.sample_grid(images, np.array([0]), CLASSES, tmp_path / "a.png")
     rgb = pixels(tmp_path / "a.png")
     assert (rgb.max(-1) == 0).sum() == pytest.approx((8 * 5) ** 2, rel=0.1)
 
 
 def test_augmented_pictures_stand_beneath(tmp_path: Path) -> None:
     images, labels, _ = batch(10)
-    plots.sample_grid(images, labels, CLASSES, tmp_path / "a.png")
-    plots.sample_grid(images, labels, CLASSES, tmp_path / "b.png", augmented=255 - images)
+    image_grids.sample_grid(images, labels, CLASSES, tmp_path / "a.png")
+    image_grids.sample_grid(images, labels, CLASSES, tmp_path / "b.png", augmented=255 - images)
     a, b = pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")
     assert b.shape[0] - a.shape[0] == pytest.approx(140, abs=15)
     assert a.shape[1] == b.shape[1]
@@ -241,7 +246,7 @@ def test_robustness_shows_both_ways_to_read(tmp_path: Path) -> None:
     found = measured()
     same = tuple(replace(cell, read=cell.alone) for cell in found.cells)
     alike = replace(found, cells=same, undistorted=replace(found.undistorted, read=99))
-    plots.robustness(alike, tmp_path / "a.png")
+    run_plots.robustness(alike, tmp_path / "a.png")
     rgb = pixels(tmp_path / "a.png").astype(int)
     for colour in ((0, 114, 178), (213, 94, 0)):
         assert (np.abs(rgb - colour).max(axis=-1) < 12).sum() > 1000

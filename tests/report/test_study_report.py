@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from test_report_browser import open_page
 
-from kilonet.report._study import pareto_front
-from kilonet.report.study import COSTS, CURVES, Column, Curve, Point, StudyFacts, Table
-from kilonet.report.study import write_study_report as write
+from kilonet.report.facts import Curve, Point, StudyFacts
+from kilonet.report.formatting import Column, Table
+from kilonet.report.study_plots import pareto_front
+from kilonet.report.write import STUDY_COSTS as COSTS
+from kilonet.report.write import STUDY_CURVES as CURVES
+from kilonet.report.write import write_study_report as write
 
 CELLS = Table(
     [Column("cell", figures=False), Column("accuracy"), Column("parameters")],

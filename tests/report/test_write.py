@@ -19,7 +19,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from kilonet.evaluation.metrics import measure
-from kilonet.report import _render
+from kilonet.report import rendering
 from kilonet.report.write import ReportFacts, write_report
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -79,7 +79,7 @@ def facts(**changes: Any) -> ReportFacts:
 def pages(of: ReportFacts) -> tuple[str, str]:
     """Return the Markdown and the HTML, without drawing pictures."""
     names = {name: name for name in FILES if name.endswith(".png")}
-    return _render.markdown(of, names), _render.html(of, names)
+    return rendering.markdown(of, names), rendering.html(of, names)
 
 
 class Page(HTMLParser):
@@ -183,17 +183,18 @@ def test_every_figure_is_there(place: int) -> None:
     of = facts(dataset_note="Pets stood in for MNIST.")
     text = rendered_markdown(of).text if place == 0 else Page(pages(of)[1]).text
     for said in (
-        "75.00 % of 8 Pets test images right (Wilson 95 % interval 40.93–92.85 %) "
+        "75.00 % of 8 Pets test images are classified correctly "
+        "(Wilson 95 % interval 40.93–92.85 %) "
         "with 22,214 parameters after 2 epochs, 2.5 s.",
         "Pets stood in for MNIST.",
-        "2 of 8 images were misread, most often dog as owl (1 time) and owl as cat (1 time).",
+        "2 of 8 images were misclassified, most often dog as owl (1 time) and owl as cat (1 time).",
         "652,320", "14.4 KiB", "72,000", "1×28×28", "20×12×12", "1,299",
         "0.4500", "84.00 %", "0.4000", "87.00 %", "0.005", "12,346",
         f"{of.metrics.loss:.4f} nats", f"{100 * of.metrics.calibration_error:.2f} %",
         "66.67 %", "80.00 %", "Every mistake", "1 of 2 constraints not met.",
         "at most 25,000 parameters", "✓", "✗", "kilonet train recipe.toml",
         'name = "conv-stack"', "3.11.9", "all 2 epochs done", "weights are those of epoch 2",
-        "The test set was looked at once",
+        "The test set was evaluated once",
     ):  # fmt: skip
         assert said in text
 
@@ -235,21 +236,24 @@ def test_markdown_shows_foreign_text_and_obeys_none_of_it() -> None:
 def test_recorded_test_accuracy_is_named_as_what_it_is() -> None:
     rows = [{**row, "test_accuracy": 0.8125} for row in facts().history]
     for text in pages(facts(history=rows)):
-        assert "test accuracy (recorded, decided nothing)" in text and "81.25 %" in text
-        assert "looked at once" not in text and "The test set decided nothing." in text
+        assert "test accuracy (recorded only, decides nothing)" in text and "81.25 %" in text
+        assert "evaluated once" not in text and "The test set decided nothing." in text
     assert all("recorded" not in text for text in pages(facts()))
 
 
 def test_without_validation_nothing_is_said_to_have_been_chosen() -> None:
     rows = [{k: v for k, v in r.items() if "validation" not in k} for r in facts().history]
     for text in pages(facts(history=rows)):
-        assert "nothing was chosen" in text and "best on validation" not in text
+        assert "no epoch was selected" in text and "best on validation" not in text
         assert "validation loss" not in text
 
 
 def test_the_last_weights_are_not_called_the_best() -> None:
     for text in pages(facts(best_epoch=1, weights_evaluated="last")):
-        assert "the last epoch, 2" in text and "epoch 1 was the best" in text
+        assert (
+            "the last epoch, 2" in text
+            and "Epoch 1 had the highest accuracy on the validation images" in text
+        )
 
 
 def test_a_recipe_without_constraints_says_so() -> None:
@@ -269,4 +273,4 @@ def test_a_flawless_model_is_reported_too(tmp_path: Path) -> None:
     p = np.eye(3)[of.test_labels]
     flawless = replace(of, probabilities=p, metrics=measure(p, of.test_labels, CLASSES))
     write_report(tmp_path, flawless)
-    assert "Not one of 8 images was misread." in (tmp_path / "report.md").read_text("utf-8")
+    assert "All 8 images were classified correctly." in (tmp_path / "report.md").read_text("utf-8")

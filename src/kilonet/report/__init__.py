@@ -1,1 +1,1 @@
-"""What a run shows a person: plots, and a report in Markdown and HTML."""
+"""Reports: plots, tables and sentences about runs and studies, as HTML and Markdown."""

@@ -1,4 +1,4 @@
-"""All that a report says about a run, gathered by whoever ran it."""
+"""What the report of a run or a study says: the input of the renderers and plots."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.evaluation.metrics import Metrics
+from kilonet.report.formatting import Table
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What ``write_report`` needs. Nothing is looked up elsewhere: equal facts, equal report."""
+    """The content of a run's report. Equal facts give an equal report."""
 
     title: str
     """Name of the run."""
@@ -23,11 +24,11 @@ class ReportFacts:
     recipe_text: str
     """The resolved recipe as TOML, which replays the run."""
     dataset_title: str
-    """How the data set really used is called: ``MNIST``."""
+    """Title of the data set that was used: ``MNIST``."""
     dataset_name: str
     """Its key in a recipe: ``mnist``."""
     dataset_note: str | None
-    """A sentence to put first, such as that another data set stood in for MNIST."""
+    """A sentence to put first, for example that another data set replaced MNIST."""
     parameters: int
     macs: int
     """Multiply-accumulates for one image."""
@@ -53,7 +54,7 @@ class ReportFacts:
     environment: Mapping[str, str]
     """Versions, hardware and settings, in the order to print them."""
     checks: Sequence[tuple[str, bool, str]]
-    """A row per constraint: what is asked, whether it holds, what was found."""
+    """A row per constraint: the requirement, whether it is met, the measured value."""
     seconds_total: float
     """Training time, from the start of the first epoch."""
     stopped_because: str
@@ -61,3 +62,42 @@ class ReportFacts:
     weights_evaluated: Literal["best", "last"]
     targets: Sequence[float] = ()
     """Accuracies to mark in the curves, as fractions of 1."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A cell's validation accuracies by epoch, a list a seed, as fractions."""
+
+    label: str
+    runs: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The accuracy of a cell, the half-width of its interval (0 for one seed), and its costs."""
+
+    label: str
+    accuracy: float
+    half_width: float
+    parameters: float
+    macs: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """The content of a study's report."""
+
+    title: str
+    question: str
+    """What was varied, with how many seeds."""
+    answers: Sequence[str]
+    """The results, a sentence each."""
+    tables: Sequence[tuple[str, str, Table]]
+    """Heading, caption and rows of each."""
+    curves: Sequence[Curve]
+    points: Sequence[Point]
+    measurement: Sequence[str]
+    """How it was measured, a paragraph each."""
+    command: str
+    """The command that repeats the study."""

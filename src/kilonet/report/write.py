@@ -1,4 +1,4 @@
-"""A run's report: three pictures, ``report.md`` and a self-contained ``report.html``."""
+"""Write the report of a run (plots, ``report.md``, ``report.html``) or of a study (one page)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ from base64 import b64encode
 from pathlib import Path
 
 from kilonet.atomic import write_text
-from kilonet.report import _render, plots
-from kilonet.report.facts import ReportFacts
-
-__all__ = ["ReportFacts", "write_report"]
+from kilonet.report import rendering
+from kilonet.report.facts import ReportFacts, StudyFacts
+from kilonet.report.image_grids import mistakes
+from kilonet.report.run_plots import confusion_matrix, training_metrics
+from kilonet.report.study_plots import study_costs, study_curves
 
 CURVES = "training_metrics.png"
 CONFUSION = "confusion_matrix.png"
 MISTAKES = "mistakes.png"
+STUDY_CURVES = "accuracy_by_epoch.png"
+STUDY_COSTS = "accuracy_against_cost.png"
 
 
 def write_report(folder: Path, facts: ReportFacts) -> None:
-    """Write pictures and report of a run into ``folder``, which exists.
+    """Write the plots and the report of a run into ``folder``, which exists.
 
-    ``report.html`` has the pictures inside and asks nothing of a network; ``report.md`` refers to
-    those beside it. Each file is whole or absent, and equal facts give equal bytes.
+    ``report.html`` contains the plots and loads nothing else; ``report.md`` links to the PNG files
+    beside it. Files are written atomically. Equal facts give equal bytes.
     """
-    plots.training_metrics(
+    training_metrics(
         facts.history, folder / CURVES, best_epoch=facts.best_epoch, targets=facts.targets
     )
-    plots.confusion_matrix(facts.metrics.confusion, facts.classes, folder / CONFUSION)
-    plots.mistakes(
+    confusion_matrix(facts.metrics.confusion, facts.classes, folder / CONFUSION)
+    mistakes(
         facts.test_images,
         facts.test_labels,
         facts.probabilities,
@@ -34,11 +37,29 @@ def write_report(folder: Path, facts: ReportFacts) -> None:
         folder / MISTAKES,
     )
     names = (CURVES, CONFUSION, MISTAKES)
-    write_text(folder / "report.md", _render.markdown(facts, dict(zip(names, names, strict=True))))
+    write_text(
+        folder / "report.md", rendering.markdown(facts, dict(zip(names, names, strict=True)))
+    )
     inlined = {name: data_uri(folder / name) for name in names}
-    write_text(folder / "report.html", _render.html(facts, inlined))
+    write_text(folder / "report.html", rendering.html(facts, inlined))
 
 
 def data_uri(picture: Path) -> str:
-    """Return a PNG file as the address of an image inside a page."""
+    """Return a PNG file as a data URI."""
     return f"data:image/png;base64,{b64encode(picture.read_bytes()).decode('ascii')}"
+
+
+def write_study_report(path: Path, facts: StudyFacts) -> None:
+    """Write the report of a study to ``path``, with its plots inside and as PNG files beside it.
+
+    The plot of curves needs runs with validation images; the plot of costs needs a finished run.
+    Equal facts give equal bytes.
+    """
+    pictures: dict[str, str] = {}
+    if facts.curves:
+        study_curves(facts.curves, path.parent / STUDY_CURVES)
+        pictures["Accuracy by epoch"] = data_uri(path.parent / STUDY_CURVES)
+    if facts.points:
+        study_costs(facts.points, path.parent / STUDY_COSTS)
+        pictures["Accuracy against cost"] = data_uri(path.parent / STUDY_COSTS)
+    write_text(path, rendering.study_html(facts, pictures))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from kilonet.atomic import write_text
-from kilonet.report.study import Curve, Point, StudyFacts, Table, write_study_report
+from kilonet.report.facts import Curve, Point, StudyFacts
+from kilonet.report.formatting import Table
+from kilonet.report.write import write_study_report
 from kilonet.studies import directory
 from kilonet.studies.analysis import Analysis
 from kilonet.studies.directory import StudyDirectory

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from kilonet.evaluation.statistics import Paired
-from kilonet.report.study import Column, Table
-from kilonet.report.words import count
+from kilonet.report.formatting import Column, Table, count
 from kilonet.studies.analysis import Analysis, Comparison, Summary
 from kilonet.studies.words import accuracy, p_value, signed
 

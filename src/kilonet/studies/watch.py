@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kilonet.report.words import duration
+from kilonet.report.formatting import duration
 from kilonet.runs.records import Row
 from kilonet.studies.directory import StudyDirectory
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonet.evaluation.statistics import Paired
-from kilonet.report.words import percent
+from kilonet.report.formatting import percent
 from kilonet.studies.analysis import SIGNIFICANT, Analysis, Comparison, Sooner, Summary
 
 COLLAPSED = 0.5

@@ -28,7 +28,7 @@ from kilonet.progress import Reporter, Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.report.plots import suspects
+from kilonet.report.image_grids import doubtful_labels
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device, configure
 from kilonet.training.fit import Fit
@@ -214,7 +214,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         write_text(files[0], json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         write_text(files[1], _table(rows))
         images, labels = dataset.train_images.numpy(), dataset.train_labels.numpy()
-        suspects(
+        doubtful_labels(
             images,
             labels,
             result.probabilities,

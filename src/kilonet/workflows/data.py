@@ -14,7 +14,7 @@ from kilonet.data.specs import USUAL_LOOK
 from kilonet.errors import UsageError
 from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
-from kilonet.report.plots import sample_grid
+from kilonet.report.image_grids import sample_grid
 from kilonet.training.augmenting import augmentation_in
 from kilonet.training.seeding import generator
 

@@ -21,8 +21,8 @@ from kilonet.models.measure import count_parameters, layers, peak_activation_byt
 from kilonet.models.summary import summary_text
 from kilonet.recipe.describe import plain
 from kilonet.recipe.schema import Recipe
-from kilonet.report.events import Events
 from kilonet.report.facts import ReportFacts
+from kilonet.report.tensorboard import Events
 from kilonet.report.write import write_report
 from kilonet.runs import layout
 from kilonet.runs.compliance import Measured, check_constraints
@@ -83,7 +83,7 @@ def finish(
     done = _look_at_test(recipe, model, outcome, dataset, device)
     run.write_json(layout.METRICS, _figures(done))
     if events is not None:
-        events.tested(done.metrics, done.judged_epoch)
+        events.add_test(done.metrics, done.judged_epoch)
     write_text(run.file(layout.SUMMARY), summary_text(done.model, done.shape, run.name))
     note = _export(run, done)
     write_report(run.path, _facts(run, done))

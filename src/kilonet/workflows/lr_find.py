@@ -71,7 +71,7 @@ def lr_find(
         material = prepare(dataset, plain.data.validation, seed, device)
         found = range_test(Fit(model, material, plain, device), low, high, steps)
     if out is not None:
-        from kilonet.report.range_test import range_test as drawn
+        from kilonet.report.run_plots import range_test as drawn
 
         drawn(found.rates, found.losses, found.suggestion, Path(out))
     return found

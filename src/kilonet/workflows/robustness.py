@@ -27,7 +27,7 @@ from kilonet.evaluation.robustness import (
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter, Silent, track
-from kilonet.report.plots import robustness as draw
+from kilonet.report.run_plots import robustness as draw
 from kilonet.runs import layout, shipped
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device

@@ -79,7 +79,7 @@ def settle(asked: Asked, data_dir: Path | None, reporter: Reporter | None) -> Pl
         MissingExtraError: TensorBoard is to be written for, and is not installed.
     """
     from kilonet.models.build import check_budget
-    from kilonet.report.events import require_events
+    from kilonet.report.tensorboard import require_events
     from kilonet.training.device import choose_device
     from kilonet.workflows.load import network_for
     from kilonet.workflows.material import load_or_stand_in

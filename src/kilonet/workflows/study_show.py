@@ -7,7 +7,7 @@ import json
 from rich.table import Table
 from rich.text import Text
 
-from kilonet.report.study import Table as Rows
+from kilonet.report.formatting import Table as Rows
 from kilonet.studies.plain import to_json
 from kilonet.studies.tables import cells_table, comparisons_table
 from kilonet.workflows.compare import RunComparison

@@ -19,7 +19,7 @@ from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.report.events import Events, events_of, require_events
+from kilonet.report.tensorboard import Events, events_of, require_events
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment

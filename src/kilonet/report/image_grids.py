@@ -1,4 +1,4 @@
-"""Grids of pictures: a labelled batch, and what a model got wrong."""
+"""Grids of images: a labelled batch, the mistakes of a model, doubtful labels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from kilonet.report._style import DPI, FAINT, INK, MUTED, calm, save
+from kilonet.report.style import DPI, FAINT, INK, MUTED, plot_style, save_figure
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 
-MOST_MISTAKES = 24
+MAX_MISTAKES = 24
 
-# Lengths are in sides of a picture, which is drawn so that 28 pixels are 5 × 5 dots each.
+# Lengths are in units of an image's side. Each of 28 pixels is drawn as 5 × 5 dots.
 _INCHES = 28 * 5 / DPI
 _GAP = 0.2
 _LINE = 0.18
@@ -28,13 +28,16 @@ _MARGIN = 0.25
 def most_confident_mistakes(
     labels: npt.NDArray[np.integer[Any]], probabilities: npt.NDArray[np.floating[Any]]
 ) -> npt.NDArray[np.intp]:
-    """Return the places of all misread images, the most confident mistake first."""
+    """Return the indices of all misclassified images, (M,), the most confident mistake first.
+
+    ``labels`` is (N,), ``probabilities`` (N, K).
+    """
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
 
 
 def mistakes(
-    images: Pictures,
+    images: Images,
     labels: npt.NDArray[np.integer[Any]],
     probabilities: npt.NDArray[np.floating[Any]],
     classes: Sequence[str],
@@ -43,16 +46,16 @@ def mistakes(
     """Draw the (at most 24) most confident mistakes, the worst first, as a PNG at ``path``.
 
     ``images`` is uint8, (N, H, W) or (N, C, H, W) with one or three channels; ``labels`` (N,);
-    ``probabilities`` (N, K). Under each picture stands what it is → what it was read as, the
-    confidence, and its place in the data, by which it can be looked up.
+    ``probabilities`` (N, K). The caption of each image is: true class → predicted class,
+    confidence, index in the data.
     """
-    worst = most_confident_mistakes(labels, probabilities)[:MOST_MISTAKES]
-    captions = [_verdict(int(i), int(labels[i]), probabilities[i], classes) for i in worst]
-    _captioned(images, worst, captions, "Not one mistake.", path)
+    worst = most_confident_mistakes(labels, probabilities)[:MAX_MISTAKES]
+    captions = [_mistake_caption(int(i), int(labels[i]), probabilities[i], classes) for i in worst]
+    _captioned(images, worst, captions, "No mistakes.", path)
 
 
-def suspects(
-    images: Pictures,
+def doubtful_labels(
+    images: Images,
     labels: npt.NDArray[np.integer[Any]],
     probabilities: npt.NDArray[np.floating[Any]],
     classes: Sequence[str],
@@ -61,29 +64,29 @@ def suspects(
     predicted: npt.NDArray[np.integer[Any]],
     chosen: npt.NDArray[np.intp],
 ) -> None:
-    """Draw the images ``chosen`` (D,), whose labels are doubtful, in that order, as a PNG.
+    """Draw the images at the indices ``chosen`` (D,), in that order, as a PNG at ``path``.
 
-    The other arrays are of all N images: as ``mistakes`` has them, and ``predicted`` (N,), the
-    class that each is taken for. Under each picture stands its label → that class, the probability
-    of that class, and its place in the data.
+    The other arrays cover all N images: those of ``mistakes``, and ``predicted`` (N,), the class
+    suggested instead of the label. The caption of each image is: label → suggested class, its
+    probability, index in the data.
     """
     captions = [
         _caption(classes[labels[i]], int(predicted[i]), probabilities[i], int(i), classes)
         for i in chosen
     ]
-    _captioned(images, chosen, captions, "Not one doubtful label.", path)
+    _captioned(images, chosen, captions, "No doubtful labels.", path)
 
 
 def _captioned(
-    images: Pictures,
+    images: Images,
     chosen: npt.NDArray[np.intp],
     captions: Sequence[Sequence[str]],
     nothing: str,
     path: Path,
 ) -> None:
-    """Draw the images ``chosen``, eight a row, each over its lines of text."""
+    """Draw the images at ``chosen``, eight a row, each above its caption; or write ``nothing``."""
     lines = max(map(len, captions), default=2)
-    with calm():
+    with plot_style():
         figure, axes = _canvas(8, max(1, -(-len(chosen) // 8)), 1 + _LINE * lines + _GAP)
         if not captions:
             axes.text(0.5, 0.5, nothing, transform=axes.transAxes, ha="center")
@@ -93,29 +96,30 @@ def _captioned(
             for number, line in enumerate(caption, start=1):
                 last = number == len(caption)
                 _write(axes, x, y + 1 + _LINE * number, line, quiet=last)
-        save(figure, path)
+        save_figure(figure, path)
 
 
 def sample_grid(
-    images: Pictures,
+    images: Images,
     labels: npt.NDArray[np.integer[Any]],
     classes: Sequence[str],
     path: Path,
-    augmented: Pictures | None = None,
+    augmented: Images | None = None,
 ) -> None:
     """Draw a labelled batch, ten to a row, as a PNG at ``path``.
 
     ``images`` is uint8, (N, H, W) or (N, C, H, W) with one or three channels; ``labels`` (N,).
-    ``augmented``, of the same shape, is drawn beneath, each picture under the one it came from.
+    ``augmented``, of the same shape, is drawn below, each image under its original.
 
-    Raises ValueError when there is nothing to draw or the numbers of pictures differ.
+    Raises:
+        ValueError: there is nothing to draw, or the numbers of images differ.
     """
     batches = [images] if augmented is None else [images, augmented]
     if not len(images) or any(len(batch) != len(labels) for batch in batches):
-        raise ValueError(f"expected as many pictures as labels ({len(labels)}), and at least one")
+        raise ValueError(f"expected as many images as labels ({len(labels)}), and at least one")
     columns = min(10, len(images))
     pitch = len(batches) * (1 + _GAP / 3) + _LINE + _GAP
-    with calm():
+    with plot_style():
         figure, axes = _canvas(columns, -(-len(images) // columns), pitch)
         for place, label in enumerate(labels):
             x, y = _corner(place, columns, pitch)
@@ -124,30 +128,30 @@ def sample_grid(
                 top = y + _LINE + number * (1 + _GAP / 3)
                 _draw(axes, batch[place], x, top)
         if augmented is not None:
-            note = "Above as stored, below as augmented for training."
+            note = "Above: as stored. Below: as augmented for training."
             axes.text(0, axes.get_ylim()[0] - _MARGIN / 2, note, color=MUTED, fontsize=8)
-        save(figure, path)
+        save_figure(figure, path)
 
 
-def _verdict(
+def _mistake_caption(
     index: int, label: int, p: npt.NDArray[np.floating[Any]], classes: Sequence[str]
 ) -> list[str]:
     return _caption(classes[label], int(p.argmax()), p, index, classes)
 
 
 def _caption(
-    is_: str, read: int, p: npt.NDArray[np.floating[Any]], index: int, classes: Sequence[str]
+    label: str, predicted: int, p: npt.NDArray[np.floating[Any]], index: int, classes: Sequence[str]
 ) -> list[str]:
-    read_as = classes[read]
-    # Never "100 %" for a mistake: whatever rounds to that is said to be above 99.9 %.
-    sure = f"{p[read]:.1%}" if p[read] < 0.9995 else "> 99.9%"
+    name = classes[predicted]
+    # Never "100 %" for a mistake: what would round to it is "> 99.9 %".
+    confidence = f"{p[predicted]:.1%}" if p[predicted] < 0.9995 else "> 99.9%"
     short = max(map(len, classes)) <= 3
-    names = [f"{is_} → {read_as}"] if short else [is_, f"→ {read_as}"]
-    return [*names, f"{sure.replace('%', ' %')} · #{index}"]
+    names = [f"{label} → {name}"] if short else [label, f"→ {name}"]
+    return [*names, f"{confidence.replace('%', ' %')} · #{index}"]
 
 
 def _canvas(columns: int, rows: int, pitch: float) -> tuple[Figure, Axes]:
-    """Return a figure with one bare axes over all of it, y pointing down, for a grid."""
+    """Return a figure for a grid, and its one axes without decoration, y pointing down."""
     width = columns * (1 + _GAP) - _GAP + 2 * _MARGIN
     height = rows * pitch - _GAP + 2 * _MARGIN
     figure = Figure(figsize=(width * _INCHES, height * _INCHES))
@@ -166,7 +170,7 @@ def _corner(place: int, columns: int, pitch: float) -> tuple[float, float]:
 
 
 def _draw(axes: Axes, picture: npt.NDArray[np.uint8], x: float, y: float) -> None:
-    """Draw one picture with its upper left corner at (x, y); grey ones as ink on paper."""
+    """Draw one image with its upper left corner at (x, y); a grey one as dark ink on white."""
     shown = np.moveaxis(picture, 0, -1) if picture.ndim == 3 else picture
     extent = (x, x + 1, y + 1, y)
     axes.imshow(shown.squeeze(), cmap="Greys", vmin=0, vmax=255, extent=extent, aspect="auto",

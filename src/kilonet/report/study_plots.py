@@ -1,9 +1,8 @@
-"""The pictures of a study: accuracy by epoch with bands, and accuracy against what it costs."""
+"""Plots of a study: accuracy by epoch with bands, and accuracy against its costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,59 +12,50 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from kilonet.evaluation.statistics import t_interval
-from kilonet.report._curves import accuracy_of, number_epochs, scale, stand_in_for_zero, title
-from kilonet.report._style import INK, MUTED, PAPER, calm, save
+from kilonet.report.facts import Curve, Point
+from kilonet.report.style import (
+    INK,
+    MUTED,
+    PAPER,
+    accuracy_label,
+    plot_style,
+    save_figure,
+    set_epoch_ticks,
+    set_log_scale,
+    set_titles,
+    zero_substitute,
+)
 
-# Okabe and Ito's palette, the ones that stand out on white first.
+# Okabe and Ito's palette; the colours with the most contrast on white come first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933", "#8c6bb1")
 _MARKERS = "os^Dv<>P"
-_MOST_NAMED = 16  # in a panel: more names would hide the points
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A cell's validation accuracies by epoch, a list a seed, as fractions."""
-
-    label: str
-    runs: Sequence[Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A cell's accuracy, with the half-width of its interval (0 for one seed), and its costs."""
-
-    label: str
-    accuracy: float
-    half_width: float
-    parameters: float
-    macs: float
-    seconds: float
+_MAX_NAMED = 16  # in a panel: more names would hide the points
 
 
 def study_curves(curves: Sequence[Curve], path: Path) -> None:
     """Draw the mean validation accuracy by epoch of each cell as a PNG at ``path``.
 
-    The band is the 95 % interval of the mean, over the epochs that all of a cell's runs have.
+    The band is the 95 % interval of the mean, over the epochs that all runs of a cell have.
     """
-    with calm():
+    with plot_style():
         figure = Figure(figsize=(9.6, 4.8))
         axes = figure.subplots()
-        means = [np.mean(_rectangle(curve), axis=0) for curve in curves]
+        means = [np.mean(_equal_lengths(curve), axis=0) for curve in curves]
         errors = [1 - mean for mean in means]
-        zero = stand_in_for_zero(errors)
+        zero = zero_substitute(errors)
         for place, (curve, error) in enumerate(zip(curves, errors, strict=True)):
             _draw_curve(axes, place, curve, error, zero)
-        scale(axes, errors, zero, accuracy_of)
+        set_log_scale(axes, errors, zero, accuracy_label)
         axes.set_ylim(min(axes.get_ylim()[1], 1.0), axes.get_ylim()[0])
-        number_epochs(axes, range(1, 1 + max(map(len, errors))))
-        title(axes, "Validation accuracy by epoch", "mean over seeds, 95 % interval")
+        set_epoch_ticks(axes, range(1, 1 + max(map(len, errors))))
+        set_titles(axes, "Validation accuracy by epoch", "mean over seeds, 95 % interval")
         columns = max(1, min(4, 120 // (4 + max(len(curve.label) for curve in curves))))
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper left", ncols=columns)
-        save(figure, path)
+        save_figure(figure, path)
 
 
-def _rectangle(curve: Curve) -> list[Sequence[float]]:
+def _equal_lengths(curve: Curve) -> list[Sequence[float]]:
     shortest = min(map(len, curve.runs))
     return [run[:shortest] for run in curve.runs]
 
@@ -73,7 +63,7 @@ def _rectangle(curve: Curve) -> list[Sequence[float]]:
 def _draw_curve(
     axes: Axes, place: int, curve: Curve, error: npt.NDArray[np.float64], zero: float
 ) -> None:
-    colour, marker = _look(place)
+    colour, marker = _line_style(place)
     epochs = np.arange(1, 1 + len(error))
     axes.plot(
         epochs, np.maximum(error, zero), "-" if place < len(_COLOURS) else "--", color=colour,
@@ -81,25 +71,25 @@ def _draw_curve(
         label=curve.label,
     )  # fmt: skip
     if len(curve.runs) > 1:
-        half = [t_interval(column)[1] for column in zip(*_rectangle(curve), strict=True)]
+        half = [t_interval(column)[1] for column in zip(*_equal_lengths(curve), strict=True)]
         low, high = np.maximum(error - half, zero or 1e-6), np.minimum(error + half, 1)
         axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _look(place: int) -> tuple[str, str]:
+def _line_style(place: int) -> tuple[str, str]:
     return _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
 
 
 def study_costs(points: Sequence[Point], path: Path) -> None:
     """Draw test accuracy against parameters, MACs and training time as a PNG at ``path``.
 
-    The Pareto front, the cells than which no other is both better and cheaper, is ringed.
+    Rings mark the Pareto front: the cells for which no other cell is both better and cheaper.
     """
-    with calm():
+    with plot_style():
         figure = Figure(figsize=(11.2, 4.4))
         panels = figure.subplots(1, 3, sharey=True)
         errors = np.array([1 - point.accuracy for point in points])
-        zero = stand_in_for_zero([errors])
+        zero = zero_substitute([errors])
         costs = {
             "parameters": [point.parameters for point in points],
             "MACs an image": [point.macs for point in points],
@@ -109,18 +99,18 @@ def study_costs(points: Sequence[Point], path: Path) -> None:
             _draw_costs(axes, points, values, zero)
             scale_costs(axes, values)
             axes.set_xlabel(name)
-        scale(panels[0], _with_bars(points, zero), zero, accuracy_of)
+        set_log_scale(panels[0], _with_bars(points, zero), zero, accuracy_label)
         panels[0].set_ylim(min(panels[0].get_ylim()[1], 1.0), panels[0].get_ylim()[0])
         for axes in panels[1:]:
             axes.grid(axis="y")
         panels[0].set_title("Test accuracy against its costs")
-        aside = "ringed: the Pareto front; bars: 95 % interval"
+        aside = "rings: Pareto front; bars: 95 % interval"
         panels[2].set_title(aside, loc="right", color=MUTED, fontsize=8.5, fontweight="normal")
-        save(figure, path)
+        save_figure(figure, path)
 
 
 def _with_bars(points: Sequence[Point], zero: float) -> list[npt.NDArray[np.float64]]:
-    """Return the errors, and the ends of their bars as far as the axis is to show them."""
+    """Return the error rates and the ends of their bars, cut to what the axis shows."""
     errors = np.array([1 - point.accuracy for point in points])
     half = np.array([point.half_width for point in points])
     low = np.maximum(errors - half, np.maximum(errors, zero) / 4)
@@ -130,14 +120,14 @@ def _with_bars(points: Sequence[Point], zero: float) -> list[npt.NDArray[np.floa
 def _draw_costs(axes: Axes, points: Sequence[Point], costs: Sequence[float], zero: float) -> None:
     front = pareto_front(costs, [point.accuracy for point in points])
     for place, (point, cost) in enumerate(zip(points, costs, strict=True)):
-        colour, marker = _look(place)
+        colour, marker = _line_style(place)
         error = max(1 - point.accuracy, zero)
         below = min(point.half_width, error * 0.95)
         axes.errorbar(
             cost, error, yerr=[[below], [point.half_width]], fmt=marker, color=colour,
             markersize=6.5, markeredgecolor=PAPER, elinewidth=1.2,
         )  # fmt: skip
-        if len(points) <= _MOST_NAMED:
+        if len(points) <= _MAX_NAMED:
             axes.annotate(
                 point.label, (cost, error), (6, 5), textcoords="offset points", fontsize=7.5,
                 color=MUTED,
@@ -172,8 +162,10 @@ def _cost(value: float) -> str:
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
-    """Return the places of the points than which none is both as cheap and as good, and better in
-    one of the two."""
+    """Return the indices of the points on the Pareto front.
+
+    A point is on it if no other is at least as cheap and at least as accurate, and better in one.
+    """
     return [
         place
         for place, (cost, accuracy) in enumerate(zip(costs, accuracies, strict=True))

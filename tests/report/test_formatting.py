@@ -1,10 +1,10 @@
-"""Figures in words."""
+"""Figures in formatting."""
 
 from __future__ import annotations
 
 import pytest
 
-from kilonet.report import words
+from kilonet.report import formatting
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from kilonet.report import words
     ],
 )
 def test_percent_never_rounds_an_error_away(fraction: float, said: str) -> None:
-    assert words.percent(fraction) == said
+    assert formatting.percent(fraction) == said
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_percent_never_rounds_an_error_away(fraction: float, said: str) -> None:
     ],
 )
 def test_duration(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert formatting.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_duration(seconds: float, said: str) -> None:
     [(1, "1 byte"), (1023, "1,023 bytes"), (14_720, "14.4 KiB"), (3 * 1024**2, "3.0 MiB")],
 )
 def test_size(number: int, said: str) -> None:
-    assert words.size(number) == said
+    assert formatting.size(number) == said
 
 
 def test_the_rest() -> None:
-    assert [words.plural(n, "epoch") for n in (0, 1, 2000)] == [
+    assert [formatting.plural(n, "epoch") for n in (0, 1, 2000)] == [
         "0 epochs",
         "1 epoch",
         "2,000 epochs",
     ]
-    assert [words.count(n) for n in (22_214, "—")] == ["22,214", "—"]
+    assert [formatting.count(n) for n in (22_214, "—")] == ["22,214", "—"]
     lists = [[], ["a"], ["a", "b"], ["a", "b", "c"]]
-    assert [words.enumeration(items) for items in lists] == ["", "a", "a and b", "a, b and c"]
+    assert [formatting.enumeration(items) for items in lists] == ["", "a", "a and b", "a, b and c"]

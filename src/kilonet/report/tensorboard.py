@@ -1,4 +1,4 @@
-"""A run's figures as event files for TensorBoard, in the run's folder."""
+"""Write the figures of a run as TensorBoard event files in the run's folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEST_LOSS, TEST_ACCURACY = "test/loss", "test/accuracy"
 
 
 def require_events(recipe: Recipe) -> None:
-    """Check that what ``recipe`` wants to be logged can be.
+    """Check that the logging of ``recipe`` is possible.
 
     Raises:
         MissingExtraError: TensorBoard is not installed; the message says how to.
@@ -43,8 +43,8 @@ def require_events(recipe: Recipe) -> None:
 class Events:
     """The event files of a run: scalars by epoch, accuracies as fractions.
 
-    They are written anew with the ``history`` so far when a run is gone on with: whatever a crash
-    has left, each epoch is in them once.
+    When a run is resumed, the files are rewritten from its ``history``, so that each epoch is in
+    them once.
     """
 
     def __init__(self, folder: Path, history: Sequence[Row] = ()) -> None:
@@ -57,7 +57,7 @@ class Events:
         self.update(history)
 
     def update(self, history: Sequence[Row]) -> None:
-        """Add the epochs of ``history`` that are not there yet."""
+        """Add the epochs of ``history`` that are not written yet."""
         ends = [self._began + spent for spent in accumulate(row["seconds"] for row in history)]
         for row, end in [*zip(history, ends, strict=True)][self._written :]:
             for column, tag in TAGS.items():
@@ -66,15 +66,15 @@ class Events:
         self._written = len(history)
         self._writer.flush()
 
-    def tested(self, metrics: Metrics, epoch: int) -> None:
-        """Add what the judged weights, those after ``epoch``, do on the test images."""
+    def add_test(self, metrics: Metrics, epoch: int) -> None:
+        """Add the test metrics of the final weights, those of ``epoch``."""
         now = time.time()
         self._add(TEST_ACCURACY, metrics.accuracy, epoch, now)
         self._add(TEST_LOSS, metrics.loss, epoch, now)
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left, and let go of the files."""
+        """Flush and close the files."""
         self._writer.close()
 
     def _add(self, tag: str, value: float, epoch: int, when: float) -> None:
@@ -83,7 +83,7 @@ class Events:
 
 @contextmanager
 def events_of(recipe: Recipe, folder: Path, history: Sequence[Row]) -> Iterator[Events | None]:
-    """Provide the event files of a run in ``folder``; None where ``recipe`` wants none."""
+    """Open the event files of a run in ``folder``; yield None if ``recipe`` does not want them."""
     if not recipe.log.tensorboard:
         yield None
         return

@@ -1,0 +1,113 @@
+"""Numbers, tables and Markdown as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column: its heading, and whether it holds numbers, which are aligned right."""
+
+    heading: str
+    figures: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings. ``marked`` is the index of a highlighted row, if any."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    marked: int | None = None
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Write a fraction of 1 as a percentage: ``99.43 %``.
+
+    A fraction below 1 is never rounded up to 100 %.
+    """
+    return f"{percent_number(fraction, digits)} %"
+
+
+def percent_number(fraction: float, digits: int = 2) -> str:
+    """Write a fraction of 1 as a percentage without the sign, for the ends of an interval."""
+    hundredths = 100 * fraction
+    if fraction < 1:
+        hundredths = min(hundredths, 100 - 10.0**-digits)
+    return f"{hundredths:.{digits}f}"
+
+
+def count(number: int | str) -> str:
+    """Write a whole number with separators; text stays as it is."""
+    return number if isinstance(number, str) else f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write ``1 epoch`` or ``4 epochs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in seconds: ``27 s``, ``3 min 05 s``, ``1 h 02 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(number: int) -> str:
+    """Write a number of bytes: ``800 bytes``, ``45.2 KiB``, ``1.3 MiB``."""
+    if number < 1024:
+        return plural(number, "byte")
+    if number < 1024**2:
+        return f"{number / 1024:.1f} KiB"
+    return f"{number / 1024**2:.1f} MiB"
+
+
+def enumeration(items: list[str]) -> str:
+    """Join ``items`` as in a sentence: ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def escape_markdown(text: object) -> str:
+    """Return ``text`` on one line with the characters of Markdown and HTML escaped."""
+    flat = " ".join(str(text).split())
+    escaped = re.sub(r"([\\`*\[\]|~$])", r"\\\1", flat).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+
+
+def markdown_table(table: Table) -> str:
+    """Return ``table`` as a pipe table; the marked row is bold."""
+    lines = [
+        [escape_markdown(column.heading) for column in table.columns],
+        ["---:" if column.figures else ":---" for column in table.columns],
+    ]
+    for place, row in enumerate(table.rows):
+        cells = [escape_markdown(cell) for cell in row]
+        lines.append([f"**{c}**" if c and place == table.marked else c for c in cells])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def code_span(text: str) -> str:
+    """Return ``text`` as inline code."""
+    ticks, room = _backticks(text, minimum=1), " " if "`" in text else ""
+    return f"{ticks}{room}{' '.join(text.split())}{room}{ticks}"
+
+
+def fence(text: str, language: str) -> str:
+    """Return ``text`` as a code block."""
+    ticks = _backticks(text, minimum=3)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
+
+
+def _backticks(text: str, minimum: int) -> str:
+    """Return one backtick more than the longest run in ``text``, so that it cannot end the code."""
+    return "`" * max(minimum, 1 + max(map(len, re.findall("`+", text)), default=0))
