@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from kilonet.recipe.families import Custom
+from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.keys import ALTERNATIVES, PLAIN
 
 _WORDS: dict[Any, str] = {
@@ -38,7 +38,7 @@ def _section(section: str) -> tuple[str, list[tuple[str, str, list[Column]]]]:
         return _sentence(PLAIN[section]), [("", "", rows(PLAIN[section]))]
     choices: dict[str, type[BaseModel]] = dict(ALTERNATIVES[section])
     if section == "model":
-        choices["module:Class"] = Custom
+        choices["module:Class"] = CustomConfig
     parts = [(name, _sentence(cls), rows(cls)) for name, cls in choices.items()]
     return "Each `name` has keys of its own.", parts
 

@@ -21,7 +21,7 @@ from kilonet.errors import MissingExtraError
 if TYPE_CHECKING:
     from kilonet.errors import KilonetError
     from kilonet.inference import reader
-    from kilonet.models.simple import SimpleMNISTNet
+    from kilonet.models.fixed import SimpleMNISTNet
     from kilonet.workflows.check import check
     from kilonet.workflows.classifier import Classifier
     from kilonet.workflows.compare import compare
@@ -45,7 +45,7 @@ _HOMES = {
     "KilonetError": "kilonet.errors",
     "Run": "kilonet.workflows.run",
     "Study": "kilonet.workflows.study",
-    "SimpleMNISTNet": "kilonet.models.simple",
+    "SimpleMNISTNet": "kilonet.models.fixed",
     "check": "kilonet.workflows.check",
     "compare": "kilonet.workflows.compare",
     "evaluate": "kilonet.workflows.evaluate",

@@ -21,7 +21,7 @@ from kilonet.exports.graph.operators import Graph
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx import export_onnx
-from kilonet.models.blocks import Residual, Separable, TurnedConv2d
+from kilonet.models.blocks import P4Conv2d, Residual, Separable
 from kilonet.models.build import build
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
@@ -149,25 +149,25 @@ def _pooled_first() -> nn.Module:
     )
 
 
-def _turned() -> nn.Module:
+def _p4() -> nn.Module:
     """Filters by fours of every kind: of an image, of fours and of one channel each, and 1×1."""
     return nn.Sequential(
-        TurnedConv2d(1, 8, 3, padding=1, bias=False),
+        P4Conv2d(1, 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(8),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        TurnedConv2d(8, 12, 3, cyclic=True),
+        P4Conv2d(8, 12, 3, regular=True),
         nn.MaxPool2d(2),
         nn.BatchNorm2d(12),
         nn.SiLU(),
-        TurnedConv2d(12, 12, 5, padding=2, groups=12, bias=False),
+        P4Conv2d(12, 12, 5, padding=2, groups=12, bias=False),
         nn.BatchNorm2d(12),
         nn.ReLU(),
-        TurnedConv2d(12, 16, 1, stride=2, cyclic=True, bias=False),
+        P4Conv2d(12, 16, 1, stride=2, regular=True, bias=False),
         nn.BatchNorm2d(16),
         nn.SiLU(),
-        TurnedConv2d(16, 16, 3, padding=1, groups=16, bias=False),
-        TurnedConv2d(16, 12, 1, cyclic=True, bias=False),
+        P4Conv2d(16, 16, 3, padding=1, groups=16, bias=False),
+        P4Conv2d(16, 12, 1, regular=True, bias=False),
         nn.BatchNorm2d(12),
         nn.LeakyReLU(0.1),
         nn.AdaptiveAvgPool2d(1),
@@ -181,8 +181,8 @@ ODD: dict[str, Callable[[], nn.Module]] = {
     "before-and-after": lambda: shaken(_before_and_after()),
     "negative-scales": lambda: shaken(_before_and_after(), negative=True),
     "joined": lambda: shaken(_joined()),
-    "turned": lambda: shaken(_turned()),
-    "turned-negative-scales": lambda: shaken(_turned(), negative=True),
+    "p4": lambda: shaken(_p4()),
+    "p4-negative-scales": lambda: shaken(_p4(), negative=True),
     "pooled-first": lambda: shaken(_pooled_first()),
 }
 

@@ -10,7 +10,7 @@ from compiled import SANITIZED, written
 from networks import example, example_int8, pictures
 
 from kilonet.exports.c.emit import emit
-from kilonet.exports.c.sharing import by_fours, in_units, same_integers
+from kilonet.exports.c.sharing import by_orientation, in_units, same_integers
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
 from kilonet.exports.int8.interpret import interpret_int8
@@ -53,7 +53,7 @@ def test_nearly_turned_filters_are_written_out(tmp_path: Path) -> None:
     made = written(emit(integers, "net"), tmp_path, integers, whole=True)
     answers = made.run(pictures(4), *SANITIZED)
     np.testing.assert_array_equal(answers.logits, interpret_int8(integers, pictures(4))["logits"])
-    assert "_turned" not in made.folder.joinpath(made.file).read_text(encoding="utf-8")
+    assert "_p4" not in made.folder.joinpath(made.file).read_text(encoding="utf-8")
 
 
 def test_one_other_layer_leaves_the_rest_shared() -> None:
@@ -68,8 +68,8 @@ def test_one_other_layer_leaves_the_rest_shared() -> None:
 
 
 def test_negative_factors_are_for_floats_alone() -> None:
-    name = "turned-negative-scales"
-    assert "conv2d_turned(" in emit(example(name).graph, "net").source
+    name = "p4-negative-scales"
+    assert "conv2d_p4(" in emit(example(name).graph, "net").source
     signs = [op.weight for op in example(name).graph.operators if isinstance(op, ops.Conv2d)]
     assert signs
     found = example_int8(name)
@@ -89,8 +89,8 @@ def test_numbers_in_common() -> None:
     values, unit = in_units(np.array([6, -9, 0]))
     assert (values.tolist(), unit) == ([2, -3, 0], 3)
     assert in_units(np.zeros(3, np.int16))[1] == 1
-    once, shift = by_fours(np.array([5, 5, 5, 5, 7, 7, 7, 7]))
+    once, shift = by_orientation(np.array([5, 5, 5, 5, 7, 7, 7, 7]))
     assert (once.tolist(), shift) == ([5, 7], 2)
-    every, shift = by_fours(np.array([5, 5, 5, 6]))
+    every, shift = by_orientation(np.array([5, 5, 5, 6]))
     assert (every.tolist(), shift) == ([5, 5, 5, 6], 0)
-    assert by_fours(np.array([5, 5]))[1] == 0
+    assert by_orientation(np.array([5, 5]))[1] == 0

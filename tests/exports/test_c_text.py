@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilonet.exports.c.text import (
-    Constant,
+    ConstantArray,
     comment_text,
     identifier,
     number,
@@ -42,10 +42,12 @@ def test_comments_and_names(text: str) -> None:
 
 
 def test_arrays() -> None:
-    assert Constant("a", np.array([[1, -2], [3, 4]], np.int8)).text() == (
+    assert ConstantArray("a", np.array([[1, -2], [3, 4]], np.int8)).text() == (
         "static const int8_t a[4] = {\n    1, -2, 3, 4\n};\n"
     )
-    assert "static const float b[1] = {\n    0.5f\n};" in Constant("b", np.float32([0.5])).text()
+    assert (
+        "static const float b[1] = {\n    0.5f\n};" in ConstantArray("b", np.float32([0.5])).text()
+    )
 
 
 def test_structs_break_between_fields_only() -> None:

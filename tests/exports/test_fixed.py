@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilonet.exports.c.sharing import fits_bytes
-from kilonet.exports.graph.turned import find_turned, turned_back, turned_on
+from kilonet.exports.graph.p4 import align_orientations, find_p4_filters, rotate_orientations
 from kilonet.exports.int8.fixed import (
-    Form,
+    WeightFormat,
     biased,
     decoded,
     encoded,
@@ -88,10 +88,10 @@ def test_turned_filters_have_the_same_integers(narrow: bool) -> None:
     base = np.random.default_rng(3).normal(size=(3, 8, 3, 3))
     scale = np.random.default_rng(4).uniform(0.6, 1.6, 12)
     every = np.repeat(base[:, None], 4, axis=1)
-    weight = turned_on(every, cyclic=True) * scale[:, None, None, None]
-    turned = find_turned(weight, 1)
-    found = quantised(weight, scale, 0.1, 0.1, np.ones_like(weight), Form(narrow, turned))
-    back = turned_back(found.weight, cyclic=True)
+    weight = rotate_orientations(every, regular=True) * scale[:, None, None, None]
+    p4 = find_p4_filters(weight, 1)
+    found = quantised(weight, scale, 0.1, 0.1, np.ones_like(weight), WeightFormat(narrow, p4))
+    back = align_orientations(found.weight, regular=True)
     assert (back == back[:, :1]).all()
     step = found.multiplier * 2.0**-found.shift
     error = np.abs(found.weight * step[:, None, None, None] - weight).reshape(12, -1).max(1)

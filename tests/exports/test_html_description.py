@@ -36,9 +36,9 @@ def test_of_turned_filters_one_of_four_is_there() -> None:
         op.weight.size for op in example("kilonet-2k").graph.operators if isinstance(op, ops.Conv2d)
     )
     found = json.loads(describe(example("kilonet-2k").graph))
-    turned = [op["turned"] for op in found["operators"] if "turned" in op]
-    assert len(turned) > 10
-    assert all(filters["cyclic"] for filters in turned if filters["inputs"] > 1)
+    p4 = [op["p4"] for op in found["operators"] if "p4" in op]
+    assert len(p4) > 10
+    assert all(filters["regular"] for filters in p4 if filters["inputs"] > 1)
     stored = base64.b64decode(found["weights"])
     assert Description(example("kilonet-2k").graph).weights == len(stored) // 4
     assert len(stored) < 0.5 * 4 * whole

@@ -13,7 +13,7 @@ from networks import NAMES, example
 
 from kilonet.exports.graph.operators import Graph, Operator, UnsupportedOperatorError
 from kilonet.exports.html.emit import KNOWN, SCRIPTS, page
-from kilonet.models.blocks import TurnedConv2d
+from kilonet.models.blocks import P4Conv2d
 from kilonet.preprocessing import errors
 
 
@@ -27,8 +27,8 @@ def policy(text: str) -> str:
 def test_every_network_is_under_200_kb(name: str) -> None:
     graph = example(name).graph
     model = example(name).model
-    turned = any(isinstance(module, TurnedConv2d) for module in model.modules())
-    written = sum(p.numel() for p in model.parameters()) * (4 if turned else 1)
+    p4 = any(isinstance(module, P4Conv2d) for module in model.modules())
+    written = sum(p.numel() for p in model.parameters()) * (4 if p4 else 1)
     text = page(graph, "net")
     assert len(text.encode()) < max(200_000, 100_000 + 6 * written)
 

@@ -11,7 +11,7 @@ from kilonet.exports.graph.interpret import interpret
 from kilonet.exports.graph.operators import Graph, UnsupportedOperatorError
 from kilonet.exports.int8.fixed import decoded
 from kilonet.exports.int8.interpret import interpret_int8, sums
-from kilonet.exports.int8.operators import Finished, QConv2d, QLinear
+from kilonet.exports.int8.operators import QConv2d, QLinear, QuantisedOperator
 from kilonet.exports.int8.quantise import quantise
 
 
@@ -35,7 +35,9 @@ def test_numbers_fit(name: str) -> None:
     found = example_int8(name)
     stored = interpret_int8(found, pictures(6, seed=2))
     for op in found.operators:
-        wide = op.output == "logits" or (isinstance(op, Finished) and op.finish.wide)
+        wide = op.output == "logits" or (
+            isinstance(op, QuantisedOperator) and op.requantisation.wide
+        )
         assert stored[op.output].dtype == (np.int16 if wide else np.uint8)
         assert stored[op.output].shape == (6, *op.shape)
         if isinstance(op, QConv2d | QLinear):
@@ -52,7 +54,7 @@ def test_activations_join_what_they_follow() -> None:
     kinds = [type(op).__name__ for op in found.operators]
     assert "QActivation" not in kinds
     assert kinds.count("QConv2d") == 10
-    curves = [op.finish.curve for op in found.operators if isinstance(op, QConv2d)]
+    curves = [op.requantisation.curve for op in found.operators if isinstance(op, QConv2d)]
     assert curves == ["silu"] * 10
 
 
@@ -96,7 +98,7 @@ def test_a_quiet_channel_has_finer_steps() -> None:
         parts = found.encodings[op.output].parts
         assert all(10 <= part <= 255 for part in parts)
         assert len(parts) in (0, op.shape[0])
-        if isinstance(op, Finished) and op.finish.curve != "line":
-            assert op.finish.parts == parts
+        if isinstance(op, QuantisedOperator) and op.requantisation.curve != "line":
+            assert op.requantisation.parts == parts
     assert len(set(found.encodings[found.operators[1].output].parts)) > 1
     assert not found.encodings["logits"].parts

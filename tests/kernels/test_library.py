@@ -35,7 +35,7 @@ def test_is_compiled_once_and_kept(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(library, "compile_library", never)
     load.cache_clear()
-    assert load().trunk_forward
+    assert load().chain_forward
     assert kept(cache) == [made]
 
 
@@ -49,7 +49,7 @@ def test_another_processor_gets_another(cache: Path, monkeypatch: pytest.MonkeyP
 
 def test_flags_that_a_compiler_does_not_know_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_HERE", (("-march=no-such-processor",), ()))
-    assert load().trunk_backward
+    assert load().chain_backward
 
 
 def test_a_spoilt_library_is_not_used(cache: Path) -> None:
@@ -58,12 +58,12 @@ def test_a_spoilt_library_is_not_used(cache: Path) -> None:
     made.unlink()
     made.write_bytes(b"not a library")
     load.cache_clear()
-    assert load().trunk_forward
+    assert load().chain_forward
 
 
 def test_works_without_a_cache(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
-    assert load().trunk_forward
+    assert load().chain_forward
 
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,5 +74,5 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "find_compiler", lambda: "/bin/false")
-    with pytest.raises(KernelError, match=r"/bin/false does not compile trunk\.c"):
+    with pytest.raises(KernelError, match=r"/bin/false does not compile chain\.c"):
         load()

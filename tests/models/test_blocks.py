@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from kilonet.models.blocks import (
     ConvBlock,
+    LearnedScale,
+    P4Conv2d,
     Residual,
-    Scaled,
     Separable,
     ShiftNorm2d,
-    TurnedConv2d,
     activation,
-    with_plain_modules,
+    with_standard_modules,
 )
 from kilonet.models.dropout import Dropout
 
@@ -110,7 +110,7 @@ def turned(x: torch.Tensor, times: int = 1) -> torch.Tensor:
 
 
 def test_turned_filters_are_one_of_every_four() -> None:
-    conv = TurnedConv2d(3, 6, 3)
+    conv = P4Conv2d(3, 6, 3)
     assert conv.weight.shape == (2, 3, 3, 3)
     for channel, one in enumerate(conv.filters()):
         stored = conv.weight[channel // 4]
@@ -120,7 +120,7 @@ def test_turned_filters_are_one_of_every_four() -> None:
 
 
 def test_cyclic_filters_move_on_in_each_four() -> None:
-    conv = TurnedConv2d(8, 4, 1, bias=False, cyclic=True)
+    conv = P4Conv2d(8, 4, 1, bias=False, regular=True)
     assert conv.weight.shape == (1, 8, 1, 1)
     stored = conv.weight.flatten().tolist()
     expected = [
@@ -131,7 +131,7 @@ def test_cyclic_filters_move_on_in_each_four() -> None:
 
 
 def test_a_gradient_reaches_the_stored_filters_from_all_four() -> None:
-    conv = TurnedConv2d(1, 4, 3, bias=False)
+    conv = P4Conv2d(1, 4, 3, bias=False)
     conv.filters()[1].sum().backward()
     conv.filters()[3, 0, 0, 1].backward()
     moved = torch.autograd.grad(torch.rot90(conv.weight[0, 0], 3)[0, 1], conv.weight)[0]
@@ -140,12 +140,12 @@ def test_a_gradient_reaches_the_stored_filters_from_all_four() -> None:
 
 def test_turning_the_image_turns_what_comes_out_and_moves_channels_on() -> None:
     """The group p4: fresh batch norms in evaluation treat the channels of a four alike."""
-    style = {"turned": True, "fours": True, "norm_scale": 3.0, "nonlinearity": "silu"}
+    style = {"p4": True, "orientation_channels": True, "norm_scale": 3.0, "nonlinearity": "silu"}
     chain = nn.Sequential(
         ConvBlock((1, 8), pool=nn.MaxPool2d(2), **style),
-        Separable((8, 12), cyclic=True, **style),
-        Residual(Separable((12, 12), cyclic=True, linear_depthwise=True, **style)),
-        ConvBlock((12, 4), cyclic=True, **style),
+        Separable((8, 12), regular=True, **style),
+        Residual(Separable((12, 12), regular=True, linear_depthwise=True, **style)),
+        ConvBlock((12, 4), regular=True, **style),
     ).eval()
     for norm in (module for module in chain.modules() if isinstance(module, ShiftNorm2d)):
         nn.init.normal_(norm.bias)
@@ -155,14 +155,14 @@ def test_turning_the_image_turns_what_comes_out_and_moves_channels_on() -> None:
     assert not torch.allclose(expected, chain(x), atol=1e-2)
 
 
-@pytest.mark.parametrize("fours", [False, True])
-def test_shift_norm_is_batch_norm_of_a_fixed_scale(fours: bool) -> None:
-    ours, plain = ShiftNorm2d(6, 3.0, fours=fours), nn.BatchNorm2d(6)
+@pytest.mark.parametrize("orientation_channels", [False, True])
+def test_shift_norm_is_batch_norm_of_a_fixed_scale(orientation_channels: bool) -> None:
+    ours, plain = ShiftNorm2d(6, 3.0, orientation_channels=orientation_channels), nn.BatchNorm2d(6)
     nn.init.normal_(ours.bias)
     plain.weight.data.fill_(3.0)
     plain.bias.data.copy_(ours.shift())
     assert [name for name, _ in ours.named_parameters()] == ["bias"]
-    assert len(ours.bias) == (2 if fours else 6)
+    assert len(ours.bias) == (2 if orientation_channels else 6)
     x = torch.randn(8, 6, 5, 5) + 1
     torch.testing.assert_close(ours(x), plain(x))
     assert ours.state_dict().keys() == plain.state_dict().keys() - {"weight"}
@@ -171,7 +171,7 @@ def test_shift_norm_is_batch_norm_of_a_fixed_scale(fours: bool) -> None:
 
 
 def test_shift_norm_relu_and_dropout_in_one() -> None:
-    style = {"turned": True, "fours": True, "norm_scale": 2.0}
+    style = {"p4": True, "orientation_channels": True, "norm_scale": 2.0}
     block = ConvBlock((1, 8), dropout=0.2, **style).to(memory_format=torch.channels_last)
     nn.init.normal_(block.norm.bias)
     apart = copy.deepcopy(block)
@@ -184,16 +184,16 @@ def test_shift_norm_relu_and_dropout_in_one() -> None:
 
 
 def test_plain_modules_compute_the_same() -> None:
-    style = {"turned": True, "fours": True, "norm_scale": 3.0}
-    model = nn.Sequential(ConvBlock((1, 8), **style), Separable((8, 8), cyclic=True, **style))
+    style = {"p4": True, "orientation_channels": True, "norm_scale": 3.0}
+    model = nn.Sequential(ConvBlock((1, 8), **style), Separable((8, 8), regular=True, **style))
     x = torch.randn(3, 1, 9, 9)
     model(x)
-    plain = with_plain_modules(copy.deepcopy(model.eval()))
-    assert {type(m) for m in plain.modules()}.isdisjoint({TurnedConv2d, ShiftNorm2d})
+    plain = with_standard_modules(copy.deepcopy(model.eval()))
+    assert {type(m) for m in plain.modules()}.isdisjoint({P4Conv2d, ShiftNorm2d})
     torch.testing.assert_close(plain(x), model(x))
 
 
 def test_scaled() -> None:
-    module = Scaled(20.0)
+    module = LearnedScale(20.0)
     assert torch.equal(module(torch.ones(2, 3)), torch.full((2, 3), 20.0))
     assert sum(p.numel() for p in module.parameters()) == 1

@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from kilonet.kernels.trunk import Trunk
+from kilonet.kernels.chain import FusedChain
 from kilonet.models.base import Network
 from kilonet.models.blocks import ConvBlock, Residual, Separable
-from kilonet.models.compiling import can_take, trunk_of
+from kilonet.models.compiling import can_train, fuse
 from kilonet.models.conv_stack import ConvStack
 from kilonet.models.dropout import Dropout
-from kilonet.models.simple import SimpleMNISTNet
-from kilonet.models.two_conv import TwoConv
+from kilonet.models.fixed import SimpleMNISTNet, TwoConv
 
 SHAPE = (1, 28, 28)
 CHAINS = [
@@ -42,7 +41,7 @@ def step(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, dict[str
 @pytest.mark.parametrize(
     "network",
     [*(ConvStack(layers, **style) for layers, style in CHAINS[::2]), SimpleMNISTNet(dropout=0.0)],
-    ids=["strided", "silu", "shared", "turned", "simple"],
+    ids=["strided", "silu", "shared", "p4", "simple"],
 )
 def test_networks_compute_the_same(network: Network) -> None:
     ours, images = copy.deepcopy(network), torch.randn(20, *SHAPE)
@@ -84,8 +83,10 @@ def test_evaluation_is_the_same(layers: str, style: dict[str, object]) -> None:
 
 def test_evaluation_by_our_kernels_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    evaluated = Trunk.evaluated
-    monkeypatch.setattr(Trunk, "evaluated", lambda t, x: (seen.append(len(x)), evaluated(t, x))[1])
+    evaluated = FusedChain.evaluate
+    monkeypatch.setattr(
+        FusedChain, "evaluate", lambda t, x: (seen.append(len(x)), evaluated(t, x))[1]
+    )
     images = torch.randn(3, *SHAPE)
     for evaluation in (False, True):
         network = ConvStack("c4 M").eval()
@@ -98,13 +99,13 @@ def test_evaluation_by_our_kernels_is_asked_for(monkeypatch: pytest.MonkeyPatch)
 
 def test_dropout_drops_as_much_as_it_should_and_anew_each_time() -> None:
     block = ConvBlock((1, 8), batch_norm=False, dropout=0.3)
-    trunk = trunk_of([block], SHAPE)
-    assert trunk is not None
+    chain = fuse([block], SHAPE)
+    assert chain is not None
     with torch.no_grad():
         block.conv.weight.zero_()  # type: ignore[union-attr]
         block.conv.weight[:, :, 1, 1] = 1.0  # type: ignore[index, union-attr]
     x = torch.ones(64, *SHAPE)
-    first, second = trunk(x).detach(), trunk(x).detach()
+    first, second = chain(x).detach(), chain(x).detach()
     kept = (first > 0).float()
     assert float(kept.mean()) == pytest.approx(0.7, abs=0.005)
     assert float(first.max()) == pytest.approx(1 / 0.7, rel=1e-3)
@@ -129,7 +130,7 @@ def test_dropout_drops_as_much_as_it_should_and_anew_each_time() -> None:
     ],
 )
 def test_unknown_blocks(block: nn.Module) -> None:
-    assert trunk_of([ConvBlock((1, 1)), block], SHAPE) is None
+    assert fuse([ConvBlock((1, 1)), block], SHAPE) is None
 
 
 def with_part(name: str, part: nn.Module) -> ConvBlock:
@@ -158,25 +159,25 @@ def with_part(name: str, part: nn.Module) -> ConvBlock:
     ],
 )
 def test_unknown_parts(block: ConvBlock) -> None:
-    assert trunk_of([ConvBlock((1, 4)), block], SHAPE) is None
+    assert fuse([ConvBlock((1, 4)), block], SHAPE) is None
 
 
 def test_what_begins_with_a_pooling_or_not_at_all() -> None:
-    assert trunk_of([nn.MaxPool2d(2), ConvBlock((1, 4))], SHAPE) is None
-    assert trunk_of([], SHAPE) is None
+    assert fuse([nn.MaxPool2d(2), ConvBlock((1, 4))], SHAPE) is None
+    assert fuse([], SHAPE) is None
     assert not TwoConv().compile_blocks()
-    assert trunk_of([Separable((1, 4))], SHAPE) is not None
+    assert fuse([Separable((1, 4))], SHAPE) is not None
 
 
 def test_only_for_steps_of_training_on_the_cpu() -> None:
     x = torch.randn(4, *SHAPE)
-    assert can_take(x)
-    assert not can_take(x.double())
-    assert not can_take(x[:1])
-    assert not can_take(x.clone().requires_grad_())
-    assert not can_take(x.to("meta"))
+    assert can_train(x)
+    assert not can_train(x.double())
+    assert not can_train(x[:1])
+    assert not can_train(x.clone().requires_grad_())
+    assert not can_train(x.to("meta"))
     with torch.no_grad():
-        assert not can_take(x)
+        assert not can_train(x)
 
 
 def test_evaluation_is_pytorchs_own() -> None:
@@ -196,9 +197,9 @@ def test_a_copy_has_its_own_weights() -> None:
             parameter.zero_()
     assert float(other(torch.ones(3, *SHAPE)).detach().abs().max()) == 0
     assert float(network(torch.ones(3, *SHAPE)).detach().abs().max()) > 0
-    assert "_trunk" not in network.state_dict()
+    assert "_chain" not in network.state_dict()
 
 
 def test_our_dropout_in_its_usual_place_is_known() -> None:
     assert isinstance(with_part("drop", Dropout(0.1)).drop, Dropout)
-    assert trunk_of([ConvBlock((1, 4)), with_part("drop", Dropout(0.1))], SHAPE) is not None
+    assert fuse([ConvBlock((1, 4)), with_part("drop", Dropout(0.1))], SHAPE) is not None

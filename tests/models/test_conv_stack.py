@@ -10,8 +10,7 @@ from kilonet.errors import RecipeError
 from kilonet.models.blocks import Residual
 from kilonet.models.build import build
 from kilonet.models.conv_stack import ConvStack
-from kilonet.models.kinds import layer_kinds
-from kilonet.models.measure import count_parameters, layers
+from kilonet.models.measure import count_parameters, layer_kinds, layers
 from kilonet.recipe.load import resolve
 
 # In C×H×W, kernel, out C×H×W, as the page lists them; GAP and classifier end it.

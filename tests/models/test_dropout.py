@@ -36,7 +36,7 @@ def test_drops_at_its_rate(p: float) -> None:
 @pytest.mark.parametrize("levels", [1, 2, 32768, 65535])
 def test_threshold_is_exact_for_every_level(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     every_draw = torch.arange(-32768, 32768, dtype=torch.int16).view(torch.int64)
-    monkeypatch.setattr(dropout, "_words", lambda count: every_draw[:count].clone())
+    monkeypatch.setattr(dropout, "_random_int64", lambda count: every_draw[:count].clone())
     kept = dropout._flat_kept(65536, levels)
     assert kept.sum() == 65536 - levels
     assert kept.unique().tolist() == [0, 1]

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from kilonet.models.dropout import Dropout
-from kilonet.models.kinds import layer_kinds
+from kilonet.models.measure import layer_kinds
 
 
 @pytest.mark.parametrize(

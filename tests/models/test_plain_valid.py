@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kilonet.models.fixed import PlainValid
 from kilonet.models.measure import layers
-from kilonet.models.plain_valid import PlainValid
 
 
 def test_layer_by_layer() -> None:

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from kilonet.models.blocks import Residual
-from kilonet.models.kinds import layer_kinds
-from kilonet.models.measure import layers
-from kilonet.models.simple import SimpleMNISTNet
+from kilonet.models.fixed import SimpleMNISTNet
+from kilonet.models.measure import layer_kinds, layers
 
 
 def test_starts_as_the_page_does() -> None:

@@ -9,10 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from kilonet.models.build import build
-from kilonet.models.kinds import layer_kinds
-from kilonet.models.measure import layers
-from kilonet.models.stacked import Stacked1x1
-from kilonet.models.torchsummary import torchsummary_text
+from kilonet.models.fixed import Stacked1x1
+from kilonet.models.measure import layer_kinds, layers
+from kilonet.models.summary import torchsummary_text
 from kilonet.recipe.load import resolve
 
 PUBLISHED = Path(__file__).parent / "golden" / "torchsummary_stacked_1x1.txt"

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kilonet.models.torchsummary import torchsummary_text
+from kilonet.models.summary import torchsummary_text
 
 PUBLISHED = Path(__file__).parent / "golden" / "torchsummary_stacked_1x1.txt"
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from kilonet.models.dropout import Dropout
+from kilonet.models.fixed import TwoConv
 from kilonet.models.measure import layers
-from kilonet.models.two_conv import TwoConv
 
 
 @pytest.mark.parametrize("hidden", [12, 64, 128])

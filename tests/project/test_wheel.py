@@ -40,7 +40,7 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
     assert "gap-14k" in _run(installed / "kilonet", "recipes").stdout
     (package,) = installed.parent.glob("lib/python3*/site-packages/kilonet")
     assert (package / "py.typed").exists()
-    assert (package / "kernels" / "trunk.c").exists()
+    assert (package / "kernels" / "chain.c").exists()
     assert list((package / "report" / "templates").iterdir())
     assert (package / "exports" / "html" / "page" / "page.html").exists()
     assert (package / "exports" / "aws" / "function" / "handler.py").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonet.recipe.catalog import recipe_names
-from kilonet.recipe.families import FAMILIES, Custom
+from kilonet.recipe.families import FAMILIES, CustomConfig
 from kilonet.recipe.keys import (
     ALTERNATIVES,
     PLAIN,
@@ -49,7 +49,7 @@ def test_optional_and_required_keys() -> None:
 
 
 def test_an_own_network_takes_any_key() -> None:
-    assert section_class("model", {"name": "mynet:Net"}) is Custom
+    assert section_class("model", {"name": "mynet:Net"}) is CustomConfig
     assert known_keys("model", {"name": "mynet:Net"}) == {}
     assert section_class("optimizer", {"name": "sgd"}) is Sgd
     assert section_class("optimizer", {"name": ["sgd"]}) is None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kilonet.data.normalise import normalise
 from kilonet.errors import TrainingError, UsageError
-from kilonet.models.mode import evaluating
+from kilonet.models.measure import evaluation_mode
 
 
 @torch.no_grad()
@@ -35,7 +35,7 @@ def predict_probabilities(
     """
     if not len(images):
         raise ValueError("there are no images to predict")
-    with evaluating(model):
+    with evaluation_mode(model):
         outputs = [
             _logits(model, normalise(batch.to(device), mean, std))
             for batch in torch.split(images, batch_size)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kilonet.atomic import write_bytes
 from kilonet.errors import KilonetError, MissingExtraError
-from kilonet.models.blocks import with_plain_modules
+from kilonet.models.blocks import with_standard_modules
 
 OPSET = 18
 
@@ -64,7 +64,7 @@ def export_onnx(
         import onnxscript  # noqa: F401  (the exporter needs it, and says so less clearly)
     except ImportError as error:
         raise MissingExtraError("train", str(error.name)) from None
-    plain = with_plain_modules(copy.deepcopy(model))
+    plain = with_standard_modules(copy.deepcopy(model))
     wrapped = FromPixels(plain, mean, std).eval().cpu()
     # channels-last weights would make the exporter write their memory's order into the graph
     wrapped = wrapped.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

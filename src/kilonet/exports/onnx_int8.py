@@ -255,7 +255,7 @@ def _mean_before_relu(work: _Integers, op: Layer) -> npt.NDArray[Any]:
 def _scale_and_bias(work: _Integers, op: Layer) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return what 1 in each channel's sums stands for, and its bias in such units."""
     found = work.layer(op)
-    weights, line = found.weights, found.finish.curve == "line"
+    weights, line = found.weights, found.requantisation.curve == "line"
     unit = steps_of(work.encodings[found.output]) if line else 2.0**-FRACTION_BITS
     multiplier = weights.multiplier.astype(np.float64)
     bias = np.rint((weights.offset.astype(np.float64) * 2.0**weights.lift) / multiplier)

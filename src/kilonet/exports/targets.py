@@ -32,7 +32,7 @@ from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_int8 import onnx_int8
 from kilonet.exports.onnx_run import OnnxNetwork
-from kilonet.recipe.families import Custom
+from kilonet.recipe.families import CustomConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -153,7 +153,7 @@ def to_huggingface(job: Job) -> Made:
     """Return a folder as the Hugging Face hub holds them: configuration, weights and model card."""
     assert job.run is not None and job.network is not None
     name, model = f"{job.name}-huggingface", job.run.recipe().model
-    own = model.name if isinstance(model, Custom) else None
+    own = model.name if isinstance(model, CustomConfig) else None
     files = folder_files(pretrained_of(job.run, job.network), job.run)
     return Made(
         {f"{name}/{file}": content for file, content in files.items()},

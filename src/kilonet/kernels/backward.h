@@ -87,10 +87,10 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     else if (s->tiles)
         correlate_winograd(back, s->channels, in, source->channels, height, s->full_width,
                            work->sums, work->mapped, work->products);
-    else if (s->fours) {
+    else if (s->p4) {
         fold(in, source->channels, height, s->full_width, work->mapped);
         fold(back, s->channels, height, s->full_width, work->products);
-        correlate_fours(work->products, s->channels, work->mapped, source->channels,
+        correlate_p4(work->products, s->channels, work->mapped, source->channels,
                         height * s->full_width, work->sums);
     } else
         correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
@@ -106,8 +106,8 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     else if (s->tiles)
         convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
                           source->width, (int)s->adds, work->mapped, work->products);
-    else if (s->fours) {
-        multiply_fours(work->products, s->channels, s->flipped, work->mapped, source->channels,
+    else if (s->p4) {
+        multiply_p4(work->products, s->channels, s->flipped, work->mapped, source->channels,
                        part.rows * source->width);
         unfold(work->mapped, to, source->channels, part.rows, source->width, (int)s->adds);
     } else
@@ -170,16 +170,16 @@ static double summed(const Step *s, const Batch *batch, long place)
     return sum;
 }
 
-static void sum_up_fours(const Step *s, const Step *steps, const Batch *batch)
+static void sum_up_p4(const Step *s, const Step *steps, const Batch *batch)
 {
     long in = steps[s->source].channels;
-    for (long o = 0; o < s->channels / FOURS; o++)
-        for (long i = 0; i < in / FOURS; i++) {
+    for (long o = 0; o < s->channels / ORIENTATIONS; o++)
+        for (long i = 0; i < in / ORIENTATIONS; i++) {
             long places[PRODUCTS];
             double sums[PRODUCTS];
-            products_of(o, s->channels / FOURS, i, in / FOURS, places);
+            products_of(o, s->channels / ORIENTATIONS, i, in / ORIENTATIONS, places);
             for (long p = 0; p < PRODUCTS; p++) sums[p] = summed(s, batch, places[p]);
-            unpack_pair(sums, in, s->dweight + FOURS * (o * in + i));
+            unpack_pair(sums, in, s->dweight + ORIENTATIONS * (o * in + i));
         }
 }
 
@@ -192,8 +192,8 @@ static void sum_up(const Step *s, const Step *steps, const Batch *batch)
         for (long p = 0; p < PLACES; p++) places[p] = summed(s, batch, p * pairs + i);
         map_kernel_back(places, s->dweight + 9 * i);
     }
-    if (s->fours) {
-        sum_up_fours(s, steps, batch);
+    if (s->p4) {
+        sum_up_p4(s, steps, batch);
         return;
     }
     for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)summed(s, batch, i);

@@ -60,9 +60,9 @@ INLINE V sigmoid(V x)
 /* What one channel's numbers go through, forwards and backwards. */
 typedef struct {
     float scale, shift, centre, tilt, offset; /* batch norm's, and those of its gradient */
-    int32_t least;                            /* draws below it are dropped, others times factor */
+    int32_t threshold;                            /* draws below it are dropped, others times factor */
     uint32_t key[2];                          /* of the draws */
-    float factor;
+    float dropout_scale;
     double inverse; /* 1 / standard deviation */
 } Channel;
 
@@ -83,7 +83,7 @@ INLINE W drawn(const Channel *one, long vector)
 
 INLINE V dropped(V value, const Channel *one, long vector)
 {
-    return only(drawn(one, vector) >= (W){0} + one->least, value * one->factor);
+    return only(drawn(one, vector) >= (W){0} + one->threshold, value * one->dropout_scale);
 }
 
 /* y = dropout(activation(batch norm(z))), for count vectors from number `at`; plus `base`, which may be

@@ -6,8 +6,8 @@ static void pack(const Step *s, const Step *steps)
 {
     long taps = s->kernel * s->kernel, out = s->channels;
     long in = s->depthwise ? 1 : steps[s->source].channels;
-    if (s->fours) {
-        pack_fours(s->weight, out, in, s->packed, s->flipped);
+    if (s->p4) {
+        pack_p4(s->weight, out, in, s->packed, s->flipped);
         return;
     }
     for (long o = 0; o < out; o++)
@@ -47,9 +47,9 @@ static void unit_part(const Step *s, const Step *source, Part part, const Work *
     } else if (s->tiles)
         convolve_winograd(in, source->channels, s->packed, to, s->channels, full.rows, width, 0,
                           work->mapped, work->products);
-    else if (s->fours) {
+    else if (s->p4) {
         fold(in, source->channels, full.rows, width, work->mapped);
-        multiply_fours(work->mapped, source->channels, s->packed, work->products, s->channels,
+        multiply_p4(work->mapped, source->channels, s->packed, work->products, s->channels,
                        full.rows * width);
         unfold(work->products, to, s->channels, full.rows, width, 0);
     } else
@@ -96,9 +96,9 @@ static void settle_norm(const Step *s, const Batch *batch)
     for (long c = 0; c < s->channels; c++) {
         Channel *one = s->channel + c;
         float bias = s->bias ? s->bias[c] : 0;
-        one->least = (int32_t)s->least;
+        one->threshold = (int32_t)s->threshold;
         one->key[0] = (uint32_t)s->key, one->key[1] = (uint32_t)((uint64_t)s->key >> 32);
-        one->factor = (float)s->factor;
+        one->dropout_scale = (float)s->dropout_scale;
         one->scale = 1, one->shift = bias, one->centre = 0;
         if (!s->normed) continue;
         if (s->frozen) {

@@ -15,9 +15,9 @@ from kilonet.compilers import compile_library, find_compiler
 from kilonet.errors import KilonetError
 from kilonet.paths import kernel_cache
 
-SOURCE = "trunk.c"
+SOURCE = "chain.c"
 _HEADERS = (
-    *("vectors", "convolution", "winograd", "fours", "ends"),
+    *("vectors", "convolution", "winograd", "p4", "ends"),
     *("step", "parts", "forward", "backward"),
 )
 _SOURCES = (SOURCE, *(f"{name}.h" for name in _HEADERS))

@@ -9,7 +9,7 @@ typedef struct {
     V *back;      /* as much of the gradient of the convolution's result, with back_margin */
     V *full;      /* of a unit that pools: the convolution's result */
     V *mapped;    /* of a unit by tiles: a few rows of them, of the larger of both channels; of one */
-    V *products;  /* as many; by fours: the source's transform, and the result's */
+    V *products;  /* as many; by p4: the source's transform, and the result's */
     V *sums;      /* of weights' gradients */
     V *norm_sums; /* two for each channel */
     int64_t size;
@@ -25,14 +25,14 @@ typedef struct {
     int64_t kernel, padding, stride, depthwise, side, activation, normed;
     int64_t adds;     /* the source's gradient has a share of later steps already */
     int64_t finishes; /* with this step's share it is whole */
-    int64_t drops, key, least; /* dropout: see `dropped` */
-    int64_t fours;  /* a 1x1 convolution's weights are by fours of channels (fours.h) */
+    int64_t drops, key, threshold; /* dropout: see `dropped` */
+    int64_t p4;  /* a 1x1 convolution's weights are by p4 of channels (p4.h) */
     int64_t frozen; /* batch norm is by the running statistics, which stay as they are */
-    double factor, momentum, epsilon;
+    double dropout_scale, momentum, epsilon;
     const float *weight, *bias, *gamma, *beta;
     float *mean, *variance;
     float *dweight, *dbias, *dgamma, *dbeta;
-    /* below, what `trunk_plan` finds out and lays out in memory */
+    /* below, what `chain_plan` finds out and lays out in memory */
     int64_t full_height, full_width, back_margin;
     int64_t rows;  /* of the source that a unit works on at a time, besides those around them */
     int64_t tiles; /* the convolution goes by way of tiles (winograd.h) */
@@ -63,7 +63,7 @@ static long weights_of(const Step *s, const Step *steps)
 static long places_of(const Step *s, const Step *steps)
 {
     long weights = weights_of(s, steps);
-    if (s->fours) return SHARE(weights);
+    if (s->p4) return SHARE(weights);
     return s->tiles ? weights / (s->kernel * s->kernel) * PLACES : weights;
 }
 
@@ -102,7 +102,7 @@ static int works_alike(const Step *a, const Step *b, const Step *steps)
 {
     const Step *one = steps + a->source, *other = steps + b->source;
     return b->kind == UNIT && a->depthwise == b->depthwise && a->padding == b->padding && a->kernel == b->kernel
-           && a->fours == b->fours && a->stride == b->stride && a->side == b->side && a->channels == b->channels
+           && a->p4 == b->p4 && a->stride == b->stride && a->side == b->side && a->channels == b->channels
            && a->back_margin == b->back_margin && one->channels == other->channels
            && one->height == other->height && one->width == other->width;
 }
@@ -136,7 +136,7 @@ static void lay_out_work(Step *s, const Step *steps, const Step *end, long threa
         s->work.mapped = taken(memory, used, tiles);
         s->work.products = taken(memory, used, tiles);
     }
-    if (s->fours) {
+    if (s->p4) {
         s->work.mapped = taken(memory, used, values);
         s->work.products = taken(memory, used, out * s->rows * s->full_width);
     }
@@ -158,7 +158,7 @@ static Work work_of(const Step *s, long thread)
 
 /* Lay out what `count` steps need for `images` on `threads`; return its bytes. memory, aligned to 64
  * bytes and filled with zeros, may be NULL to ask how much that is. It is for one batch at a time. */
-long trunk_plan(Step *steps, long count, long images, long threads, char *memory)
+long chain_plan(Step *steps, long count, long images, long threads, char *memory)
 {
     size_t used = 0;
     long blocks = (images + LANES - 1) / LANES, vector = sizeof(V);

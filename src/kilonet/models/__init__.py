@@ -2,6 +2,6 @@
 
 from kilonet.models.base import Network
 from kilonet.models.build import build
-from kilonet.models.simple import SimpleMNISTNet
+from kilonet.models.fixed import SimpleMNISTNet
 
 __all__ = ["Network", "SimpleMNISTNet", "build"]

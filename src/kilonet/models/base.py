@@ -1,4 +1,4 @@
-"""What every network here offers besides ``forward``: its size, a summary, kernels for training."""
+"""The base class of all networks: size, summary, compiled kernels for training."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from kilonet.errors import RecipeError
-from kilonet.kernels.trunk import Trunk
-from kilonet.models.compiling import can_evaluate, can_take, trunk_of
+from kilonet.kernels.chain import FusedChain
+from kilonet.models.compiling import can_evaluate, can_train, fuse
 from kilonet.models.measure import count_parameters
 
 
 class Network(nn.Module):
-    """An image classifier: float32 images N×C×H×W, normalised, to float32 logits N×K.
+    """An image classifier: normalised float32 images N×C×H×W to float32 logits N×K.
 
-    ``input_shape`` is (C, H, W) of the images it was made for; ``num_classes`` is K.
-    ``smallest_side`` is the least height and width that its poolings leave anything of.
+    ``input_shape`` is (C, H, W) of the images, ``num_classes`` is K. ``smallest_side`` is the
+    smallest height and width that the poolings do not shrink to nothing.
 
     Raises:
         RecipeError: the images are smaller than that.
@@ -37,46 +37,46 @@ class Network(nn.Module):
             )
         self.input_shape = input_shape
         self.num_classes = num_classes
-        self._trunk: Trunk | None = None
-        self._evaluates = False
+        self._chain: FusedChain | None = None
+        self._compiled_evaluation = False
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Return the modules that images pass one after another, up to the network's head."""
+        """Return the modules before the network's head, in the order in which images pass them."""
         return ()
 
     def compile_blocks(self, *, evaluation: bool = False) -> bool:
-        """Train ``blocks`` by our own kernels from now on; return False where those cannot.
+        """Train ``blocks`` with the compiled kernels from now on; return whether they support it.
 
-        They take over in training on the CPU, and compute the same to rounding. With ``evaluation``
-        they do in evaluation too, as long as no gradient is wanted; what is measured and told of a
-        network is PyTorch's, so that is for looks at it on the way.
+        The kernels work on the CPU and equal PyTorch up to rounding. With ``evaluation`` they also
+        evaluate when no gradient is needed. That is for the validation after each epoch; reported
+        results come from PyTorch.
         """
-        self._trunk = trunk_of(self.blocks(), self.input_shape)
-        self._evaluates = evaluation
+        self._chain = fuse(self.blocks(), self.input_shape)
+        self._compiled_evaluation = evaluation
         return self.has_compiled_blocks
 
     @property
     def has_compiled_blocks(self) -> bool:
-        """Whether training uses our own kernels."""
-        return self._trunk is not None
+        """Whether training uses the compiled kernels."""
+        return self._chain is not None
 
-    def past_blocks(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what ``blocks`` make of ``x``, float32 images N×C×H×W."""
-        if self._trunk is not None:
-            if self.training and can_take(x):
-                return self._trunk(x)
-            if self._evaluates and not self.training and can_evaluate(x):
-                return self._trunk.evaluated(x)
+    def apply_blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply ``blocks`` to float32 images N×C×H×W."""
+        if self._chain is not None:
+            if self.training and can_train(x):
+                return self._chain(x)
+            if self._compiled_evaluation and not self.training and can_evaluate(x):
+                return self._chain.evaluate(x)
         for block in self.blocks():
             x = block(x)
         return x
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy of the network is made of: its own modules, not another's kernels."""
-        return {**self.__dict__, "_trunk": None}
+        """Return the state for copies and pickles, without the chain, which refers to modules."""
+        return {**self.__dict__, "_chain": None}
 
     def count_parameters(self) -> int:
-        """Return how many numbers the deployed network stores, BN's running statistics exempt."""
+        """Return how many numbers the deployed network stores, without running statistics."""
         return count_parameters(self)
 
     def print_model_summary(self) -> None:

@@ -12,12 +12,9 @@ from kilonet.errors import RecipeError
 from kilonet.models.base import Network
 from kilonet.models.conv_stack import ConvStack
 from kilonet.models.custom import instantiate, load_class
+from kilonet.models.fixed import PlainValid, SimpleMNISTNet, Stacked1x1, TwoConv
 from kilonet.models.measure import count_parameters
-from kilonet.models.plain_valid import PlainValid
-from kilonet.models.simple import SimpleMNISTNet
-from kilonet.models.stacked import Stacked1x1
-from kilonet.models.two_conv import TwoConv
-from kilonet.recipe.families import Custom, Model
+from kilonet.recipe.families import CustomConfig, Model
 from kilonet.recipe.schema import Recipe
 
 NETWORKS: dict[str, type[Network]] = {
@@ -41,7 +38,7 @@ def build(
             network of the user's own that cannot be imported, called, or used on such images.
     """
     arguments: dict[str, Any] = model.model_dump(exclude={"name"})
-    if isinstance(model, Custom):
+    if isinstance(model, CustomConfig):
         network = instantiate(load_class(model.name), arguments)
         _check_output(network, model.name, input_shape, num_classes)
         return network

@@ -1,4 +1,4 @@
-"""Which part of a network our own kernels can train: its blocks as the layers of their trunk."""
+"""Translation of a network's blocks into a fused chain for the compiled kernels."""
 
 from __future__ import annotations
 
@@ -8,93 +8,104 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from kilonet.kernels.trunk import ACTIVATIONS, Layer, Pool, Sum, Trunk, Unit
-from kilonet.models.blocks import ConvBlock, Residual, Separable, ShiftNorm2d, TurnedConv2d
+from kilonet.kernels.chain import (
+    ACTIVATIONS,
+    ChainStep,
+    ConvUnit,
+    FusedChain,
+    MaxPooling,
+    ResidualAdd,
+)
+from kilonet.models.blocks import ConvBlock, P4Conv2d, Residual, Separable, ShiftNorm2d
 from kilonet.models.dropout import Dropout
 
-_WIDEST_WINDOW = 15  # a place in it is told by one byte
+_MAX_WINDOW = 15  # the kernels store a position within a pooling window in one byte
 
 
-class _UnknownError(Exception):
-    """Something that the kernels do not know."""
+class _UnsupportedError(Exception):
+    """The kernels do not support a module."""
 
 
-def trunk_of(blocks: Iterable[nn.Module], shape: tuple[int, int, int]) -> Trunk | None:
-    """Return ``blocks``, one after another, as a trunk for images of ``shape``, C×H×W.
+def fuse(blocks: Iterable[nn.Module], shape: tuple[int, int, int]) -> FusedChain | None:
+    """Return ``blocks`` as one fused chain for images C×H×W, or None if that is not possible.
 
-    None where one of them is, or has, what the kernels do not know. They know ``ConvBlock`` (max
-    pooling, batch norm, ReLU or SiLU, our dropout), ``Separable``, ``Residual`` of these, and max
-    pooling; a stride in the first convolution only.
+    The kernels support ``ConvBlock`` (with max pooling, batch norm, ReLU or SiLU, and this
+    package's dropout), ``Separable``, ``Residual`` of these, and max pooling. Only the first
+    convolution may have a stride.
     """
-    layers: list[Layer] = []
+    steps: list[ChainStep] = []
     source = 0
     try:
         for block in blocks:
-            source = _add(block, source, layers)
-    except _UnknownError:
+            source = _add(block, source, steps)
+    except _UnsupportedError:
         return None
-    return Trunk(layers, shape) if layers and isinstance(layers[0], Unit) else None
+    return FusedChain(steps, shape) if steps and isinstance(steps[0], ConvUnit) else None
 
 
 def can_evaluate(x: torch.Tensor) -> bool:
-    """Say whether a trunk can be given ``x`` in evaluation, without gradients, on the CPU."""
+    """Return whether a chain can evaluate ``x``: float32 on the CPU, no gradients needed."""
     return not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def can_take(x: torch.Tensor) -> bool:
-    """Say whether a trunk can be given ``x``: it is for training steps on the CPU."""
-    is_learned_from = torch.is_grad_enabled() and not x.requires_grad
-    return is_learned_from and x.device.type == "cpu" and x.dtype == torch.float32 and len(x) > 1
+def can_train(x: torch.Tensor) -> bool:
+    """Return whether a chain can train on ``x``: two or more float32 images on the CPU."""
+    needs_gradients = torch.is_grad_enabled() and not x.requires_grad
+    return needs_gradients and x.device.type == "cpu" and x.dtype == torch.float32 and len(x) > 1
 
 
-def _add(block: nn.Module, source: int, layers: list[Layer]) -> int:
-    """Add the layers of ``block``, applied to step ``source``; return its value's step."""
+def _add(block: nn.Module, source: int, steps: list[ChainStep]) -> int:
+    """Append ``block``, applied to the value of step ``source``; return its own step's number."""
     if isinstance(block, Separable):
         for part in block:
-            source = _add(part, source, layers)
+            source = _add(part, source, steps)
         return source
     if isinstance(block, Residual):
-        last = _add(block.block, source, layers)
-        branch = layers[last - 1]
-        if not isinstance(branch, Unit):
-            raise _UnknownError
-        layers[last - 1] = _with_dropout(branch, block.drop)
-        layers.append(Sum(source, last))
+        last = _add(block.block, source, steps)
+        branch = steps[last - 1]
+        if not isinstance(branch, ConvUnit):
+            raise _UnsupportedError
+        steps[last - 1] = _with_dropout(branch, block.drop)
+        steps.append(ResidualAdd(source, last))
     elif isinstance(block, ConvBlock):
-        layers.append(_unit(block, source))
+        steps.append(_unit(block, source))
     else:
-        layers.append(Pool(source, _side_of_windows(block)))
-    return len(layers)
+        steps.append(MaxPooling(source, _window_side(block)))
+    return len(steps)
 
 
-def _unit(block: ConvBlock, source: int) -> Unit:
-    parts = dict(block.named_children())
-    conv, norm, act = parts["conv"], parts.get("norm"), parts["act"]
-    if not isinstance(conv, nn.Conv2d) or not _is_known(conv, is_first=source == 0):
-        raise _UnknownError
-    if not (norm is None or (isinstance(norm, nn.BatchNorm2d) and _is_usual(norm))):
-        raise _UnknownError
+def _unit(block: ConvBlock, source: int) -> ConvUnit:
+    modules = dict(block.named_children())
+    conv, norm, act = modules["conv"], modules.get("norm"), modules["act"]
+    if not isinstance(conv, nn.Conv2d) or not _supports_conv(conv, is_first=source == 0):
+        raise _UnsupportedError
+    if not (norm is None or (isinstance(norm, nn.BatchNorm2d) and _supports_norm(norm))):
+        raise _UnsupportedError
     if type(act) not in ACTIVATIONS:
-        raise _UnknownError
-    side = _side_of_windows(parts["pool"]) if "pool" in parts else 1
-    filters = conv.filters if isinstance(conv, TurnedConv2d) else None
-    fours = isinstance(conv, TurnedConv2d) and conv.is_by_fours()
-    shift = norm.shift if isinstance(norm, ShiftNorm2d) else None
-    end = ACTIVATIONS[type(act)]
-    unit = Unit(source, conv, side, norm, end, filters=filters, fours=fours, shift=shift)
-    return _with_dropout(unit, parts.get("drop", nn.Identity()))
+        raise _UnsupportedError
+    unit = ConvUnit(
+        source,
+        conv,
+        side=_window_side(modules["pool"]) if "pool" in modules else 1,
+        norm=norm,
+        activation=ACTIVATIONS[type(act)],
+        filters=conv.filters if isinstance(conv, P4Conv2d) else None,
+        p4=isinstance(conv, P4Conv2d) and conv.is_regular_pointwise(),
+        shift=norm.shift if isinstance(norm, ShiftNorm2d) else None,
+    )
+    return _with_dropout(unit, modules.get("drop", nn.Identity()))
 
 
-def _with_dropout(unit: Unit, drop: nn.Module) -> Unit:
-    """Return ``unit`` with ``drop``, dropout or nothing, at its end."""
+def _with_dropout(unit: ConvUnit, drop: nn.Module) -> ConvUnit:
+    """Return ``unit`` with ``drop`` (dropout or the identity) at its end."""
     if isinstance(drop, nn.Identity):
         return unit
-    if unit.draws is not None or not isinstance(drop, Dropout) or not drop.has_draws():
-        raise _UnknownError
-    return replace(unit, draws=drop.draws)
+    if unit.dropout is not None or not isinstance(drop, Dropout) or not drop.has_mask():
+        raise _UnsupportedError
+    return replace(unit, dropout=drop.draw_mask)
 
 
-def _is_known(conv: nn.Conv2d, *, is_first: bool) -> bool:
+def _supports_conv(conv: nn.Conv2d, *, is_first: bool) -> bool:
     kernel, padding = conv.kernel_size, conv.padding
     return (
         conv.groups in (1, conv.in_channels)
@@ -108,16 +119,16 @@ def _is_known(conv: nn.Conv2d, *, is_first: bool) -> bool:
     )
 
 
-def _is_usual(norm: nn.BatchNorm2d) -> bool:
+def _supports_norm(norm: nn.BatchNorm2d) -> bool:
     return norm.affine and norm.track_running_stats and norm.momentum is not None
 
 
-def _side_of_windows(pool: nn.Module) -> int:
-    """Return the side of the square windows, edge to edge, of which ``pool`` takes the maximum."""
+def _window_side(pool: nn.Module) -> int:
+    """Return the side of the square, adjacent windows of the max pooling ``pool``."""
     if not isinstance(pool, nn.MaxPool2d) or not isinstance(pool.kernel_size, int):
-        raise _UnknownError
-    usual = (pool.kernel_size, 0, 1, False, False)
-    its = (pool.stride, pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices)
-    if its != usual or pool.kernel_size > _WIDEST_WINDOW:
-        raise _UnknownError
+        raise _UnsupportedError
+    supported = (pool.kernel_size, 0, 1, False, False)
+    actual = (pool.stride, pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices)
+    if actual != supported or pool.kernel_size > _MAX_WINDOW:
+        raise _UnsupportedError
     return pool.kernel_size

@@ -1,4 +1,4 @@
-"""A chain of convolution blocks and poolings, written as a line of short words."""
+"""A chain of convolution blocks and poolings, described by a layer spec."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from torch import nn
 
 from kilonet.errors import RecipeError
 from kilonet.models.base import Network
-from kilonet.models.blocks import ConvBlock, Residual, Scaled, Separable, Style, share_weights
-from kilonet.recipe.words import Word, parse_words
+from kilonet.models.blocks import (
+    ConvBlock,
+    ConvOptions,
+    LearnedScale,
+    Residual,
+    Separable,
+    share_weights,
+)
+from kilonet.recipe.layer_spec import LayerSpec, parse_layers
 
 _NAMES = {
     "conv": "conv",
@@ -25,30 +32,31 @@ _NAMES = {
     "average": "pool",
 }
 
+_TEMPERATURE = 20.0  # initial value: channel averages are small numbers
 
-_TEMPERATURE = 20.0  # averages of maps are small numbers; training takes it from here
+_Step = tuple[LayerSpec, LayerSpec | None]  # a layer, and the pooling that moves into its block
 
 
 class ConvStack(Network):
-    """``layers`` says the chain, e.g. ``"c8 M d20 r M d24 r r r"``, then comes a head.
+    """A chain of ``layers``, e.g. ``"c8 M d20 r M d24 r r r"``, and a head.
 
-    The words are those of ``kilonet.recipe.words``: full convolutions (c, p; unpadded with a v,
-    which takes a margin off an image that has nothing there), depthwise-separable ones (d), which
-    see as far with a fraction of the weights, residual blocks (r, R), which let a chain be deep,
-    the same again with the same weights (s), which buys depth with computing alone, and poolings
-    (M, A). The head "gap" averages each channel over the image before a linear map (Lin et al.
-    2014); "fc" maps all values. ``pool_first`` moves a pooling that follows a convolution into its
-    block, ahead of batch norm and nonlinearity.
+    ``kilonet.recipe.layer_spec`` describes the layers: full convolutions (c, p; with a v unpadded,
+    which crops an empty margin), depthwise-separable ones (d) with a fraction of the weights and
+    the same receptive field, residual blocks (r, R), which make deep chains trainable, the last
+    residual block again with the same weights (s), which adds depth without parameters, and
+    poolings (M, A). The head "gap" averages each channel over the image and applies a linear map
+    (Lin et al. 2014); "fc" applies a linear map to all values. ``pool_first`` moves a pooling that
+    follows a convolution into its block, before batch norm and activation.
 
-    Below some thousands of parameters, what is stored counts more than what is computed. Filters
-    stored once and used in four directions (t, g) cost a quarter. ``norm_scale`` is batch norm's,
-    where that is not learnt. The head "maps" is global average pooling as it was first (Lin et al.
-    2014): the chain ends in a map for each class (``d*``), whose averages, times one learnt number,
-    are the logits.
+    Three options save parameters in very small networks. p4 filters (t, g) are stored once and
+    used in four orientations, which saves three quarters. ``norm_scale`` fixes batch norm's scale
+    instead of learning it. The head "maps" is global average pooling alone (Lin et al. 2014): the
+    chain ends in one channel for each class (``d*``), and the logits are the channels' averages
+    times one learnt number.
 
     Raises:
-        RecipeError: pooling and strides leave nothing of the image, or the head is "maps" and the
-            chain does not end in as many channels as classes.
+        RecipeError: poolings and strides shrink the image to nothing, or the head is "maps" and
+            the chain does not end in as many channels as classes.
     """
 
     def __init__(
@@ -67,24 +75,24 @@ class ConvStack(Network):
         num_classes: int = 10,
     ) -> None:
         super().__init__(input_shape, num_classes)
-        style: Style = {
+        options: ConvOptions = {
             "bias": bias,
             "batch_norm": batch_norm,
             "norm_scale": norm_scale,
             "nonlinearity": activation,
         }
         self.features = nn.Sequential()
-        words = [word.for_classes(num_classes) for word in parse_words(layers)]
-        steps = _paired(words, pool_first=pool_first)
-        for name, module in _chain(steps, input_shape[0], dropout, style):
+        specs = [spec.for_classes(num_classes) for spec in parse_layers(layers)]
+        steps = _with_poolings(specs, pool_first=pool_first)
+        for name, module in _chain(steps, input_shape[0], dropout, options):
             self.features.add_module(name, module)
-        channels, height, width = _shape_after(self.features, input_shape, layers)
+        channels, height, width = _output_shape(self.features, input_shape, layers)
         self.head = nn.Sequential()
         if head == "maps":
-            _require_a_map_each(channels, num_classes)
+            _require_class_channels(channels, num_classes)
             self.head.add_module("gap", nn.AdaptiveAvgPool2d(1))
             self.head.add_module("flatten", nn.Flatten())
-            self.head.add_module("temperature", Scaled(_TEMPERATURE))
+            self.head.add_module("temperature", LearnedScale(_TEMPERATURE))
         elif head == "gap":
             self.head.add_module("gap", nn.AdaptiveAvgPool2d(1))
             self.head.add_module("classifier", nn.Conv2d(channels, num_classes, 1, bias=head_bias))
@@ -96,79 +104,88 @@ class ConvStack(Network):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return float32 logits N×K for float32 images N×C×H×W."""
-        logits: torch.Tensor = self.head(self.past_blocks(x))
+        logits: torch.Tensor = self.head(self.apply_blocks(x))
         return logits
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Return all but the head."""
+        """Return all modules but the head."""
         return list(self.features)
 
 
-def _require_a_map_each(channels: int, num_classes: int) -> None:
+def _require_class_channels(channels: int, num_classes: int) -> None:
     if channels != num_classes:
         raise RecipeError(
             f'[model] head: "maps" needs a chain that ends in {num_classes} channels, one for each '
-            f"class; it ends in {channels}. End it with a word such as d*."
+            f"class; it ends in {channels}. End it with a layer such as d*."
         )
 
 
 def _chain(
-    steps: list[tuple[Word, Word | None]], channels: int, dropout: float, style: Style
+    steps: Sequence[_Step], channels: int, dropout: float, options: ConvOptions
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the named modules of the chain; names count each kind, as papers do: conv1, pool1."""
+    """Yield the named modules of the chain, numbered by kind: conv1, pool1, conv2."""
     counts: Counter[str] = Counter()
-    owner: tuple[Word, nn.Module] | None = None  # the last residual block with weights of its own
-    for word, pooling in steps:
-        name = _NAMES[word.kind]
+    owner: tuple[LayerSpec, nn.Module] | None = None  # the last residual block with own weights
+    for spec, pooling in steps:
+        name = _NAMES[spec.kind]
         counts[name] += 1
-        out = word.channels or channels
+        out = spec.channels or channels
         pool = _pool(pooling) if pooling is not None else None
-        if word.kind == "shared":
+        if spec.kind == "shared":
             assert owner is not None
-            module = _module(owner[0], (channels, out), pool, dropout, style)
+            module = _module(owner[0], (channels, out), pool, dropout, options)
             share_weights(module, owner[1])
         else:
-            module = _module(word, (channels, out), pool, dropout, style)
-            owner = (word, module) if word.is_residual else owner
+            module = _module(spec, (channels, out), pool, dropout, options)
+            owner = (spec, module) if spec.is_residual else owner
         yield f"{name}{counts[name]}", module
         channels = out
 
 
-def _paired(words: list[Word], *, pool_first: bool) -> list[tuple[Word, Word | None]]:
-    """Return the words, with ``pool_first`` each convolution with the pooling that follows it."""
-    pairs: list[tuple[Word, Word | None]] = []
-    for word in words:
-        before, pooling = pairs[-1] if pairs and pool_first else (None, None)
-        if word.pools and before and before.is_convolution and pooling is None:
-            pairs[-1] = (before, word)
+def _with_poolings(specs: Sequence[LayerSpec], *, pool_first: bool) -> list[_Step]:
+    """Pair each layer with None, or with ``pool_first`` a convolution with the next pooling."""
+    steps: list[_Step] = []
+    for spec in specs:
+        before, pooling = steps[-1] if steps and pool_first else (None, None)
+        if spec.is_pooling and before and before.is_convolution and pooling is None:
+            steps[-1] = (before, spec)
         else:
-            pairs.append((word, None))
-    return pairs
+            steps.append((spec, None))
+    return steps
 
 
 def _module(
-    word: Word, channels: tuple[int, int], pool: nn.Module | None, dropout: float, style: Style
+    spec: LayerSpec,
+    channels: tuple[int, int],
+    pool: nn.Module | None,
+    dropout: float,
+    options: ConvOptions,
 ) -> nn.Module:
-    if word.pools:
-        return _pool(word)
-    own: Style = {**style, "turned": word.turned, "fours": word.fours, "cyclic": word.cyclic}
+    if spec.is_pooling:
+        return _pool(spec)
+    own: ConvOptions = {
+        **options,
+        "p4": spec.p4,
+        "orientation_channels": spec.orientation_channels,
+        "regular": spec.regular,
+    }
     block: Callable[..., nn.Module] = ConvBlock
-    if word.kind in ("separable", "residual-separable"):
-        block = partial(Separable, linear_depthwise=word.linear)
-    if word.is_residual:
-        return Residual(block(channels, word.kernel, **own), dropout)
-    place = {"padded": word.padded, "pool": pool, "dropout": dropout}
-    return block(channels, word.kernel, word.stride, **place, **own)
+    if spec.kind in ("separable", "residual-separable"):
+        block = partial(Separable, linear_depthwise=spec.linear)
+    if spec.is_residual:
+        return Residual(block(channels, spec.kernel, **own), dropout)
+    rest = {"padded": spec.padded, "pool": pool, "dropout": dropout}
+    return block(channels, spec.kernel, spec.stride, **rest, **own)
 
 
-def _pool(word: Word) -> nn.Module:
-    return nn.MaxPool2d(word.kernel) if word.kind == "max" else nn.AvgPool2d(word.kernel)
+def _pool(spec: LayerSpec) -> nn.Module:
+    return nn.MaxPool2d(spec.kernel) if spec.kind == "max" else nn.AvgPool2d(spec.kernel)
 
 
-def _shape_after(
+def _output_shape(
     features: nn.Module, input_shape: tuple[int, int, int], layers: str
 ) -> tuple[int, int, int]:
-    """Return (C, H, W) of the chain's output, found by passing one zero image through."""
+    """Return (C, H, W) of the chain's output for an image of ``input_shape``."""
     was_training = features.training
     try:
         features.eval()

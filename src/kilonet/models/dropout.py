@@ -1,15 +1,15 @@
-"""Dropout whose mask is cheap to draw on a CPU.
+"""Dropout with a mask that is cheap to draw on a CPU.
 
-``torch.nn.functional.dropout`` fills its mask with ``bernoulli_``, which spends one random number
-of PyTorch's serial generator, and a scalar comparison, on every element. In networks of a few
-kilo-parameters that is a good part of the training time. Sixteen bits decide an element just as
-well, so here one 64-bit draw decides four; the draws are of a faster generator, seeded anew from
-PyTorch's for every mask; and the rest is vectorised integer arithmetic, done in place where it
-can be, because these tensors are large enough for memory to be what is waited for.
+``torch.nn.functional.dropout`` fills its mask with ``bernoulli_``, which spends one number of
+PyTorch's serial generator and a scalar comparison on every element. In networks of a few
+kilo-parameters that is a large part of the training time. Sixteen bits are enough to decide an
+element, so one 64-bit random number decides four. The numbers come from a faster generator, seeded
+from PyTorch's for every mask; the rest is vectorised integer arithmetic, in place where possible,
+because memory bandwidth limits the speed.
 
-The method is that of Srivastava et al., "Dropout: a simple way to prevent neural networks from
-overfitting" (JMLR 15, 2014), in its inverted form: kept elements are scaled up in training, so
-that nothing remains to be done in evaluation.
+The method is inverted dropout (Srivastava et al., "Dropout: a simple way to prevent neural networks
+from overfitting", JMLR 15, 2014): training scales kept elements up, so that evaluation does
+nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from kilonet.kernels.trunk import Draws
+from kilonet.kernels.chain import DropoutMask
 
-_LEVELS = 2**16  # what 16 bits can tell apart
-_INTEGERS = {  # as wide as the numbers that they mask
+_LEVELS = 2**16  # values of 16 bits
+_INTEGERS = {  # of the same width
     torch.bfloat16: torch.int16,
     torch.float16: torch.int16,
     torch.float32: torch.int32,
@@ -35,16 +35,15 @@ _INTEGERS = {  # as wide as the numbers that they mask
 class Dropout(nn.Dropout):
     """``nn.Dropout`` with a fast mask for training on the CPU; elsewhere it is ``nn.Dropout``.
 
-    The probability of zeroing an element is ``p`` rounded to the nearest 1/65,536, and kept
-    elements are divided by the probability of keeping one *after* that rounding, so the
-    expectation of the output is the input. The mask is a function of the state of PyTorch's
-    default generator (``torch.manual_seed``), the number of elements and ``p``; it runs in the
-    order of the input's memory, so the channels-last and contiguous layouts of one tensor get
-    different masks.
+    The probability of zeroing an element is ``p`` rounded to the nearest 1/65,536. Kept elements
+    are divided by the probability of keeping one *after* rounding, so the expectation of the
+    output is the input. The mask depends on the state of PyTorch's default generator
+    (``torch.manual_seed``), the number of elements and ``p``. It follows memory order, so the
+    channels-last and contiguous layouts of one tensor get different masks.
 
     Input and output are floating-point tensors of any shape, of the same dtype and memory
-    layout. Inputs on other devices, that are neither contiguous nor channels-last, or whose ``p``
-    rounds to 0 or 1 without being 0, are left to ``torch.nn.functional.dropout``.
+    layout. ``torch.nn.functional.dropout`` handles inputs on other devices, inputs that are
+    neither contiguous nor channels-last, and a ``p`` that rounds to 0 or 1 without being 0.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -57,35 +56,35 @@ class Dropout(nn.Dropout):
         return kept
 
     def is_fast_for(self, input: Tensor) -> bool:
-        """Say whether training takes the fast path for ``input``."""
+        """Return whether training uses the fast mask for ``input``."""
         return (
             not self.inplace
-            and self.has_draws()
+            and self.has_mask()
             and input.device.type == "cpu"
             and input.dtype in _INTEGERS
             and (input.is_contiguous() or _is_channels_last(input))
         )
 
     def after_relu(self, input: Tensor) -> Tensor:
-        """Return ReLU and dropout of ``input`` in training, all but the scaling by ``scale``.
+        """Return dropout of ReLU of ``input`` in training, without the scaling by ``scale``.
 
-        Both only zero elements, so one mask does both. Ask ``is_fast_for`` first.
+        Both zero elements, so one mask does both. ``is_fast_for(input)`` must be true.
         """
         kept: Tensor = _MaskedReLU.apply(input, self._dropped_levels)  # type: ignore[no-untyped-call]
         return kept
 
-    def has_draws(self) -> bool:
-        """Say whether sixteen bits can tell which elements are kept; not where all or none are."""
+    def has_mask(self) -> bool:
+        """Return whether the mask keeps some elements and drops others."""
         return 0 < self._dropped_levels < _LEVELS
 
-    def draws(self) -> Draws:
-        """Return what decides which elements our kernels keep in one step; see ``has_draws``."""
-        least = (self._dropped_levels - _LEVELS // 2) * _LEVELS
-        return Draws(_seed(), least, self.scale)
+    def draw_mask(self) -> DropoutMask:
+        """Return the compiled kernels' mask of one training step; needs ``has_mask``."""
+        threshold = (self._dropped_levels - _LEVELS // 2) * _LEVELS
+        return DropoutMask(_seed(), threshold, self.scale)
 
     @property
     def scale(self) -> float:
-        """The factor of kept elements: one over the probability of keeping one."""
+        """The factor of kept elements: 1 / probability of keeping an element."""
         return _LEVELS / (_LEVELS - self._dropped_levels)
 
     @property
@@ -94,7 +93,7 @@ class Dropout(nn.Dropout):
 
 
 class _Masked(torch.autograd.Function):
-    """Zero some elements and scale the rest; the gradient goes the same way."""
+    """Zero some elements and scale the rest; the gradient likewise."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
@@ -113,10 +112,9 @@ class _Masked(torch.autograd.Function):
 class _MaskedReLU(torch.autograd.Function):
     """Zero the elements that are not positive and some of the others.
 
-    Read as an integer, a number that is not negative keeps its sign and a negative one has one,
-    so ReLU is a maximum of integers. The gradient goes where the output is positive: no mask has
-    to be kept beside it. (A NaN may become 0 here. Where one has come from, the weights are no
-    longer finite, and those are looked at after each epoch.)
+    The bits of a float, read as an integer, have the float's sign, so ReLU is a maximum of
+    integers. The gradient passes where the output is positive, so no mask is stored. (A NaN may
+    become 0 here. Weights are then no longer finite, which each epoch's check detects.)
     """
 
     @staticmethod
@@ -136,7 +134,7 @@ class _MaskedReLU(torch.autograd.Function):
 
 
 def _apply(kept: Tensor, x: Tensor, scale: float) -> Tensor:
-    """Return x · scale where ``kept`` is 1; the product is rounded once, to ``x``'s dtype."""
+    """Return x · scale where ``kept`` is 1, else 0, rounded once to ``x``'s dtype."""
     scaled = x * scale
     scaled.view(kept.dtype).mul_(kept)
     return scaled
@@ -147,10 +145,9 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 def _kept_in_memory_order(x: Tensor, dropped_levels: int) -> Tensor:
-    """Return integers of ``x``'s shape and strides, so that multiplying by them has unit stride.
+    """Return 0s and 1s with ``x``'s shape and strides, as integers as wide as ``x``'s numbers.
 
-    They are as wide as ``x``'s numbers and multiply their bits, by 1 or by 0: nothing has to be
-    converted.
+    They multiply the bits of ``x`` without a conversion and with unit stride.
     """
     flat = _flat_kept(x.numel(), dropped_levels).to(_INTEGERS[x.dtype])
     if x.is_contiguous():
@@ -162,18 +159,17 @@ def _kept_in_memory_order(x: Tensor, dropped_levels: int) -> Tensor:
 def _flat_kept(count: int, dropped_levels: int) -> Tensor:
     """Return ``count`` int16 values: 0 with probability dropped/65,536, else 1.
 
-    A signed 16-bit draw is kept if it exceeds the ``dropped_levels`` lowest of its values. The
-    comparison is made in place: it then answers in integers, not in booleans that would have to
-    be converted.
+    A random int16 gives 1 if it exceeds the ``dropped_levels`` lowest values. The comparison is in
+    place, so its result is integers, not booleans that need a conversion.
     """
-    draws = _words(count // 4 + 1).view(torch.int16)[:count]
-    return draws.ge_(dropped_levels - _LEVELS // 2)
+    numbers = _random_int64(count // 4 + 1).view(torch.int16)[:count]
+    return numbers.ge_(dropped_levels - _LEVELS // 2)
 
 
-def _words(count: int) -> Tensor:
-    """Return ``count`` random 64-bit words as int64: SFC64 (Doty-Humphrey's PractRand, 2010).
+def _random_int64(count: int) -> Tensor:
+    """Return ``count`` random int64 of SFC64 (Doty-Humphrey's PractRand, 2010).
 
-    Its seed is a draw of PyTorch's default generator.
+    PyTorch's default generator draws the seed.
     """
     return torch.from_numpy(np.random.SFC64(_seed()).random_raw(count).view(np.int64))
 

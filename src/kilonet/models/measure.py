@@ -1,17 +1,17 @@
-"""What a network costs: the numbers it stores, its multiply-accumulates, its activation memory.
+"""The cost of a network: stored numbers, multiply-accumulates, activation memory; its layers.
 
-Parameters are counted as a reader would: every number that the deployed network needs, whether it
-was trained or fixed, batch norm's scale and shift included. Only batch norm's running statistics
-are exempt, and are counted apart. Multiply-accumulates come from PyTorch's own counter of
-floating-point operations, which sees every convolution and matrix product whatever module or
-function asked for it; an addition of a bias, a normalisation or a comparison counts as none.
+Parameters are all numbers that the deployed network needs, trained or fixed, batch norm's scale
+and shift included. Only batch norm's running statistics are exempt; they are counted separately.
+Multiply-accumulates come from PyTorch's own counter of floating-point operations, which counts
+every convolution and matrix product, called by a module or a function. Bias additions,
+normalisations and comparisons do not count.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,22 +24,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from kilonet.errors import RecipeError
-from kilonet.models.mode import evaluating
 
 NO_KERNEL = "–"
 _RUNNING = ("running_mean", "running_var")
-# The count of training batches is a tool of training: the deployed network never reads it.
+# The number of training batches is used in training only.
 _EXEMPT_BUFFERS = (*_RUNNING, "num_batches_tracked")
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One use of one leaf module (a module without children), for one image.
+    """One call of one leaf module (a module without children), for one image.
 
-    ``name`` is its dotted path in the network and ``kind`` its class. Shapes are without the batch
-    dimension, ``(C, H, W)`` or ``(features,)``; a use that takes or gives no tensor has ``()``.
-    ``kernel`` is written ``3×3``, or ``–`` for a layer that has none. ``parameters`` is 0 in later
-    uses of the same numbers, so that a column of rows adds up. ``macs`` are multiply-accumulates.
+    ``name`` is the module's dotted path in the network and ``kind`` its class. Shapes leave out
+    the batch dimension: ``(C, H, W)`` or ``(features,)``, ``()`` if there is no tensor. ``kernel``
+    is text, ``3×3``, or ``–`` for a layer without one. ``parameters`` is 0 if an earlier row
+    counted them, so that rows add up. ``macs`` are multiply-accumulates.
     """
 
     name: str
@@ -52,43 +51,46 @@ class LayerRow:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the deployed network stores, running statistics exempt.
+    """Return how many numbers the deployed network stores, without running statistics.
 
     All ``nn.Parameter`` count, frozen ones too, and all buffers but those of normalisation layers
-    and those that are no part of the network's state: its constructor makes these by a formula. A
-    tensor that several modules share counts once. Raises ``RecipeError`` for lazy layers whose size
-    is still unknown.
+    and non-persistent ones, which the constructor computes. A tensor that several modules share
+    counts once.
+
+    Raises:
+        RecipeError: a lazy layer has no size yet.
     """
     return sum(tensor.numel() for tensor in _stored(model))
 
 
 def parameter_bytes(model: nn.Module) -> int:
-    """Return the bytes those numbers take in the types they have now (float32: 4 each)."""
+    """Return the bytes of the stored numbers in their current types (float32: 4 each)."""
     return sum(tensor.numel() * tensor.element_size() for tensor in _stored(model))
 
 
 def running_statistics(model: nn.Module) -> int:
-    """Return how many running means and variances the normalisation layers keep."""
+    """Return how many running means and variances the normalisation layers store."""
     buffers = [getattr(m, name) for m in model.modules() if _is_norm(m) for name in _RUNNING]
     return sum(buffer.numel() for buffer in buffers if buffer is not None)
 
 
 def layers(model: nn.Module, input_shape: tuple[int, ...]) -> list[LayerRow]:
-    """Return a row for each use of a leaf module, in the order in which they run.
+    """Return a row for each call of a leaf module, in execution order.
 
-    ``input_shape`` is that of one image, ``(C, H, W)``. One image of zeros goes through the
-    network in evaluation mode; the modes of all its modules, its gradients, its statistics and the
-    random generators are as before afterwards. What plain functions do (``F.relu``, ``x + y``) has
-    no row. Raises ``RecipeError`` if the network cannot process such an image.
+    ``input_shape`` is the shape of one image, ``(C, H, W)``. The function passes one image of
+    zeros through the network in evaluation mode and leaves its modes, gradients, statistics and
+    the random generators unchanged. Functions (``F.relu``, ``x + y``) have no row.
+
+    Raises:
+        RecipeError: the network cannot process an image of this shape.
     """
     return _observe(model, input_shape)[0]
 
 
 def total_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Return the multiply-accumulates of one image, those outside of leaf modules included.
+    """Return the multiply-accumulates for one image, including those outside of leaf modules.
 
-    Those of recurrent and bilinear layers are not seen by PyTorch's counter. Raises like
-    :func:`layers`.
+    PyTorch's counter does not see recurrent and bilinear layers. Raises like :func:`layers`.
     """
     return _observe(model, input_shape)[1]
 
@@ -96,15 +98,49 @@ def total_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
 def peak_activation_bytes(
     model: nn.Module, input_shape: tuple[int, ...], bytes_per_value: int = 4
 ) -> int:
-    """Return the most that the input and output of any one leaf module take together, in bytes.
+    """Return the largest sum of a leaf module's input and output, in bytes.
 
-    This is the working memory of an engine that runs the layers one after another for one image,
-    fuses none and works in place nowhere. Tensors that a skip connection keeps aside meanwhile are
-    not included, nor are the parameters. Raises like :func:`layers`.
+    This is the working memory of an engine that runs the layers one by one for one image, without
+    fusion and in-place operations. It does not include the parameters or the tensors that skip
+    connections keep. Raises like :func:`layers`.
     """
     rows = layers(model, input_shape)
     values = (math.prod(row.in_shape) + math.prod(row.out_shape) for row in rows)
     return max(values, default=0) * bytes_per_value
+
+
+def layer_kinds(model: nn.Module) -> frozenset[str]:
+    """Return which of "batch-norm", "dropout", "global-average-pooling" the model contains.
+
+    Dropout with probability 0 does not count. Global average pooling is adaptive average pooling
+    to one pixel; a function in ``forward`` is not detected.
+    """
+    return frozenset(kind for module in model.modules() if (kind := _layer_kind(module)))
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into evaluation mode, and restore the mode of each module on exit.
+
+    ``model.train()`` would also change modules that are frozen on purpose.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _layer_kind(module: nn.Module) -> str:
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        return "batch-norm"
+    if isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0:
+        return "dropout"
+    if isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1)):
+        return "global-average-pooling"
+    return ""
 
 
 def _stored(model: nn.Module) -> Iterator[Tensor]:
@@ -133,10 +169,10 @@ def _is_norm(module: nn.Module) -> bool:
 
 
 def _observe(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[list[LayerRow], int]:
-    """Return the rows of one image's way through the network, and all its multiply-accumulates."""
+    """Return the rows of one forward pass and its multiply-accumulates."""
     recorder = _Recorder()
     with ExitStack() as stack:
-        stack.enter_context(evaluating(model))
+        stack.enter_context(evaluation_mode(model))
         stack.enter_context(torch.no_grad())
         for name, module in model.named_modules():
             if next(module.children(), None) is None:
@@ -161,7 +197,7 @@ def _run(model: nn.Module, input_shape: tuple[int, ...]) -> None:
 
 
 class _Recorder:
-    """Makes a row of each use of the modules it watches."""
+    """Records a row for each call of the modules that it watches."""
 
     def __init__(self) -> None:
         self.rows: list[LayerRow] = []
@@ -174,7 +210,7 @@ class _Recorder:
         return int(self.counter.get_total_flops()) // 2
 
     def watch(self, name: str, module: nn.Module) -> tuple[RemovableHandle, ...]:
-        """Hook into ``module``; the handles unhook."""
+        """Register hooks on ``module``; return their handles."""
 
         def before(*_: Any) -> None:
             self._started.append(self.macs())
@@ -213,7 +249,7 @@ class _Recorder:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Return the shape of the first tensor in what goes into or out of a module, less the batch."""
+    """Return the shape, without the batch, of the first tensor in a module's input or output."""
     if isinstance(value, tuple | list):
         return next((s for s in map(_shape, value) if s), ())
     return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()

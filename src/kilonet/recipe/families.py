@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from kilonet.recipe.layer_spec import parse_layers
 from kilonet.recipe.section import Positive, Probability, Section
-from kilonet.recipe.words import parse_words
 
 
-class TwoConv(Section):
+class TwoConvConfig(Section):
     """Two 3×3 convolutions with batch norm and pooling, then two fully connected layers."""
 
     name: Literal["two-conv"] = Field(description="The network family.")
@@ -24,7 +24,7 @@ class TwoConv(Section):
     dropout: Probability = Field(0.25, description="Dropout before the last layer.")
 
 
-class ConvStack(Section):
+class ConvStackConfig(Section):
     """A chain of convolution blocks and poolings, written as a line of short words."""
 
     name: Literal["conv-stack"] = Field(description="The network family.")
@@ -33,9 +33,10 @@ class ConvStack(Section):
             "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
             "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
             "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5), s the last "
-            "of these again, with its weights (an l at the end of d and r: nothing between the two "
-            "convolutions; then a t: one of every four filters is stored and used in four "
-            "directions; or a g: the same, with channels by fours too); M and A max and average "
+            "of these again, with its weights (an l at the end of d and r: neither batch norm nor "
+            "activation between the two convolutions; then a t: p4 filters, one of every four is "
+            "stored and used in four orientations; or a g: p4 group convolution with orientation "
+            "channels); M and A max and average "
             "pooling by 2 (M3: by 3). d* has as many channels as there are classes."
         )
     )
@@ -61,11 +62,11 @@ class ConvStack(Section):
     @field_validator("layers")
     @classmethod
     def _known_words(cls, layers: str) -> str:
-        parse_words(layers)
+        parse_layers(layers)
         return layers
 
 
-class Stacked1x1(Section):
+class Stacked1x1Config(Section):
     """3×3 convolutions with 1×1 convolutions between them."""
 
     name: Literal["stacked-1x1"] = Field(description="The network family.")
@@ -73,13 +74,13 @@ class Stacked1x1(Section):
     dropout: Probability = Field(0.0, description="Dropout after each of the four blocks.")
 
 
-class PlainValid(Section):
+class PlainValidConfig(Section):
     """Unpadded convolutions, each followed by ReLU, and one linear layer."""
 
     name: Literal["plain-valid"] = Field(description="The network family.")
 
 
-class Simple(Section):
+class SimpleConfig(Section):
     """SimpleMNISTNet: residual blocks, both poolings, a 1×1 classifier, under 8,000 parameters."""
 
     name: Literal["simple"] = Field(description="The network family.")
@@ -87,7 +88,7 @@ class Simple(Section):
     activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
 
 
-class Custom(Section):
+class CustomConfig(Section):
     """A network of the user's own: an ``nn.Module`` class, called with the section's other keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -120,19 +121,19 @@ def _family(value: Any) -> str:
 
 
 FAMILIES: dict[str, type[Section]] = {
-    "two-conv": TwoConv,
-    "conv-stack": ConvStack,
-    "stacked-1x1": Stacked1x1,
-    "plain-valid": PlainValid,
-    "simple": Simple,
+    "two-conv": TwoConvConfig,
+    "conv-stack": ConvStackConfig,
+    "stacked-1x1": Stacked1x1Config,
+    "plain-valid": PlainValidConfig,
+    "simple": SimpleConfig,
 }
 
 Model = Annotated[
-    Annotated[TwoConv, Tag("two-conv")]
-    | Annotated[ConvStack, Tag("conv-stack")]
-    | Annotated[Stacked1x1, Tag("stacked-1x1")]
-    | Annotated[PlainValid, Tag("plain-valid")]
-    | Annotated[Simple, Tag("simple")]
-    | Annotated[Custom, Tag("custom")],
+    Annotated[TwoConvConfig, Tag("two-conv")]
+    | Annotated[ConvStackConfig, Tag("conv-stack")]
+    | Annotated[Stacked1x1Config, Tag("stacked-1x1")]
+    | Annotated[PlainValidConfig, Tag("plain-valid")]
+    | Annotated[SimpleConfig, Tag("simple")]
+    | Annotated[CustomConfig, Tag("custom")],
     Discriminator(_family),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kilonet.recipe import schema
-from kilonet.recipe.families import FAMILIES, Custom
+from kilonet.recipe.families import FAMILIES, CustomConfig
 
 ALTERNATIVES: dict[str, dict[str, type[BaseModel]]] = {
     "model": dict(FAMILIES),
@@ -49,14 +49,14 @@ def section_class(section: str, given: dict[str, Any]) -> type[BaseModel] | None
         return PLAIN[section]
     name = str(given.get("name"))
     if section == "model" and ":" in name:
-        return Custom
+        return CustomConfig
     return ALTERNATIVES.get(section, {}).get(name)
 
 
 def known_keys(section: str, given: dict[str, Any]) -> dict[str, bool]:
     """Return the keys of ``section`` and whether each is optional (it may be unset)."""
     cls = section_class(section, given)
-    if cls is None or cls is Custom:
+    if cls is None or cls is CustomConfig:
         return {}
     return {key: not field.is_required() for key, field in cls.model_fields.items()}
 

@@ -16,8 +16,13 @@ from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.exports.onnx import export_onnx
 from kilonet.metadata import pack_classes
-from kilonet.models.kinds import layer_kinds
-from kilonet.models.measure import count_parameters, layers, peak_activation_bytes, total_macs
+from kilonet.models.measure import (
+    count_parameters,
+    layer_kinds,
+    layers,
+    peak_activation_bytes,
+    total_macs,
+)
 from kilonet.models.summary import summary_text
 from kilonet.recipe.describe import plain
 from kilonet.recipe.schema import Recipe

@@ -10,7 +10,7 @@ from kilonet.data.describe import spec_of
 from kilonet.data.traits import Traits
 from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
 from kilonet.models.build import build
-from kilonet.models.trust import require_trusted
+from kilonet.models.custom import require_trusted
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kilonet.errors import CheckpointError, RunError
 from kilonet.progress import Reporter
-from kilonet.recipe.families import Custom
+from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.load import parse_recipe
 from kilonet.runs import layout
 from kilonet.runs.find import open_run
@@ -50,7 +50,7 @@ def _found(job: Job, path: Path, data_dir: Path | None, reporter: Reporter) -> R
     if run.finished:
         return Run(run)
     recipe = parse_recipe(job.toml, job.name)
-    own = recipe.model.name if isinstance(recipe.model, Custom) else None
+    own = recipe.model.name if isinstance(recipe.model, CustomConfig) else None
     try:
         return resume(path, data_dir=data_dir, model=own, reporter=reporter)
     except CheckpointError:

@@ -10,8 +10,7 @@ from torch import nn
 from kilonet.data.describe import spec_of
 from kilonet.errors import UsageError, nearest
 from kilonet.models.custom import instantiate, load_class
-from kilonet.models.summary import summary_text
-from kilonet.models.torchsummary import torchsummary_text
+from kilonet.models.summary import summary_text, torchsummary_text
 from kilonet.recipe.catalog import SUFFIX, recipe_names
 from kilonet.recipe.load import resolve
 from kilonet.runs.find import is_run

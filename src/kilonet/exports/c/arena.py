@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Life:
+class Lifetime:
     """A buffer of ``size`` elements, needed from step ``first`` to step ``last``."""
 
     size: int
     first: int
     last: int
 
-    def meets(self, other: Life) -> bool:
+    def meets(self, other: Lifetime) -> bool:
         """Say whether both are needed at some step."""
         return self.first <= other.last and other.first <= self.last
 
@@ -33,7 +33,7 @@ far before the input's first element the output must begin, at least, for no row
 before it was read."""
 
 
-def arrange(lives: Mapping[str, Life], distances: Distances | None = None) -> Arena:
+def arrange(lifetimes: Mapping[str, Lifetime], distances: Distances | None = None) -> Arena:
     """Return places for the buffers: the largest first, each where the whole grows least.
 
     Never more than the sum of sizes (after the greedy method by size of Pisarchyk and Lee 2020,
@@ -43,11 +43,11 @@ def arrange(lives: Mapping[str, Life], distances: Distances | None = None) -> Ar
     """
     placed: dict[str, int] = {}
     bottom, top = 0, 0
-    for name, life in sorted(lives.items(), key=lambda item: (-item[1].size, item[1].first)):
+    for name, life in sorted(lifetimes.items(), key=lambda item: (-item[1].size, item[1].first)):
         barred = [
-            _barred(name, other, lives, placed[other], distances or {})
+            _barred(name, other, lifetimes, placed[other], distances or {})
             for other in placed
-            if lives[other].meets(life)
+            if lifetimes[other].meets(life)
         ]
         spans = [
             (max(top, place + life.size) - min(bottom, place), place) for place in _free(barred)
@@ -59,11 +59,11 @@ def arrange(lives: Mapping[str, Life], distances: Distances | None = None) -> Ar
 
 
 def _barred(
-    name: str, other: str, lives: Mapping[str, Life], place: int, distances: Distances
+    name: str, other: str, lifetimes: Mapping[str, Lifetime], place: int, distances: Distances
 ) -> tuple[int, int]:
     """Return the places, first and last, at which ``name`` may not begin because of ``other``."""
-    before = distances.get((name, other), lives[name].size)
-    after = distances.get((other, name), lives[other].size)
+    before = distances.get((name, other), lifetimes[name].size)
+    after = distances.get((other, name), lifetimes[other].size)
     return place - before + 1, place + after - 1
 
 

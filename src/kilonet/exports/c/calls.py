@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.exports.c.plan import Plan, Step
-from kilonet.exports.c.text import Constant, shape_text, struct
+from kilonet.exports.c.plan import MemoryPlan, PlannedCall
+from kilonet.exports.c.text import ConstantArray, shape_text, struct
 from kilonet.exports.graph.operators import Shape
-from kilonet.exports.graph.turned import Turned
-from kilonet.recipe.words import TURNS
+from kilonet.exports.graph.p4 import P4Filters
+from kilonet.recipe.layer_spec import ORIENTATIONS
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Call:
     call: str
     kernels: tuple[str, ...]
     structs: list[str] = field(default_factory=list)
-    constants: list[Constant] = field(default_factory=list)
+    constants: list[ConstantArray] = field(default_factory=list)
     channels: int = 0
 
     def text(self) -> str:
@@ -35,14 +35,14 @@ class Call:
         return "\n".join([f"    /* {self.comment} */", *self.structs, f"    {self.call};"])
 
 
-def comment(plan: Plan, step: Step, label: str, what: str) -> str:
+def comment(plan: MemoryPlan, step: PlannedCall, label: str, what: str) -> str:
     """Return what a step does: its name, shapes, and whatever else ``what`` says."""
     sources = " and ".join(shape_text(plan.shapes[source]) for source in step.op.sources)
     pooled = f", then {step.pool[0]}x{step.pool[1]} max pooling" if step.pool != (1, 1) else ""
     return f"{label}: {sources} -> {shape_text(step.shape)}, {what}{pooled}"
 
 
-def window(plan: Plan, step: Step, name: str, **given: Any) -> str:
+def window(plan: MemoryPlan, step: PlannedCall, name: str, **given: Any) -> str:
     """Return the struct of a step that moves a window; ``given`` are kernel, stride and so on."""
     channels, height, width = plan.shapes[step.op.source]
     kernel, stride = given["kernel"], given["stride"]
@@ -63,18 +63,18 @@ def window_words(kind: str, op: Any) -> str:
     return f"{op.kernel[0]}x{op.kernel[1]} {kind}{stride}"
 
 
-def convolution_words(op: Any, turned: Turned | None) -> tuple[str, str, str]:
+def convolution_words(op: Any, p4: P4Filters | None) -> tuple[str, str, str]:
     """Return a convolution's function, what a comment calls it, and an argument if it needs one."""
     function = "depthwise" if op.depthwise else "conv2d"
     kind = "depthwise convolution" if op.depthwise else "convolution"
-    if turned is None:
+    if p4 is None:
         return function, kind, ""
-    said = f"{kind} with turned filters"
+    said = f"{kind} with p4 filters"
     if op.depthwise:
-        return "depthwise_turned", said, ""
-    if turned.cyclic and op.kernel == (1, 1) and not any(op.padding):
-        return "pointwise_turned", said, ""
-    return "conv2d_turned", said, f"{int(turned.cyclic)}, "
+        return "depthwise_p4", said, ""
+    if p4.regular and op.kernel == (1, 1) and not any(op.padding):
+        return "pointwise_p4", said, ""
+    return "conv2d_p4", said, f"{int(p4.regular)}, "
 
 
 def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
@@ -86,12 +86,12 @@ def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArr
     return np.ascontiguousarray(grouped.transpose(0, 3, 4, 2, 1))
 
 
-def turned_filters(turned: Turned, function: str) -> npt.NDArray[Any]:
+def p4_weights(p4: P4Filters, function: str) -> npt.NDArray[Any]:
     """Return what is stored of turned filters, in the order in which ``function`` reads it."""
-    if function != "pointwise_turned":
-        return filters(turned.base, 1, function == "depthwise_turned")
-    fours, inputs, *_ = turned.base.shape
-    by_input = turned.base.reshape(fours, inputs // TURNS, TURNS)
+    if function != "pointwise_p4":
+        return filters(p4.base, 1, function == "depthwise_p4")
+    fours, inputs, *_ = p4.base.shape
+    by_input = p4.base.reshape(fours, inputs // ORIENTATIONS, ORIENTATIONS)
     return np.ascontiguousarray(by_input.transpose(1, 0, 2))
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from kilonet import __version__
 from kilonet.exports.c import floats, integers
 from kilonet.exports.c.calls import Call
-from kilonet.exports.c.plan import Plan, Step, make_plan
+from kilonet.exports.c.plan import MemoryPlan, PlannedCall, make_plan
 from kilonet.exports.c.selftest import expectations
 from kilonet.exports.c.sharing import has_bytes
 from kilonet.exports.c.text import comment_text, identifier, kernel, number, rows, string
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import LOGITS, Graph
-from kilonet.exports.int8.operators import SIGMOID, Finished, QuantisedGraph
+from kilonet.exports.int8.operators import SIGMOID, QuantisedGraph, QuantisedOperator
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Kind:
     """How float and integer networks differ as C."""
 
     folder: str
-    call: Callable[[Plan, Step, str], Call]
+    call: Callable[[MemoryPlan, PlannedCall, str], Call]
     element: str
     element_bytes: int
     logit: str
@@ -81,7 +81,7 @@ def emit(graph: Graph | QuantisedGraph, name: str) -> CSource:
     return _written(graph, identifier(name), kind, plan, calls)
 
 
-def _labelled(steps: Sequence[Step]) -> list[tuple[Step, str]]:
+def _labelled(steps: Sequence[PlannedCall]) -> list[tuple[PlannedCall, str]]:
     counts: Counter[str] = Counter()
     found = []
     for step in steps:
@@ -93,7 +93,7 @@ def _labelled(steps: Sequence[Step]) -> list[tuple[Step, str]]:
 
 
 def _written(
-    graph: Graph | QuantisedGraph, name: str, kind: _Kind, plan: Plan, calls: Sequence[Call]
+    graph: Graph | QuantisedGraph, name: str, kind: _Kind, plan: MemoryPlan, calls: Sequence[Call]
 ) -> CSource:
     constants = [constant for call in calls for constant in call.constants]
     table = SIGMOID.nbytes if _curved(graph) else 0
@@ -161,7 +161,10 @@ def _provenance(graph: Graph | QuantisedGraph) -> str:
 
 
 def _curved(graph: Graph | QuantisedGraph) -> bool:
-    return any(isinstance(op, Finished) and op.finish.curve != "line" for op in graph.operators)
+    return any(
+        isinstance(op, QuantisedOperator) and op.requantisation.curve != "line"
+        for op in graph.operators
+    )
 
 
 def _includes(kind: _Kind, calls: Sequence[Call]) -> str:
@@ -183,7 +186,11 @@ def _kernel(kind: _Kind, name: str, curved: bool, narrow: bool) -> str:
     if name == "window":
         return kernel("common", "window.c")
     if name == "ending" and curved:
-        words = {"fours": FOURS, "part": "channel >> e->fours"} if narrow else WHOLE
+        words = (
+            {"orientation_shift": ORIENTATION_SHIFT, "part": "channel >> e->orientation_shift"}
+            if narrow
+            else WHOLE
+        )
         return kernel(kind.folder, "ending_curved.c", table=rows(SIGMOID), **words)
     if name == "scaling" and narrow:
         return kernel(kind.folder, "scaling_narrow.c")
@@ -193,8 +200,10 @@ def _kernel(kind: _Kind, name: str, curved: bool, narrow: bool) -> str:
     return kernel(kind.folder, f"{name.removeprefix('wide_')}.c", name=name, stored=stored)
 
 
-WHOLE = {"fours": "", "part": "channel"}
-FOURS = "    int fours; /* 2 where four channels in turn have one of these, else 0 */\n"
+WHOLE = {"orientation_shift": "", "part": "channel"}
+ORIENTATION_SHIFT = (
+    "    int orientation_shift; /* 2 if four orientation channels share one of these, else 0 */\n"
+)
 
 ORDER = (
     "rounded",
@@ -204,10 +213,10 @@ ORDER = (
     "input_scaling",
     "scaled",
     "conv2d",
-    "conv2d_turned",
-    "pointwise_turned",
+    "conv2d_p4",
+    "pointwise_p4",
     "depthwise",
-    "depthwise_turned",
+    "depthwise_p4",
     "linear",
     "wide_linear",
     "max_pool",

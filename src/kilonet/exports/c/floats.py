@@ -13,21 +13,21 @@ from kilonet.exports.c.calls import (
     convolution_words,
     filters,
     matrix,
+    p4_weights,
     pixels,
-    turned_filters,
     window,
     window_words,
 )
-from kilonet.exports.c.plan import Plan, Step
-from kilonet.exports.c.text import Constant, number
+from kilonet.exports.c.plan import MemoryPlan, PlannedCall
+from kilonet.exports.c.text import ConstantArray, number
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Operator
-from kilonet.exports.graph.turned import Turned, find_turned
+from kilonet.exports.graph.p4 import P4Filters, find_p4_filters
 
 LOWEST = "-FLT_MAX"
 
 
-def float_call(plan: Plan, step: Step, label: str) -> Call:
+def float_call(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     """Return the call of one step of a float network; ``label`` names its constants."""
     return CALLS[type(step.op)](plan, step, label)
 
@@ -40,10 +40,13 @@ def _with_relu(what: str, relu: bool) -> str:
     return f"{what}, ReLU" if relu else what
 
 
-def _input_scaling(plan: Plan, step: Step, label: str) -> Call:
+def _input_scaling(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.InputScaling)
-    scale, offset = Constant(f"{label}_scale", op.scale), Constant(f"{label}_offset", op.offset)
+    scale, offset = (
+        ConstantArray(f"{label}_scale", op.scale),
+        ConstantArray(f"{label}_offset", op.offset),
+    )
     call = (
         f"input_scaling(image, {pixels(op.shape)}, {op.shape[0]}, {scale.name}, {offset.name}, "
         f"{plan.place(step.output)})"
@@ -52,49 +55,49 @@ def _input_scaling(plan: Plan, step: Step, label: str) -> Call:
     return Call(said, call, ("input_scaling",), constants=[scale, offset])
 
 
-def _conv2d(plan: Plan, step: Step, label: str) -> Call:
+def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Conv2d)
-    turned = find_turned(op.weight, op.groups)
-    function, what, cyclic = convolution_words(op, turned)
-    stored = _whole(op, label) if turned is None else _shared(op, turned, function, label)
+    p4 = find_p4_filters(op.weight, op.groups)
+    function, what, regular = convolution_words(op, p4)
+    stored = _whole(op, label) if p4 is None else _shared(op, p4, function, label)
     names = [constant.name if constant else "0" for constant in stored]
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
-        f"{function}(&{label}, {cyclic}{plan.place(op.source)}, {', '.join(names)}, "
+        f"{function}(&{label}, {regular}{plan.place(op.source)}, {', '.join(names)}, "
         f"{_low(op.relu)}, {plan.place(step.output)})"
     )
     return Call(
         comment(plan, step, label, _with_relu(window_words(what, op), op.relu)),
         call,
-        ("window", function, *(["scaled"] if turned else [])),
+        ("window", function, *(["scaled"] if p4 else [])),
         [geometry],
         [constant for constant in stored if constant],
         len(op.bias),
     )
 
 
-def _whole(op: ops.Conv2d, label: str) -> list[Constant | None]:
+def _whole(op: ops.Conv2d, label: str) -> list[ConstantArray | None]:
     """Return the constants of a convolution: weights and biases."""
-    weight = Constant(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
-    return [weight, Constant(f"{label}_bias", op.bias)]
+    weight = ConstantArray(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
+    return [weight, ConstantArray(f"{label}_bias", op.bias)]
 
 
-def _shared(op: ops.Conv2d, turned: Turned, function: str, label: str) -> list[Constant | None]:
+def _shared(op: ops.Conv2d, p4: P4Filters, function: str, label: str) -> list[ConstantArray | None]:
     """Return those of one whose filters come in fours: weights; scales and biases where needed."""
-    weight = Constant(f"{label}_weight", turned_filters(turned, function))
-    scale = Constant(f"{label}_scale", turned.factors.astype(np.float32))
-    bias = Constant(f"{label}_bias", op.bias)
-    return [weight, None if turned.plain else scale, bias if op.bias.any() else None]
+    weight = ConstantArray(f"{label}_weight", p4_weights(p4, function))
+    scale = ConstantArray(f"{label}_scale", p4.factors.astype(np.float32))
+    bias = ConstantArray(f"{label}_bias", op.bias)
+    return [weight, None if p4.are_equal else scale, bias if op.bias.any() else None]
 
 
-def _linear(plan: Plan, step: Step, label: str) -> Call:
+def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Linear)
-    weight = Constant(f"{label}_weight", matrix(op.weight, plan.memory(op.source)))
-    bias = Constant(f"{label}_bias", op.bias)
+    weight = ConstantArray(f"{label}_weight", matrix(op.weight, plan.memory(op.source)))
+    bias = ConstantArray(f"{label}_bias", op.bias)
     call = (
         f"linear({plan.place(op.source)}, {op.weight.shape[1]}, {weight.name}, {bias.name}, "
         f"{len(op.bias)}, {_low(op.relu)}, {plan.place(step.output)})"
@@ -103,7 +106,7 @@ def _linear(plan: Plan, step: Step, label: str) -> Call:
     return Call(said, call, ("linear",), [], [weight, bias])
 
 
-def max_pool(plan: Plan, step: Step, label: str) -> Call:
+def max_pool(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.MaxPool)
     geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding)
@@ -112,7 +115,7 @@ def max_pool(plan: Plan, step: Step, label: str) -> Call:
     return Call(said, call, ("window", "max_pool"), [geometry])
 
 
-def _mean(plan: Plan, step: Step, label: str) -> Call:
+def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     kernel, stride = plan.shapes[op.source][1:], (1, 1)
     if isinstance(op, ops.AvgPool):
@@ -123,8 +126,8 @@ def _mean(plan: Plan, step: Step, label: str) -> Call:
     return Call(said, call, ("window", "mean"), [geometry])
 
 
-def _pointwise(function: str) -> Callable[[Plan, Step, str], Call]:
-    def call(plan: Plan, step: Step, label: str) -> Call:
+def _pointwise(function: str) -> Callable[[MemoryPlan, PlannedCall, str], Call]:
+    def call(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         slope = f"{number(step.op.slope)}, " if isinstance(step.op, ops.LeakyReLU) else ""
         text = (
             f"{function}({plan.place(step.op.source)}, {prod(step.shape)}, {slope}"
@@ -135,7 +138,7 @@ def _pointwise(function: str) -> Callable[[Plan, Step, str], Call]:
     return call
 
 
-def _add(plan: Plan, step: Step, label: str) -> Call:
+def _add(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Add)
     left, right = map(plan.place, op.sources)
@@ -143,7 +146,7 @@ def _add(plan: Plan, step: Step, label: str) -> Call:
     return Call(comment(plan, step, label, _with_relu("sum", op.relu)), call, ("add",))
 
 
-def _mul(plan: Plan, step: Step, label: str) -> Call:
+def _mul(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     left, right = map(plan.place, op.sources)
     channels = op.shape[0]
@@ -155,7 +158,7 @@ def _mul(plan: Plan, step: Step, label: str) -> Call:
     return Call(comment(plan, step, label, "product"), call, ("multiply",))
 
 
-def _concat(plan: Plan, step: Step, label: str) -> Call:
+def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op, before, calls = step.op, 0, []
     for source in op.sources:
         channels = plan.shapes[source][0]
@@ -167,7 +170,7 @@ def _concat(plan: Plan, step: Step, label: str) -> Call:
     return Call(comment(plan, step, label, "side by side"), ";\n    ".join(calls), ("join",))
 
 
-def flatten(plan: Plan, step: Step, label: str) -> Call:
+def flatten(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     channels, height, width = plan.shapes[step.op.source]
     call = (
         f"flatten({plan.place(step.op.source)}, {height * width}, {channels}, "
@@ -176,7 +179,7 @@ def flatten(plan: Plan, step: Step, label: str) -> Call:
     return Call(comment(plan, step, label, "channel by channel"), call, ("flatten",))
 
 
-CALLS: Mapping[type[Operator], Callable[[Plan, Step, str], Call]] = {
+CALLS: Mapping[type[Operator], Callable[[MemoryPlan, PlannedCall, str], Call]] = {
     ops.InputScaling: _input_scaling,
     ops.Conv2d: _conv2d,
     ops.Linear: _linear,

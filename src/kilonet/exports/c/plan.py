@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from kilonet.exports.c.arena import Arena, Life, arrange
+from kilonet.exports.c.arena import Arena, Lifetime, arrange
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.attributes import Pair
 from kilonet.exports.graph.operators import (
@@ -41,7 +41,7 @@ MATRICES = (ops.Linear, QLinear)
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedCall:
     """One call: an operator, and the max pooling that is done on the way (1, 1: none)."""
 
     op: Operator
@@ -51,14 +51,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """The calls in order, and the places of values in the arena.
 
     ``roots`` names, for each value that is only a view, the value whose memory it is.
     """
 
     image: Shape
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedCall, ...]
     shapes: Mapping[str, Shape]
     roots: Mapping[str, str]
     arena: Arena
@@ -76,7 +76,7 @@ class Plan:
         return f"arena + {self.arena.offsets[self.buffers[root]]}"
 
 
-def make_plan(image: Shape, operators: Sequence[Operator]) -> Plan:
+def make_plan(image: Shape, operators: Sequence[Operator]) -> MemoryPlan:
     """Return the steps for ``operators``, in float or in integers, less the softmax.
 
     Raises:
@@ -91,10 +91,10 @@ def make_plan(image: Shape, operators: Sequence[Operator]) -> Plan:
         roots = {name: LOGITS if root == made else root for name, root in roots.items()}
         roots[made] = LOGITS
     steps = [replace(step, output=roots.get(step.output, step.output)) for step in steps]
-    lives, buffers = _lives(steps, roots)
-    distances = _distances(steps, roots, shapes, lives, buffers)
-    arena = arrange(lives, distances)
-    return Plan(image, tuple(steps), shapes, roots, arena, buffers)
+    lifetimes, buffers = _lifetimes(steps, roots)
+    distances = _distances(steps, roots, shapes, lifetimes, buffers)
+    arena = arrange(lifetimes, distances)
+    return MemoryPlan(image, tuple(steps), shapes, roots, arena, buffers)
 
 
 def _roots(kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -126,9 +126,9 @@ def _in_order(shape: Shape) -> bool:
     return shape[0] == prod(shape) or shape[0] == 1
 
 
-def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[Step]:
+def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[PlannedCall]:
     """Return the calls, a convolution and the max pooling of what it makes as one."""
-    steps: list[Step] = []
+    steps: list[PlannedCall] = []
     for op in moving:
         last = steps[-1] if steps else None
         if (
@@ -141,21 +141,21 @@ def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[Step]:
             and not any(op.padding)
             and sum(op.source in user.sources for user in kept) == 1
         ):
-            steps[-1] = Step(last.op, op.output, op.shape, op.kernel)
+            steps[-1] = PlannedCall(last.op, op.output, op.shape, op.kernel)
         else:
-            steps.append(Step(op, op.output, op.shape))
+            steps.append(PlannedCall(op, op.output, op.shape))
     return steps
 
 
-def _lives(
-    steps: Sequence[Step], roots: Mapping[str, str]
-) -> tuple[dict[str, Life], dict[str, str]]:
-    """Return the buffers with their lives, and the buffer of each value that has one."""
+def _lifetimes(
+    steps: Sequence[PlannedCall], roots: Mapping[str, str]
+) -> tuple[dict[str, Lifetime], dict[str, str]]:
+    """Return the buffers with their lifetimes, and the buffer of each value that has one."""
     last: dict[str, int] = {}
     for number, step in enumerate(steps):
         for source in step.op.sources:
             last[roots.get(source, source)] = number
-    lives: dict[str, Life] = {}
+    lifetimes: dict[str, Lifetime] = {}
     buffers: dict[str, str] = {}
     for number, step in enumerate(steps):
         if step.output == LOGITS:
@@ -163,16 +163,16 @@ def _lives(
         ends, size = last.get(step.output, number), prod(step.shape)
         reused = _reused(step, number, last, roots, buffers)
         if reused is not None:
-            lives[reused] = Life(size, lives[reused].first, ends)
+            lifetimes[reused] = Lifetime(size, lifetimes[reused].first, ends)
             buffers[step.output] = reused
         else:
-            lives[step.output] = Life(size, number, ends)
+            lifetimes[step.output] = Lifetime(size, number, ends)
             buffers[step.output] = step.output
-    return lives, buffers
+    return lifetimes, buffers
 
 
 def _reused(
-    step: Step,
+    step: PlannedCall,
     number: int,
     last: Mapping[str, int],
     roots: Mapping[str, str],
@@ -190,10 +190,10 @@ def _reused(
 
 
 def _distances(
-    steps: Sequence[Step],
+    steps: Sequence[PlannedCall],
     roots: Mapping[str, str],
     shapes: Mapping[str, Shape],
-    lives: Mapping[str, Life],
+    lifetimes: Mapping[str, Lifetime],
     buffers: Mapping[str, str],
 ) -> dict[tuple[str, str], int]:
     """Return which outputs may reach into their inputs, and how far before these they begin."""
@@ -202,12 +202,12 @@ def _distances(
         source = roots.get(step.op.source, step.op.source)
         if not isinstance(step.op, WINDOWS) or source not in buffers or step.output == LOGITS:
             continue
-        if lives[buffers[source]].last == number:
+        if lifetimes[buffers[source]].last == number:
             found[buffers[step.output], buffers[source]] = _distance(step, shapes[step.op.source])
     return found
 
 
-def _distance(step: Step, shape: Shape) -> int:
+def _distance(step: PlannedCall, shape: Shape) -> int:
     """Return by how many elements the output must be ahead when each of its rows is written."""
     channels, height, width = shape
     outputs, rows, columns = step.shape

@@ -22,7 +22,7 @@ TYPES = {"f4": "float", "i1": "int8_t", "u1": "uint8_t", "i2": "int16_t", "u2": 
 
 
 @dataclass(frozen=True, eq=False)
-class Constant:
+class ConstantArray:
     """A static array of numbers."""
 
     name: str

@@ -22,7 +22,7 @@ from kilonet.exports.graph.operators import (
     Shape,
     UnsupportedOperatorError,
 )
-from kilonet.exports.graph.reading import Constant, Reader, Tensor, Value
+from kilonet.exports.graph.reading import Constant, GraphBuilder, Tensor, Value
 from kilonet.exports.graph.simplify import simplify
 
 UINT8 = 2  # in ONNX's numbering of types
@@ -41,13 +41,13 @@ def lower(path: Path) -> Graph:
     """
     model = load_onnx(path)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
-    reader = Reader({tensor.name: _array(tensor) for tensor in model.graph.initializer})
+    builder = GraphBuilder({tensor.name: _array(tensor) for tensor in model.graph.initializer})
     image = _image_shape(model, path)
-    reader.values[IMAGE] = Tensor(IMAGE, (1, *image))
+    builder.values[IMAGE] = Tensor(IMAGE, (1, *image))
     for proto in model.graph.node:
-        _read(reader, proto, opset)
+        _read(builder, proto, opset)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return simplify(image, reader.operators, _outputs(reader, path), metadata)
+    return simplify(image, builder.operators, _outputs(builder, path), metadata)
 
 
 def load_onnx(path: Path) -> Any:
@@ -90,12 +90,12 @@ def _image_shape(model: Any, path: Path) -> Shape:
     return tuple(sides[1:])
 
 
-def _read(reader: Reader, proto: Any, opset: int) -> None:
+def _read(builder: GraphBuilder, proto: Any, opset: int) -> None:
     """Compute a node whose inputs are all known, or add the operator that it is."""
-    inputs = [reader.values.get(name) for name in proto.input]
+    inputs = [builder.values.get(name) for name in proto.input]
     if not any(isinstance(value, Tensor) for value in inputs):
         results = _computed(proto, inputs, opset)
-        reader.values |= dict(zip(proto.output, results, strict=True))
+        builder.values |= dict(zip(proto.output, results, strict=True))
         return
     node = Node(proto)
     if node.kind not in READERS:
@@ -103,7 +103,7 @@ def _read(reader: Reader, proto: Any, opset: int) -> None:
             f'The network uses the operator {node.kind} (node "{node.name}"), which no export but '
             f"ONNX has. Known are {', '.join(sorted(READERS))}."
         )
-    reader.values[node.output] = READERS[node.kind](reader, node, inputs)
+    builder.values[node.output] = READERS[node.kind](builder, node, inputs)
 
 
 def _computed(proto: Any, inputs: list[Value | None], opset: int) -> list[Constant]:
@@ -119,11 +119,11 @@ def _computed(proto: Any, inputs: list[Value | None], opset: int) -> list[Consta
     return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
 
 
-def _outputs(reader: Reader, path: Path) -> dict[str, str]:
+def _outputs(builder: GraphBuilder, path: Path) -> dict[str, str]:
     """Return which values of the list the two outputs are."""
     found = {}
     for name in (LOGITS, PROBABILITIES):
-        value = reader.values.get(name)
+        value = builder.values.get(name)
         if not isinstance(value, Tensor) or len(value.picture) != 1:
             raise KilonetError(f'{path} has no output "{name}" N×K. Export the run again.')
         found[name] = value.name

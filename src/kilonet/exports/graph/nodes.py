@@ -11,9 +11,9 @@ import numpy.typing as npt
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.attributes import Node, pads, pair, pooled
 from kilonet.exports.graph.operators import IMAGE, Operator, Shape
-from kilonet.exports.graph.reading import Constant, Reader, Tensor, Value
+from kilonet.exports.graph.reading import Constant, GraphBuilder, Tensor, Value
 
-Reading = Callable[[Reader, Node, list[Value | None]], Value]
+Reading = Callable[[GraphBuilder, Node, list[Value | None]], Value]
 
 
 def _tensor(node: Node, value: Value | None) -> Tensor:
@@ -28,21 +28,21 @@ def _constant(node: Node, value: Value | None) -> Constant:
     return value
 
 
-def _same(_: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _same(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     return _tensor(node, inputs[0])
 
 
-def _cast(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _cast(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     """Pixels become numbers here; among floats nothing happens."""
     x = _tensor(node, inputs[0])
     if x.name != IMAGE:
         return x
     channels = x.shape[1]
     one, nothing = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    return reader.add(ops.InputScaling, node.output, x.shape, x, scale=one, offset=nothing)
+    return builder.add(ops.InputScaling, node.output, x.shape, x, scale=one, offset=nothing)
 
 
-def _shape(_: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _shape(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     shape = _tensor(node, inputs[0]).shape
     return np.array(shape[node.get("start", 0) : node.get("end", len(shape))], np.int64)
 
@@ -58,11 +58,11 @@ def _per_channel(node: Node, constant: Constant, x: Tensor) -> npt.NDArray[np.fl
     return np.broadcast_to(padded.ravel().astype(np.float64), (channels,)).copy()
 
 
-def _arithmetic(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _arithmetic(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     """Add, Sub, Mul and Div: of two values, or a scale and an offset by constants."""
     left, right = inputs
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return _combined(reader, node, left, right)
+        return _combined(builder, node, left, right)
     x = left if isinstance(left, Tensor) else _tensor(node, right)
     number = _per_channel(node, _constant(node, left if x is right else right), x)
     one, nothing = np.ones_like(number), np.zeros_like(number)
@@ -74,21 +74,21 @@ def _arithmetic(reader: Reader, node: Node, inputs: list[Value | None]) -> Value
         "Div": (one / np.where(number == 0, np.nan, number), nothing),
         "Sub": (one, -number) if x is left else (-one, number),
     }[node.kind]
-    return reader.add(ops.Scale, node.output, x.shape, x, scale=scale, offset=offset)
+    return builder.add(ops.Scale, node.output, x.shape, x, scale=scale, offset=offset)
 
 
-def _combined(reader: Reader, node: Node, left: Tensor, right: Tensor) -> Tensor:
+def _combined(builder: GraphBuilder, node: Node, left: Tensor, right: Tensor) -> Tensor:
     if node.kind == "Add" and left.shape == right.shape:
-        return reader.add(ops.Add, node.output, left.shape, left, right)
+        return builder.add(ops.Add, node.output, left.shape, left, right)
     if node.kind == "Mul":
         if prod(left.shape) < prod(right.shape):
             left, right = right, left
         if right.shape in (left.shape, (*left.shape[:2], 1, 1)):
-            return reader.add(ops.Mul, node.output, left.shape, left, right)
+            return builder.add(ops.Mul, node.output, left.shape, left, right)
     raise node.unsupported(f"two values of the shapes {left.shape} and {right.shape}")
 
 
-def _conv(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _conv(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if weight.ndim != 4 or set(node.get("dilations", [1])) != {1}:
         raise node.unsupported("dilations, or other than two dimensions")
@@ -96,7 +96,7 @@ def _conv(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
     stride, kernel = pair(node.get("strides", [1, 1])), (weight.shape[2], weight.shape[3])
     padding = pads(node, x.shape[2:], kernel, stride)
     sides = pooled(x.shape[2:], kernel, stride, padding)
-    return reader.add(
+    return builder.add(
         ops.Conv2d,
         node.output,
         (1, weight.shape[0], *sides),
@@ -115,14 +115,14 @@ def _bias(node: Node, bias: Value | None, count: int) -> ops.FloatArray:
     return np.broadcast_to(_constant(node, bias).astype(np.float32).ravel(), (count,)).copy()
 
 
-def _gemm(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _gemm(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 2 or node.get("transA", 0):
         raise node.unsupported("other than a batch of vectors")
     if not node.get("transB", 0):
         weight = weight.T
     bias = _bias(node, inputs[2] if len(inputs) > 2 else None, weight.shape[0])
-    return reader.add(
+    return builder.add(
         ops.Linear,
         node.output,
         (1, weight.shape[0]),
@@ -132,24 +132,24 @@ def _gemm(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
     )
 
 
-def _matmul(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _matmul(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 2 or weight.ndim != 2:
         raise node.unsupported("other than a batch of vectors times a matrix")
     bias, weight = np.zeros(weight.shape[1], np.float32), weight.T.astype(np.float32)
-    return reader.add(ops.Linear, node.output, (1, len(bias)), x, weight=weight, bias=bias)
+    return builder.add(ops.Linear, node.output, (1, len(bias)), x, weight=weight, bias=bias)
 
 
-def _batch_norm(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _batch_norm(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     gamma, beta, mean, variance = (
         _constant(node, value).astype(np.float64) for value in inputs[1:5]
     )
     scale = gamma / np.sqrt(variance + node.get("epsilon", 1e-5))
-    return reader.add(ops.Scale, node.output, x.shape, x, scale=scale, offset=beta - mean * scale)
+    return builder.add(ops.Scale, node.output, x.shape, x, scale=scale, offset=beta - mean * scale)
 
 
-def _max_pool(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _max_pool(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     if set(node.get("dilations", [1])) != {1} or len(x.shape) != 4:
         raise node.unsupported("dilations, or other than two dimensions")
@@ -157,101 +157,101 @@ def _max_pool(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
     padding = pads(node, x.shape[2:], kernel, stride)
     sides = pooled(x.shape[2:], kernel, stride, padding)
     shape = (*x.shape[:2], *sides)
-    return reader.add(
+    return builder.add(
         ops.MaxPool, node.output, shape, x, kernel=kernel, stride=stride, padding=padding
     )
 
 
-def _average_pool(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _average_pool(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     kernel, stride = pair(node.get("kernel_shape")), pair(node.get("strides", [1, 1]))
     if len(x.shape) != 4 or any(pads(node, x.shape[2:], kernel, stride)):
         raise node.unsupported("padding")
     if kernel == x.shape[2:]:
-        return _global_average(reader, node, inputs)
+        return _global_average(builder, node, inputs)
     shape = (*x.shape[:2], *pooled(x.shape[2:], kernel, stride, (0, 0, 0, 0)))
-    return reader.add(ops.AvgPool, node.output, shape, x, kernel=kernel, stride=stride)
+    return builder.add(ops.AvgPool, node.output, shape, x, kernel=kernel, stride=stride)
 
 
-def _global_average(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _global_average(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
-    return reader.add(ops.GlobalAvgPool, node.output, (*x.shape[:2], 1, 1), x)
+    return builder.add(ops.GlobalAvgPool, node.output, (*x.shape[:2], 1, 1), x)
 
 
-def _reduce_mean(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _reduce_mean(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     given = _constant(node, inputs[1]).tolist() if len(inputs) > 1 else node.get("axes", [])
     if len(x.shape) != 4 or sorted(axis % 4 for axis in given) != [2, 3]:
         raise node.unsupported("a mean over other than height and width")
     if node.get("keepdims", 1):
-        return _global_average(reader, node, inputs)
+        return _global_average(builder, node, inputs)
     pooled_name = f"{node.output}_map"
-    mean = reader.add(ops.GlobalAvgPool, pooled_name, (*x.shape[:2], 1, 1), x)
-    return _shaped(reader, node, mean, x.shape[:2])
+    mean = builder.add(ops.GlobalAvgPool, pooled_name, (*x.shape[:2], 1, 1), x)
+    return _shaped(builder, node, mean, x.shape[:2])
 
 
-def _softmax(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _softmax(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     if len(x.shape) != 2 or node.get("axis", -1) % 2 != 1:
         raise node.unsupported("another axis than the last of a batch of vectors")
-    return reader.add(ops.Softmax, node.output, x.shape, x)
+    return builder.add(ops.Softmax, node.output, x.shape, x)
 
 
 def _pointwise(kind: type[Operator], **attributes: tuple[str, float]) -> Reading:
-    """Return a reader of an operator that works value by value; attributes: ONNX's, its default."""
+    """Return a reader for a pointwise operator; ``attributes`` are ONNX's names and defaults."""
 
-    def read(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+    def read(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
         x = _tensor(node, inputs[0])
         rest = {key: float(node.get(*entry)) for key, entry in attributes.items()}
-        return reader.add(kind, node.output, x.shape, x, **rest)
+        return builder.add(kind, node.output, x.shape, x, **rest)
 
     return read
 
 
-def _shaped(reader: Reader, node: Node, x: Tensor, shape: Shape) -> Tensor:
+def _shaped(builder: GraphBuilder, node: Node, x: Tensor, shape: Shape) -> Tensor:
     """Return the values of ``x`` in another shape."""
     kind: type[Operator] = (
         ops.Flatten if len(Tensor(node.output, shape).picture) == 1 else ops.Reshape
     )
-    return reader.add(kind, node.output, shape, x)
+    return builder.add(kind, node.output, shape, x)
 
 
-def _reshape(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _reshape(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, wanted = _tensor(node, inputs[0]), _constant(node, inputs[1]).tolist()
     if not node.get("allowzero", 0):
         wanted = [x.shape[i] if side == 0 else side for i, side in enumerate(wanted)]
-    return _shaped(reader, node, x, np.empty(x.shape, np.bool_).reshape(wanted).shape)
+    return _shaped(builder, node, x, np.empty(x.shape, np.bool_).reshape(wanted).shape)
 
 
-def _flatten(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _flatten(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, axis = _tensor(node, inputs[0]), node.get("axis", 1)
-    return _shaped(reader, node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+    return _shaped(builder, node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
-def _squeeze(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _squeeze(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     axes = _constant(node, inputs[1]).tolist() if len(inputs) > 1 else None
     values = np.empty(x.shape, np.bool_)
     if node.kind == "Unsqueeze":
-        return _shaped(reader, node, x, np.expand_dims(values, tuple(axes or ())).shape)
-    return _shaped(reader, node, x, np.squeeze(values, tuple(axes) if axes else None).shape)
+        return _shaped(builder, node, x, np.expand_dims(values, tuple(axes or ())).shape)
+    return _shaped(builder, node, x, np.squeeze(values, tuple(axes) if axes else None).shape)
 
 
-def _gather(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _gather(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     """Only what PyTorch's exporter writes for a view of contiguous memory: all values in order."""
     x, indices = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 1 or not np.array_equal(indices.ravel(), np.arange(x.shape[0])):
         raise node.unsupported("other than all values in their order")
-    return _shaped(reader, node, x, indices.shape)
+    return _shaped(builder, node, x, indices.shape)
 
 
-def _concat(reader: Reader, node: Node, inputs: list[Value | None]) -> Value:
+def _concat(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     parts = [_tensor(node, value) for value in inputs]
     first = parts[0].shape
     if node.get("axis") % len(first) != 1:
         raise node.unsupported("another axis than the channels")
     shape = (first[0], sum(part.shape[1] for part in parts), *first[2:])
-    return reader.add(ops.Concat, node.output, shape, *parts)
+    return builder.add(ops.Concat, node.output, shape, *parts)
 
 
 READERS: Mapping[str, Reading] = {

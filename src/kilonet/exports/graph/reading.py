@@ -30,7 +30,7 @@ Value = Tensor | Constant
 
 
 @dataclass
-class Reader:
+class GraphBuilder:
     """The values known so far, by ONNX's names, and the operators that made them."""
 
     values: dict[str, Value]

@@ -11,7 +11,7 @@ import numpy as np
 
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import FloatArray, Graph, Operator
-from kilonet.exports.graph.turned import find_turned
+from kilonet.exports.graph.p4 import find_p4_filters
 
 
 def describe(graph: Graph) -> str:
@@ -75,15 +75,15 @@ def _operator(op: Operator, weights: _Weights) -> dict[str, Any]:
 
 def _filters(op: ops.Conv2d, weights: _Weights) -> dict[str, Any]:
     """Return the filters of a convolution as they are, or as what they are made of."""
-    turned = find_turned(op.weight, op.groups)
-    if turned is None:
+    p4 = find_p4_filters(op.weight, op.groups)
+    if p4 is None:
         return {"weight": weights.place(op.weight)}
-    factors = None if turned.plain else weights.place(turned.factors.astype(np.float32))
+    factors = None if p4.are_equal else weights.place(p4.factors.astype(np.float32))
     return {
-        "turned": {
-            "base": weights.place(turned.base),
-            "inputs": turned.base.shape[1],
-            "cyclic": turned.cyclic,
+        "p4": {
+            "base": weights.place(p4.base),
+            "inputs": p4.base.shape[1],
+            "regular": p4.regular,
             "factors": factors,
         }
     }

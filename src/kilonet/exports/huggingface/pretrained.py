@@ -14,8 +14,8 @@ from torch import nn
 from kilonet.errors import CheckpointError, RecipeError
 from kilonet.exports.huggingface.config import CONFIG, Config, config_from, read_config
 from kilonet.models.build import build
+from kilonet.models.custom import require_trusted
 from kilonet.models.measure import count_parameters
-from kilonet.models.trust import require_trusted
 from kilonet.recipe.families import Model
 from kilonet.runs import layout
 from kilonet.training.weights import load_weights, put_bytes, weights_of

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.exports.graph.turned import Turned, turned_back, turned_on
-from kilonet.exports.int8.operators import Encoding, Weights
-from kilonet.recipe.words import TURNS
+from kilonet.exports.graph.p4 import P4Filters, align_orientations, rotate_orientations
+from kilonet.exports.int8.operators import Encoding, QuantisedWeights
+from kilonet.recipe.layer_spec import ORIENTATIONS
 
 LEVELS = 255
 SAMPLE = 50_000
@@ -21,19 +21,19 @@ HEADROOM = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class WeightFormat:
     """How a layer's integers are to be.
 
     In a ``narrow`` one multipliers and offsets are bytes times a number that all of them share.
     Filters that are ``turned`` copies of one another, but for positive factors, have the same
-    integers, turned.
+    integers, p4.
     """
 
     narrow: bool = False
-    turned: Turned | None = None
+    p4: P4Filters | None = None
 
 
-WIDE = Form()
+WIDE = WeightFormat()
 
 MULTIPLIER = 65535
 PARTS = np.geomspace(1, 0.02, 40)
@@ -123,8 +123,8 @@ def quantised(
     scale: float | npt.NDArray[np.float64],
     unit: float | npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
-    form: Form = WIDE,
-) -> Weights:
+    form: WeightFormat = WIDE,
+) -> QuantisedWeights:
     """Return int8 weights whose sums over inputs of ``scale`` become multiples of ``unit``.
 
     ``scale`` is that of each weight's input, one number or in the shape of ``weight``; ``unit`` one
@@ -132,7 +132,7 @@ def quantised(
     multiplier · 2^−shift · unit, with the multiplier of least loss: errors count by ``squares``
     (the shape of ``weight``), the mean square of the input that each weight is for. A large weight
     for an input that is always near 0, as batch norm can leave one, would otherwise coarsen all
-    others. The factors of ``form.turned`` filters go into their multipliers.
+    others. The factors of ``form.p4`` filters go into their multipliers.
     """
     real = np.broadcast_to(weight.astype(np.float64) * scale, weight.shape)
     floor = 1e-6 * squares.mean() + 1e-12
@@ -147,7 +147,7 @@ def quantised(
     best = _best(rows, counts, steps, [_multipliers(wanted * part, grain) for part in PARTS])
     whole = np.repeat(_whole(rows, best, steps), rows.shape[1], axis=1).astype(np.int8)
     lift, offset = _lifted(bias / unit * 2.0**shift, form)
-    return Weights(
+    return QuantisedWeights(
         weight=_unlike(whole, weight.shape, form),
         multiplier=best.ravel().astype(np.uint16),
         offset=offset,
@@ -156,19 +156,21 @@ def quantised(
     )
 
 
-def _alike(weight: npt.NDArray[Any], form: Form) -> npt.NDArray[Any]:
+def _alike(weight: npt.NDArray[Any], form: WeightFormat) -> npt.NDArray[Any]:
     """Return weights as (sets, filters of a set, weights of a filter): a set has one's integers."""
-    if form.turned is None:
+    if form.p4 is None:
         return weight.reshape(len(weight), 1, -1)
-    back = turned_back(weight, cyclic=form.turned.cyclic)
+    back = align_orientations(weight, regular=form.p4.regular)
     return back.reshape(*back.shape[:2], -1)
 
 
-def _unlike(whole: npt.NDArray[Any], shape: tuple[int, ...], form: Form) -> npt.NDArray[Any]:
+def _unlike(
+    whole: npt.NDArray[Any], shape: tuple[int, ...], form: WeightFormat
+) -> npt.NDArray[Any]:
     """Return what ``_alike`` takes apart, in the shape of the weights."""
-    if form.turned is None:
+    if form.p4 is None:
         return whole.reshape(shape)
-    return turned_on(whole.reshape(-1, TURNS, *shape[1:]), cyclic=form.turned.cyclic)
+    return rotate_orientations(whole.reshape(-1, ORIENTATIONS, *shape[1:]), regular=form.p4.regular)
 
 
 def _best(rows: Any, counts: Any, steps: Any, candidates: list[Any]) -> Any:
@@ -200,7 +202,9 @@ def _multiples(rows: Any, multipliers: Any, steps: Any) -> Any:
     return _whole(rows, multipliers, steps) * (multipliers * steps)[:, :, None]
 
 
-def _lifted(offsets: npt.NDArray[np.float64], form: Form) -> tuple[int, npt.NDArray[np.int16]]:
+def _lifted(
+    offsets: npt.NDArray[np.float64], form: WeightFormat
+) -> tuple[int, npt.NDArray[np.int16]]:
     """Return the least shift that brings ``offsets`` into int16, and what they are then."""
     largest = max(float(np.abs(offsets).max()), 1.0)
     lift = max(0, int(np.ceil(np.log2(largest / 32766))))
@@ -209,14 +213,14 @@ def _lifted(offsets: npt.NDArray[np.float64], form: Form) -> tuple[int, npt.NDAr
 
 
 def biased(
-    weights: Weights,
+    weights: QuantisedWeights,
     bias: npt.NDArray[np.float64],
     unit: float | npt.NDArray[np.float64],
-    form: Form = WIDE,
-) -> Weights:
+    form: WeightFormat = WIDE,
+) -> QuantisedWeights:
     """Return ``weights`` with another bias."""
     lift, offset = _lifted(bias / unit * 2.0**weights.shift, form)
-    return Weights(
+    return QuantisedWeights(
         weight=weights.weight,
         multiplier=weights.multiplier,
         offset=offset,

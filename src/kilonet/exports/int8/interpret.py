@@ -13,10 +13,9 @@ from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.operators import IMAGE, Operator
 from kilonet.exports.int8.operators import (
     FRACTION_BITS,
+    ONE,
     SIGMOID,
     TABLE_STEP,
-    UNIT,
-    Finish,
     QActivation,
     QConcat,
     QConv2d,
@@ -25,7 +24,8 @@ from kilonet.exports.int8.operators import (
     QProduct,
     QSum,
     QuantisedGraph,
-    Weights,
+    QuantisedWeights,
+    Requantisation,
 )
 
 
@@ -59,22 +59,24 @@ def rounded(product: Any, shift: int) -> Any:
 
 
 def sigmoid(v: Any) -> Any:
-    """Return the sigmoid, in 1/UNIT, of v in 2^−FRACTION_BITS, interpolated in the table."""
+    """Return the sigmoid, in 1/ONE, of v in 2^−FRACTION_BITS, interpolated in the table."""
     size, step = np.abs(v), 1 << TABLE_STEP
     index = np.minimum(size >> TABLE_STEP, len(SIGMOID) - 2)
     part = np.minimum(size - index * step, step)
     table = SIGMOID.astype(np.int64)
     gate = table[index] + rounded((table[index + 1] - table[index]) * part, TABLE_STEP)
-    return np.where(v < 0, UNIT - gate, gate)
+    return np.where(v < 0, ONE - gate, gate)
 
 
-def finished(v: Any, finish: Finish) -> Any:
+def requantise(v: Any, requantisation: Requantisation) -> Any:
     """Return the stored numbers that v ends as."""
-    if finish.curve != "line":
-        multiplier = finish.multiplier * by_channel(finish.parts or (1,), v.ndim)
-        v = rounded(_curved(np.clip(v, -32768, 32767), finish) * multiplier, finish.shift)
-    kind = np.int16 if finish.wide else np.uint8
-    return np.clip(v + finish.zero, finish.low, finish.high).astype(kind)
+    if requantisation.curve != "line":
+        multiplier = requantisation.multiplier * by_channel(requantisation.parts or (1,), v.ndim)
+        v = rounded(
+            _curved(np.clip(v, -32768, 32767), requantisation) * multiplier, requantisation.shift
+        )
+    kind = np.int16 if requantisation.wide else np.uint8
+    return np.clip(v + requantisation.zero, requantisation.low, requantisation.high).astype(kind)
 
 
 def by_channel(numbers: Any, ndim: int) -> Any:
@@ -82,47 +84,47 @@ def by_channel(numbers: Any, ndim: int) -> Any:
     return np.asarray(numbers, np.int64).reshape(1, -1, *(1,) * (ndim - 2))
 
 
-def _curved(v: Any, finish: Finish) -> Any:
-    if finish.curve == "sigmoid":
+def _curved(v: Any, requantisation: Requantisation) -> Any:
+    if requantisation.curve == "sigmoid":
         return sigmoid(v) << FRACTION_BITS
-    if finish.curve == "silu":
+    if requantisation.curve == "silu":
         return v * sigmoid(v)
-    return v * np.where(v < 0, finish.slope, UNIT)
+    return v * np.where(v < 0, requantisation.slope, ONE)
 
 
-def _scaled(total: Any, weights: Weights) -> Any:
+def _scaled(total: Any, weights: QuantisedWeights) -> Any:
     multiplier = by_channel(weights.multiplier, total.ndim)
     offset = by_channel(weights.offset, total.ndim) << weights.lift
     return rounded(total * multiplier + offset, weights.shift)
 
 
 def _layer(op: QConv2d | QLinear, x: Any) -> Any:
-    return finished(_scaled(sums(op, x), op.weights), op.finish)
+    return requantise(_scaled(sums(op, x), op.weights), op.requantisation)
 
 
 def _sum(op: QSum, x: Any, y: Any) -> Any:
     total = sum(_centred(q, op.zeros[i]) * op.multipliers[i] for i, q in enumerate((x, y)))
-    return finished(rounded(total, op.shift), op.finish)
+    return requantise(rounded(total, op.shift), op.requantisation)
 
 
 def _product(op: QProduct, x: Any, y: Any) -> Any:
     product = _centred(x, op.zeros[0]) * _centred(y, op.zeros[1]) * op.multiplier
-    return finished(rounded(product, op.shift), op.finish)
+    return requantise(rounded(product, op.shift), op.requantisation)
 
 
 def _mean(op: QMean, x: Any) -> Any:
     total = summed(_centred(x, op.zero), op.kernel, op.stride)
-    return finished(rounded(total * op.multiplier, op.shift), op.finish)
+    return requantise(rounded(total * op.multiplier, op.shift), op.requantisation)
 
 
 def _activation(op: QActivation, x: Any) -> Any:
     product = _centred(x, op.zero) * by_channel(op.multipliers, x.ndim)
-    return finished(rounded(product, op.shift), op.finish)
+    return requantise(rounded(product, op.shift), op.requantisation)
 
 
 def _concat(op: QConcat, *parts: Any) -> Any:
     scaled = [_centred(q, op.zeros[i]) * op.multipliers[i] for i, q in enumerate(parts)]
-    return finished(rounded(np.concatenate(scaled, axis=1), op.shift), op.finish)
+    return requantise(rounded(np.concatenate(scaled, axis=1), op.shift), op.requantisation)
 
 
 def _centred(q: Any, zero: int) -> Any:

@@ -11,8 +11,8 @@ A sum becomes a value in two steps, in integers of 64 bits at most:
 1. ``v = (sum · multiplier + offset · 2^lift + 2^(shift−1)) >> shift``, rounding half up. The
    weights' scales are chosen such that 16 bits of ``multiplier`` are exact, hence no more of them;
    the bias is in ``offset``.
-2. ``Finish``: v plus the zero, cut to what a byte holds, and with it to ReLU; or, for curved
-   activations, v in 1024ths through a table of the sigmoid that all share, and scaled once more.
+2. ``Requantisation``: v plus the zero point, clipped to a byte, which includes ReLU; or, for other
+   activations, v in 1024ths through a shared table of the sigmoid, and scaled once more.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from kilonet.exports.graph.operators import Operator, Shape
 FRACTION_BITS = 10
 """A curved activation sees its argument in units of 2^−10, cut to int16: −32 to 32."""
 
-UNIT = 1 << 15
+ONE = 1 << 15
 """What stands for 1 in the table of the sigmoid and in LeakyReLU's slope."""
 
 TABLE_STEP = 6
 """The table has an entry every 2^6 of those units, 1/16, from 0 to 8."""
 
-SIGMOID = np.rint(UNIT / (1 + np.exp(-np.arange(129) / 16))).astype(np.uint16)
+SIGMOID = np.rint(ONE / (1 + np.exp(-np.arange(129) / 16))).astype(np.uint16)
 """The sigmoid at 0, 1/16, … 8; between them it is interpolated, below 0 it is 1 − sigmoid(−x)."""
 
 
@@ -60,11 +60,11 @@ Curve = Literal["line", "silu", "sigmoid", "leaky"]
 
 
 @dataclass(frozen=True)
-class Finish:
+class Requantisation:
     """The second step: from v to the stored value, between ``low`` and ``high``.
 
     A "line" adds ``zero``. The curves multiply by ``multiplier``, shift right by ``shift`` and add
-    ``zero``; ``slope`` is LeakyReLU's, in 1/UNIT. ``parts`` are the channels' own factors of the
+    ``zero``; ``slope`` is LeakyReLU's, in 1/ONE. ``parts`` are the channels' own factors of the
     multiplier, none for 1.
     """
 
@@ -84,7 +84,7 @@ class Finish:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Weights:
+class QuantisedWeights:
     """``weight`` int8, output channel first; ``multiplier`` uint16, ``offset`` int16 for each."""
 
     weight: npt.NDArray[np.int8]
@@ -95,17 +95,17 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Finished(Operator):
+class QuantisedOperator(Operator):
     """An operator whose sums are finished into stored values."""
 
-    finish: Finish
+    requantisation: Requantisation
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QConv2d(Finished):
+class QConv2d(QuantisedOperator):
     """Convolution of (q − ``zero``); the geometry is that of the float operator."""
 
-    weights: Weights
+    weights: QuantisedWeights
     zero: int
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
@@ -124,15 +124,15 @@ class QConv2d(Finished):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QLinear(Finished):
+class QLinear(QuantisedOperator):
     """A matrix times (q − ``zero``)."""
 
-    weights: Weights
+    weights: QuantisedWeights
     zero: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QSum(Finished):
+class QSum(QuantisedOperator):
     """Σ (qᵢ − zeroᵢ) · multiplierᵢ, shifted: the sum of two values."""
 
     zeros: tuple[int, int]
@@ -141,7 +141,7 @@ class QSum(Finished):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QProduct(Finished):
+class QProduct(QuantisedOperator):
     """(q₁ − zero₁)(q₂ − zero₂) · multiplier, shifted; the second may be one number a channel."""
 
     zeros: tuple[int, int]
@@ -150,7 +150,7 @@ class QProduct(Finished):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QMean(Finished):
+class QMean(QuantisedOperator):
     """The sum under each window, less its zeros, · multiplier, shifted.
 
     ``kernel`` covers the map for the global mean.
@@ -164,7 +164,7 @@ class QMean(Finished):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QActivation(Finished):
+class QActivation(QuantisedOperator):
     """(q − zero) · multiplier, shifted and finished: an activation that joined nothing.
 
     There is one multiplier, or one for each channel.
@@ -176,7 +176,7 @@ class QActivation(Finished):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QConcat(Finished):
+class QConcat(QuantisedOperator):
     """The sources (qᵢ − zeroᵢ) · multiplierᵢ, shifted, one after the other along the channels."""
 
     zeros: tuple[int, ...]

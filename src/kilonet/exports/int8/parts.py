@@ -15,7 +15,7 @@ import numpy.typing as npt
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import IMAGE, Graph, Operator
 from kilonet.exports.int8.fixed import SAMPLE, encoding_of, sampled
-from kilonet.recipe.words import TURNS
+from kilonet.recipe.layer_spec import ORIENTATIONS
 
 MOST, LEAST = 255, 10
 """Parts are bytes. Steps that differ by more than this ratio would only coarsen the weights."""
@@ -46,7 +46,7 @@ def parts_of(
             for source in op.sources:
                 groups.join(source, output)
     without = {groups.root(value) for value in barred}
-    by_fours = {groups.root(value) for value in fours}
+    by_orientation = {groups.root(value) for value in fours}
     members: dict[str, list[str]] = {}
     for op in graph.operators:
         output = ends.get(op.output, op.output)
@@ -55,7 +55,11 @@ def parts_of(
     return {
         value: parts
         for root, values in members.items()
-        for parts in [_common([real[value] for value in values], TURNS if root in by_fours else 1)]
+        for parts in [
+            _common(
+                [real[value] for value in values], ORIENTATIONS if root in by_orientation else 1
+            )
+        ]
         for value in values
     }
 

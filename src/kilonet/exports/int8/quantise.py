@@ -18,9 +18,9 @@ import numpy as np
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import RULES, Pixels, interpret
 from kilonet.exports.graph.operators import IMAGE, LOGITS, Graph, Operator, UnsupportedOperatorError
-from kilonet.exports.graph.turned import Turned, find_turned
+from kilonet.exports.graph.p4 import P4Filters, find_p4_filters
 from kilonet.exports.int8.fixed import (
-    Form,
+    WeightFormat,
     biased,
     encoding_of,
     factors,
@@ -31,9 +31,8 @@ from kilonet.exports.int8.fixed import (
 from kilonet.exports.int8.interpret import compute, sums
 from kilonet.exports.int8.operators import (
     FRACTION_BITS,
-    UNIT,
+    ONE,
     Encoding,
-    Finish,
     QActivation,
     QConcat,
     QConv2d,
@@ -42,6 +41,7 @@ from kilonet.exports.int8.operators import (
     QProduct,
     QSum,
     QuantisedGraph,
+    Requantisation,
 )
 from kilonet.exports.int8.parts import parts_of
 
@@ -93,14 +93,14 @@ class _Quantiser:
             if isinstance(op, ops.Pointwise) and _joins(graph, op)
         }
         self.wide = _wide(graph)
-        self.turned = _turned(graph)
-        self.narrow = any(found.cyclic for found in self.turned.values())
+        self.p4 = _p4(graph)
+        self.narrow = any(found.regular for found in self.p4.values())
         ends = {op.source: op.output for op in self.joined.values()}
         self.parts = parts_of(graph, self.real, ends, self.wide, self._fours(ends))
 
     def _fours(self, ends: Mapping[str, str]) -> set[str]:
         """Return the values whose channels have their parts by fours: around turned layers."""
-        made = [op for op in self.graph.operators if op.output in self.turned]
+        made = [op for op in self.graph.operators if op.output in self.p4]
         around = {op.source for op in made} | {ends.get(op.output, op.output) for op in made}
         return around if self.narrow else set()
 
@@ -117,7 +117,7 @@ class _Quantiser:
         """Return the encoding of the value that ``op`` reads first."""
         return self.encodings[op.source]
 
-    def ending(self, op: Operator) -> tuple[str, Finish, float]:
+    def ending(self, op: Operator) -> tuple[str, Requantisation, float]:
         """Return what ``op`` makes in the end, how, and what its v of 1 stands for.
 
         That is the value of the activation that joins it, where one does.
@@ -159,26 +159,28 @@ def _wide(graph: Graph) -> set[str]:
     return found
 
 
-def _turned(graph: Graph) -> dict[str, Turned]:
+def _p4(graph: Graph) -> dict[str, P4Filters]:
     """Return, by output, the convolutions whose filters can have their integers by fours."""
     convolutions = [op for op in graph.operators if isinstance(op, ops.Conv2d)]
-    found = {op.output: find_turned(op.weight, op.groups) for op in convolutions}
-    return {name: turned for name, turned in found.items() if turned and turned.factors.min() > 0}
+    found = {op.output: find_p4_filters(op.weight, op.groups) for op in convolutions}
+    return {name: p4 for name, p4 in found.items() if p4 and p4.factors.min() > 0}
 
 
-def _finish(op: Operator, encoding: Encoding) -> tuple[Finish, float]:
+def _finish(op: Operator, encoding: Encoding) -> tuple[Requantisation, float]:
     """Return the second step for the value of ``op``, and what a v of 1 stands for."""
     if encoding.wide:
-        return Finish(0, -32768, 32767), encoding.scale
+        return Requantisation(0, -32768, 32767), encoding.scale
     low = encoding.zero if isinstance(op, ops.ReLU) or getattr(op, "relu", False) else 0
     if not isinstance(op, CURVES):
-        return Finish(encoding.zero, low), encoding.scale
-    ratio = 1 / (UNIT * 2**FRACTION_BITS * encoding.scale)
+        return Requantisation(encoding.zero, low), encoding.scale
+    ratio = 1 / (ONE * 2**FRACTION_BITS * encoding.scale)
     (multiplier,), shift = factors([ratio])
-    slope = round(op.slope * UNIT) if isinstance(op, ops.LeakyReLU) else 0
+    slope = round(op.slope * ONE) if isinstance(op, ops.LeakyReLU) else 0
     curve = CURVE_NAMES[type(op)]
-    finish = Finish(encoding.zero, 0, 255, curve, multiplier, shift, slope, encoding.parts)
-    return finish, 2.0**-FRACTION_BITS
+    requantisation = Requantisation(
+        encoding.zero, 0, 255, curve, multiplier, shift, slope, encoding.parts
+    )
+    return requantisation, 2.0**-FRACTION_BITS
 
 
 CURVES = ops.SiLU | ops.Sigmoid | ops.LeakyReLU
@@ -201,15 +203,20 @@ def _input_scaling(work: _Quantiser, op: ops.InputScaling) -> None:
 
 def _layer(work: _Quantiser, op: Layer) -> None:
     source = work.encoding(op)
-    output, finish, unit = work.ending(op)
-    units = steps_of(work.encodings[output]) if finish.curve == "line" else unit
+    output, requantisation, unit = work.ending(op)
+    units = steps_of(work.encodings[output]) if requantisation.curve == "line" else unit
     total = op.weight.reshape(len(op.weight), -1).sum(1, dtype=np.float64)
     bias = op.bias + source.residual * total
     scale = _by_weight(op, steps_of(source))
-    form = Form(work.narrow, work.turned.get(op.output))
+    form = WeightFormat(work.narrow, work.p4.get(op.output))
     weights = quantised(op.weight, bias, scale, units, _squares(work, op), form)
     made: QConv2d | QLinear
-    common = {"output": output, "sources": op.sources, "shape": op.shape, "finish": finish}
+    common = {
+        "output": output,
+        "sources": op.sources,
+        "shape": op.shape,
+        "requantisation": requantisation,
+    }
     if isinstance(op, ops.Conv2d):
         geometry = {"stride": op.stride, "padding": op.padding, "groups": op.groups}
         made = QConv2d(**common, **geometry, weights=weights, zero=source.zero)  # type: ignore[arg-type]
@@ -247,7 +254,7 @@ def _moved_mean(work: _Quantiser, op: Layer, made: Any, bias: Any, unit: Any) ->
 
 
 def _add(work: _Quantiser, op: ops.Add) -> None:
-    output, finish, unit = work.ending(op)
+    output, requantisation, unit = work.ending(op)
     parts = [work.encodings[source] for source in op.sources]
     multipliers, shift = factors([part.scale / unit for part in parts])
     work.add(
@@ -255,7 +262,7 @@ def _add(work: _Quantiser, op: ops.Add) -> None:
             output=output,
             sources=op.sources,
             shape=op.shape,
-            finish=finish,
+            requantisation=requantisation,
             zeros=(parts[0].zero, parts[1].zero),
             multipliers=(multipliers[0], multipliers[1]),
             shift=shift,
@@ -264,7 +271,7 @@ def _add(work: _Quantiser, op: ops.Add) -> None:
 
 
 def _mul(work: _Quantiser, op: ops.Mul) -> None:
-    output, finish, unit = work.ending(op)
+    output, requantisation, unit = work.ending(op)
     left, right = (work.encodings[source] for source in op.sources)
     (multiplier,), shift = factors([left.scale * right.scale / unit])
     work.add(
@@ -272,7 +279,7 @@ def _mul(work: _Quantiser, op: ops.Mul) -> None:
             output=output,
             sources=op.sources,
             shape=op.shape,
-            finish=finish,
+            requantisation=requantisation,
             zeros=(left.zero, right.zero),
             multiplier=multiplier,
             shift=shift,
@@ -281,7 +288,7 @@ def _mul(work: _Quantiser, op: ops.Mul) -> None:
 
 
 def _mean(work: _Quantiser, op: ops.AvgPool | ops.GlobalAvgPool) -> None:
-    output, finish, unit = work.ending(op)
+    output, requantisation, unit = work.ending(op)
     source = work.encoding(op)
     _, height, width = work.graph.shape(op.source)
     kernel, stride = (height, width), (1, 1)
@@ -293,7 +300,7 @@ def _mean(work: _Quantiser, op: ops.AvgPool | ops.GlobalAvgPool) -> None:
             output=output,
             sources=op.sources,
             shape=op.shape,
-            finish=finish,
+            requantisation=requantisation,
             kernel=kernel,
             stride=stride,
             zero=source.zero,
@@ -304,16 +311,16 @@ def _mean(work: _Quantiser, op: ops.AvgPool | ops.GlobalAvgPool) -> None:
 
 
 def _activation(work: _Quantiser, op: ops.Pointwise) -> None:
-    output, finish, unit = work.ending(op)
+    output, requantisation, unit = work.ending(op)
     source = work.encoding(op)
-    steps = source.scale if finish.curve == "line" else steps_of(source)
+    steps = source.scale if requantisation.curve == "line" else steps_of(source)
     multipliers, shift = factors([*np.atleast_1d(steps / unit)])
     work.add(
         QActivation(
             output=output,
             sources=op.sources,
             shape=op.shape,
-            finish=finish,
+            requantisation=requantisation,
             zero=source.zero,
             multipliers=multipliers,
             shift=shift,
@@ -322,7 +329,7 @@ def _activation(work: _Quantiser, op: ops.Pointwise) -> None:
 
 
 def _concat(work: _Quantiser, op: ops.Concat) -> None:
-    output, finish, unit = work.ending(op)
+    output, requantisation, unit = work.ending(op)
     parts = [work.encodings[source] for source in op.sources]
     multipliers, shift = factors([part.scale / unit for part in parts])
     work.add(
@@ -330,7 +337,7 @@ def _concat(work: _Quantiser, op: ops.Concat) -> None:
             output=output,
             sources=op.sources,
             shape=op.shape,
-            finish=finish,
+            requantisation=requantisation,
             zeros=tuple(part.zero for part in parts),
             multipliers=multipliers,
             shift=shift,

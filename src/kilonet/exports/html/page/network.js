@@ -42,13 +42,13 @@ function withWeights(described, numbers) {
   for (const [key, part] of Object.entries(op)) {
     if (part && Object.hasOwn(part, "at")) op[key] = numbers.subarray(part.at, part.at + part.length);
   }
-  if (op.turned) op.weight = turnedFilters(withWeights(op.turned, numbers), op.kernel[0]);
+  if (op.p4) op.weight = p4Filters(withWeights(op.p4, numbers), op.kernel[0]);
   return op;
 }
 
 /* Of every four filters (inputs × side × side) one is stored: filter 4o + r is number o, turned by r
  * quarters and times its factor. Cyclic ones move on by one in each four of their inputs, too. */
-function turnedFilters({ base, inputs, cyclic, factors }, side) {
+function p4Filters({ base, inputs, regular, factors }, side) {
   const area = side * side;
   const quarters = [Uint16Array.from({ length: area }, (_, i) => i)];
   const quarter = (from) => from.map((_, i) => from[(i % side) * side + side - 1 - Math.floor(i / side)]);
@@ -59,7 +59,7 @@ function turnedFilters({ base, inputs, cyclic, factors }, side) {
     const [first, turn] = [(filter >> 2) * inputs, filter & 3];
     const factor = factors ? factors[filter] : 1;
     for (let i = 0; i < inputs; i++) {
-      const input = cyclic ? (i & ~3) + ((i - turn) & 3) : i;
+      const input = regular ? (i & ~3) + ((i - turn) & 3) : i;
       for (const from of quarters[turn]) weight[at++] = factor * base[(first + input) * area + from];
     }
   }

@@ -5,7 +5,7 @@ typedef struct {
     enum { LINE, SILU, SIGMOID, LEAKY } curve;
     int multiplier, shift;
     const uint8_t *parts; /* each channel's factor of the multiplier, or null */
-$fours    int slope; /* of LEAKY, below 0, in 1/32768 */
+$orientation_shift    int slope; /* of LEAKY, below 0, in 1/32768 */
 } ending;
 
 /* 32768 times the sigmoid at 0, 1/16, ... 8 */

@@ -18,9 +18,18 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from kilonet.kernels import library
+from kilonet.kernels.chain import (
+    ACTIVATIONS,
+    ChainStep,
+    ConvUnit,
+    DropoutMask,
+    FusedChain,
+    MaxPooling,
+    ResidualAdd,
+    lanes,
+)
 from kilonet.kernels.library import load
-from kilonet.kernels.trunk import ACTIVATIONS, Draws, Layer, Pool, Sum, Trunk, Unit, lanes
-from kilonet.models.blocks import TurnedConv2d
+from kilonet.models.blocks import P4Conv2d
 
 RELU, SILU, NONE = (ACTIVATIONS[kind] for kind in (nn.ReLU, nn.SiLU, nn.Identity))
 FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
@@ -32,9 +41,11 @@ class Fixed:
     def __init__(self, share: float) -> None:
         self.levels = round(share * 65536)
 
-    def __call__(self) -> Draws:
-        least = (self.levels - 32768) * 65536
-        return Draws(0x0123456789ABCDEF + self.levels, least, 65536 / (65536 - self.levels))
+    def __call__(self) -> DropoutMask:
+        threshold = (self.levels - 32768) * 65536
+        return DropoutMask(
+            0x0123456789ABCDEF + self.levels, threshold, 65536 / (65536 - self.levels)
+        )
 
     def factors(self, shape: torch.Size) -> Tensor:
         """What each number of an N×C×H×W tensor is multiplied by: 0, or the factor.
@@ -42,37 +53,37 @@ class Fixed:
         A number's place is that in an array (block, channel, row, column, image of the block).
         """
         count, *rest = shape
-        size, draws = lanes(), self()
+        size, mask = lanes(), self()
         blocks = -(-count // size)
         x = np.arange(blocks * size * shape[1:].numel(), dtype=np.uint32)
-        x ^= np.uint32(draws.key & 0xFFFFFFFF)
+        x ^= np.uint32(mask.key & 0xFFFFFFFF)
         x ^= x >> np.uint32(16)
         x *= np.uint32(0x7FEB352D)
-        x += np.uint32(draws.key >> 32)
+        x += np.uint32(mask.key >> 32)
         x ^= x >> np.uint32(15)
         x *= np.uint32(0x846CA68B)
         x ^= x >> np.uint32(16)
-        kept = torch.from_numpy(x.view(np.int32) >= draws.least)
+        kept = torch.from_numpy(x.view(np.int32) >= mask.threshold)
         by_image = kept.view(blocks, *rest, size).movedim(-1, 1).reshape(-1, *rest)[:count]
-        return by_image * draws.factor
+        return by_image * mask.scale
 
 
-def by_torch(layers: list[Layer], x: Tensor) -> Tensor:
+def by_torch(layers: list[ChainStep], x: Tensor) -> Tensor:
     """The value of the last layer, each of them by PyTorch's modules."""
     values = [x]
     for layer in layers:
         value = values[layer.source]
-        if isinstance(layer, Sum):
+        if isinstance(layer, ResidualAdd):
             value = value + values[layer.other]
         else:
-            value = layer.conv(value) if isinstance(layer, Unit) else value
+            value = layer.conv(value) if isinstance(layer, ConvUnit) else value
             value = nn.functional.max_pool2d(value, layer.side) if layer.side > 1 else value
-        if isinstance(layer, Unit):
+        if isinstance(layer, ConvUnit):
             value = layer.norm(value) if layer.norm else value
             value = FUNCTIONS[layer.activation](value)
-            if layer.draws is not None:
-                assert isinstance(layer.draws, Fixed)
-                value = value * layer.draws.factors(value.shape)
+            if layer.dropout is not None:
+                assert isinstance(layer.dropout, Fixed)
+                value = value * layer.dropout.factors(value.shape)
         values.append(value)
     return values[-1]
 
@@ -98,24 +109,24 @@ def unit(
     bias: bool = False,
     norm: bool = True,
     depthwise: bool = False,
-) -> Unit:
+) -> ConvUnit:
     padding = kernel // 2 if padding is None else padding
     groups = channels[0] if depthwise else 1
     conv = nn.Conv2d(*channels, kernel, stride, padding, groups=groups, bias=bias)
-    draws = Fixed(dropout) if dropout else None
-    return Unit(source, conv, side, norm_of(channels[1]) if norm else None, activation, draws)
+    mask = Fixed(dropout) if dropout else None
+    return ConvUnit(source, conv, side, norm_of(channels[1]) if norm else None, activation, mask)
 
 
-def modules(layers: list[Layer]) -> nn.ModuleList:
-    units = [layer for layer in layers if isinstance(layer, Unit)]
+def modules(layers: list[ChainStep]) -> nn.ModuleList:
+    units = [layer for layer in layers if isinstance(layer, ConvUnit)]
     return nn.ModuleList(m for one in units for m in (one.conv, one.norm) if m is not None)
 
 
-def all_of(layers: list[Layer], x: Tensor, *, ours: bool) -> dict[str, Tensor]:
+def all_of(layers: list[ChainStep], x: Tensor, *, ours: bool) -> dict[str, Tensor]:
     """Return what comes out, what moves, and every gradient for one of the output."""
     layers = copy.deepcopy(layers)
     shape = (x.shape[1], x.shape[2], x.shape[3])
-    y = Trunk(layers, shape)(x) if ours else by_torch(layers, x)
+    y = FusedChain(layers, shape)(x) if ours else by_torch(layers, x)
     y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(5)))
     owner = modules(layers)
     gradients = {name: p.grad for name, p in owner.named_parameters() if p.grad is not None}
@@ -123,7 +134,7 @@ def all_of(layers: list[Layer], x: Tensor, *, ours: bool) -> dict[str, Tensor]:
     return {"y": y.detach(), **gradients, **{k: v.float() for k, v in owner.named_buffers()}}
 
 
-def assert_equal(layers: list[Layer], x: Tensor) -> None:
+def assert_equal(layers: list[ChainStep], x: Tensor) -> None:
     """Equal to rounding: each tensor's difference by its norm, or by the gradients' where it is 0.
 
     A bias ahead of batch norm has no gradient but rounding. A number that is zero but for rounding
@@ -181,24 +192,24 @@ def test_two_units_are_what_pytorch_computes(  # noqa: PLR0917
     second = unit(
         1, (two, three), kernel, activation, side, dropout, padding=padding, bias=bias, norm=norm
     )
-    layers: list[Layer] = [unit(0, (one, two), 2, activation, stride=stride, padding=1), second]
+    layers: list[ChainStep] = [unit(0, (one, two), 2, activation, stride=stride, padding=1), second]
     assert_equal(layers, images(count, one, *size))
 
 
-def residual_blocks(activation: int, dropout: float, kernel: int) -> list[Layer]:
+def residual_blocks(activation: int, dropout: float, kernel: int) -> list[ChainStep]:
     """A value that three take, sums of sums, pooling of what is there and of what is not."""
     torch.manual_seed(3)
     return [
         unit(0, (1, 6), 3, activation, side=2),
         unit(1, (6, 6), kernel, activation, depthwise=True),
         unit(2, (6, 6), 1, activation, dropout=dropout),
-        Sum(1, 3),
+        ResidualAdd(1, 3),
         unit(4, (6, 6), kernel, activation, depthwise=True),
         unit(5, (6, 6), 1, activation, dropout=dropout),
-        Sum(4, 6),
-        Pool(7, 2),
+        ResidualAdd(4, 6),
+        MaxPooling(7, 2),
         unit(8, (6, 9), 1, activation),
-        Pool(9, 2),
+        MaxPooling(9, 2),
         unit(10, (9, 4), 3, activation, dropout=dropout),
     ]
 
@@ -213,14 +224,14 @@ def test_residual_separable_blocks(
     assert_equal(residual_blocks(activation, dropout, kernel), images(count, 1, 21, 18))
 
 
-def full_blocks() -> list[Layer]:
+def full_blocks() -> list[ChainStep]:
     """Channels are so many that convolutions go by tiles where heights and widths are even."""
     torch.manual_seed(9)
     return [
         unit(0, (2, 9), 3, SILU),
         unit(1, (9, 16), 3, SILU, dropout=0.2),
         unit(2, (16, 16), 3, SILU),
-        Sum(2, 3),
+        ResidualAdd(2, 3),
         unit(4, (16, 12), 3, SILU, side=2),
     ]
 
@@ -250,11 +261,11 @@ def test_narrower_vectors(
         load.cache_clear()
 
 
-def by_fours(source: int, channels: tuple[int, int], **named: Any) -> Unit:
+def by_orientation(source: int, channels: tuple[int, int], **named: Any) -> ConvUnit:
     """A pointwise unit of the group p4."""
-    conv = TurnedConv2d(*channels, 1, bias=False, cyclic=True)
+    conv = P4Conv2d(*channels, 1, bias=False, regular=True)
     plain = unit(source, channels, 1, **named)
-    return replace(plain, conv=conv, filters=conv.filters, fours=True)
+    return replace(plain, conv=conv, filters=conv.filters, p4=True)
 
 
 @pytest.mark.parametrize("size", [(12, 12), (5, 9)])
@@ -262,17 +273,17 @@ def by_fours(source: int, channels: tuple[int, int], **named: Any) -> Unit:
 def test_pointwise_convolutions_by_fours(size: tuple[int, int], dropout: float) -> None:
     """Of what is stored with margins and what is not, pooling, and after a plain depthwise one."""
     torch.manual_seed(12)
-    layers: list[Layer] = [
+    layers: list[ChainStep] = [
         unit(0, (1, 12), 3, SILU),
-        by_fours(1, (12, 20), activation=SILU, dropout=dropout),
+        by_orientation(1, (12, 20), activation=SILU, dropout=dropout),
         unit(2, (20, 20), 3, NONE, depthwise=True, norm=False),
-        by_fours(3, (20, 20), activation=SILU),
-        Sum(2, 4),
+        by_orientation(3, (20, 20), activation=SILU),
+        ResidualAdd(2, 4),
         unit(5, (20, 20), 3, NONE, depthwise=True, norm=False),
-        by_fours(6, (20, 20), activation=RELU),
-        Sum(5, 7),
-        by_fours(8, (20, 36), side=2),
-        by_fours(9, (36, 4), activation=SILU, norm=False),
+        by_orientation(6, (20, 20), activation=RELU),
+        ResidualAdd(5, 7),
+        by_orientation(8, (20, 36), side=2),
+        by_orientation(9, (36, 4), activation=SILU, norm=False),
     ]
     assert_equal(layers, images(21, 1, *size))
 
@@ -283,42 +294,46 @@ def test_a_plain_unit_ends_a_sum() -> None:
     first = unit(0, (2, 5), 3, SILU)
     plain = unit(1, (5, 5), 1, NONE, norm=False)
     biased = unit(3, (5, 5), 1, NONE, norm=False, bias=True)
-    assert_equal([first, plain, Sum(1, 2), biased, Sum(3, 4)], images(19, 2))
+    assert_equal([first, plain, ResidualAdd(1, 2), biased, ResidualAdd(3, 4)], images(19, 2))
 
 
 def test_alike_units_without_batch_norm() -> None:
     """They work in the same memory, and blocks of images pass all of them at a time."""
     torch.manual_seed(14)
-    alike: list[Layer] = [
+    alike: list[ChainStep] = [
         unit(n, (6, 6), 3, SILU, norm=False, bias=True, dropout=0.1) for n in (1, 2, 3)
     ]
-    ends: list[Layer] = [Sum(3, 4), Pool(5, 2), unit(6, (6, 3), 1, NONE, norm=False, bias=True)]
+    ends: list[ChainStep] = [
+        ResidualAdd(3, 4),
+        MaxPooling(5, 2),
+        unit(6, (6, 3), 1, NONE, norm=False, bias=True),
+    ]
     assert_equal([unit(0, (1, 6), 3, RELU, norm=False), *alike, *ends], images(37, 1, 12, 10))
 
 
 def test_many_channels() -> None:
     """All sizes of tiles, and more rows than one of them has."""
     torch.manual_seed(4)
-    wide: list[Layer] = [unit(0, (3, 39), 3, SILU), unit(1, (39, 30), 1), unit(2, (30, 33), 3)]
+    wide: list[ChainStep] = [unit(0, (3, 39), 3, SILU), unit(1, (39, 30), 1), unit(2, (30, 33), 3)]
     assert_equal([*wide, unit(3, (33, 33), 3, SILU, depthwise=True)], images(18, 3, 29, 15))
 
 
 def test_gradient_by_finite_differences() -> None:
     """Independent of PyTorch's own gradients: the slope of a weighted sum of the output."""
     torch.manual_seed(1)
-    layers: list[Layer] = [
+    layers: list[ChainStep] = [
         unit(0, (1, 3), 3, SILU),
         unit(1, (3, 3), 3, SILU, depthwise=True),
         unit(2, (3, 3), 1, SILU),
-        Sum(1, 3),
+        ResidualAdd(1, 3),
     ]
     x, weights = images(5), torch.randn(5, 3, 9, 11)
 
     def total() -> Tensor:
-        return (Trunk(copy.deepcopy(layers), (1, 9, 11))(x).double() * weights).sum()
+        return (FusedChain(copy.deepcopy(layers), (1, 9, 11))(x).double() * weights).sum()
 
-    trunk = Trunk(layers, (1, 9, 11))
-    (trunk(x) * weights).sum().backward()
+    chain = FusedChain(layers, (1, 9, 11))
+    (chain(x) * weights).sum().backward()
     for parameter in modules(layers).parameters():
         assert parameter.grad is not None
         flat, slopes = parameter.data.view(-1), parameter.grad.view(-1)
@@ -344,12 +359,16 @@ def test_large_means_lose_no_precision() -> None:
     exact = copy.deepcopy(first)
     assert exact.norm is not None
     expected = torch.relu(exact.norm.double()(exact.conv.double()(x.double())))
-    assert float((Trunk([first], (1, 8, 8))(x) - expected).detach().abs().max()) < 1e-3
+    assert float((FusedChain([first], (1, 8, 8))(x) - expected).detach().abs().max()) < 1e-3
 
 
 def test_of_equal_numbers_the_first_gets_the_gradient() -> None:
     torch.manual_seed(8)
-    layers: list[Layer] = [unit(0, (1, 2), 1, side=3, norm=False), unit(1, (2, 2)), Pool(2, 2)]
+    layers: list[ChainStep] = [
+        unit(0, (1, 2), 1, side=3, norm=False),
+        unit(1, (2, 2)),
+        MaxPooling(2, 2),
+    ]
     assert_equal(layers, torch.randint(2, (17, 1, 9, 9)).float())
 
 
@@ -364,7 +383,7 @@ def threads(count: int) -> Iterator[None]:
 @pytest.mark.parametrize("count", [3, 16, 100])
 def test_threads_change_nothing_but_roundings(count: int) -> None:
     torch.manual_seed(2)
-    layers: list[Layer] = [unit(0, (1, 5), 3, SILU, 2), unit(1, (5, 7), 3), unit(2, (7, 8), 1)]
+    layers: list[ChainStep] = [unit(0, (1, 5), 3, SILU, 2), unit(1, (5, 7), 3), unit(2, (7, 8), 1)]
     alone = all_of(layers, images(count), ours=True)
     with threads(3):
         together, again = (all_of(layers, images(count), ours=True) for _ in range(2))
@@ -376,27 +395,31 @@ def test_threads_change_nothing_but_roundings(count: int) -> None:
 def test_batches_of_any_size_one_after_another_and_nested() -> None:
     """What is kept between batches is zeros where zeros have to be, and nobody else's."""
     torch.manual_seed(6)
-    layers: list[Layer] = [unit(0, (1, 4), 3, SILU), unit(1, (4, 4), 5, side=2), unit(2, (4, 3))]
+    layers: list[ChainStep] = [
+        unit(0, (1, 4), 3, SILU),
+        unit(1, (4, 4), 5, side=2),
+        unit(2, (4, 3)),
+    ]
     fresh = {count: all_of(layers, images(count), ours=True)["y"] for count in (37, 16, 5)}
     layers = copy.deepcopy(layers)
-    trunk = Trunk(layers, (1, 9, 11))
+    chain = FusedChain(layers, (1, 9, 11))
     for count in (37, 16, 37, 5, 37, 5):
-        inner = trunk(images(count))
-        y = trunk(images(count))
+        inner = chain(images(count))
+        y = chain(images(count))
         torch.testing.assert_close(y, fresh[count], atol=1e-5, rtol=1e-5)
         y.sum().backward()
         inner.sum().backward()
 
 
 def test_a_result_that_is_not_gone_back_from_is_forgotten() -> None:
-    trunk = Trunk([unit(0, (1, 4))], (1, 9, 11))
-    first = trunk(images(4)).detach().clone()
-    torch.testing.assert_close(trunk(images(4)), first)
+    chain = FusedChain([unit(0, (1, 4))], (1, 9, 11))
+    first = chain(images(4)).detach().clone()
+    torch.testing.assert_close(chain(images(4)), first)
 
 
 def test_any_layout_is_taken() -> None:
     torch.manual_seed(7)
-    layers: list[Layer] = [unit(0, (3, 4)), unit(1, (4, 6), 3)]
+    layers: list[ChainStep] = [unit(0, (3, 4)), unit(1, (4, 6), 3)]
     other = copy.deepcopy(layers)
     modules(other).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = images(9, 3)

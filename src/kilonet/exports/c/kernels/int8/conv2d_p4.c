@@ -1,10 +1,10 @@
 /* The sums of one output pixel. Of every four filters one is stored, [row][column][input][four]; the
-   others are it, turned by a quarter, two and three, and, if cyclic, moved on as often within each
+   others are it, turned by a quarter, two and three, and, if regular, moved on as often within each
    four of inputs. */
-static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint8_t *restrict in,
+static void conv2d_p4_sums(const window *w, int zero, int regular, const uint8_t *restrict in,
                                const int8_t *restrict weight, int y, int x, int32_t *restrict sum)
 {
-    const int inputs = w->channels, fours = w->out_channels / 4;
+    const int inputs = w->channels, fields = w->out_channels / 4;
     const int side = w->kernel_height, last = side - 1;
 
     for (int o = 0; o < w->out_channels; o++)
@@ -24,10 +24,10 @@ static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint
                     continue;
                 const int8_t *factor[4];
                 for (int r = 0; r < 4; r++) {
-                    const int from = cyclic ? c / 4 * 4 + (c + 4 - r) % 4 : c;
-                    factor[r] = weight + (tap[r] * inputs + from) * fours;
+                    const int from = regular ? c / 4 * 4 + (c + 4 - r) % 4 : c;
+                    factor[r] = weight + (tap[r] * inputs + from) * fields;
                 }
-                for (int f = 0; f < fours; f++)
+                for (int f = 0; f < fields; f++)
                     for (int r = 0; r < 4; r++)
                         sum[4 * f + r] += value * factor[r][f];
             }
@@ -35,8 +35,8 @@ static void conv2d_turned_sums(const window *w, int zero, int cyclic, const uint
     }
 }
 
-/* Convolution with turned filters and max pooling. */
-static void conv2d_turned(const window *w, int cyclic, const uint8_t *in, const int8_t *weight,
+/* Convolution with p4 filters and max pooling. */
+static void conv2d_p4(const window *w, int regular, const uint8_t *in, const int8_t *weight,
                           const scaling *s, const ending *e, uint8_t *out)
 {
     int32_t sum[MOST_CHANNELS];
@@ -45,7 +45,7 @@ static void conv2d_turned(const window *w, int cyclic, const uint8_t *in, const 
         for (int x = 0; x < w->out_width; x++, out += w->out_channels) {
             memset(out, 0, (size_t)w->out_channels);
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                conv2d_turned_sums(w, s->zero, cyclic, in, weight,
+                conv2d_p4_sums(w, s->zero, regular, in, weight,
                                    y * w->pool_down + i / w->pool_across,
                                    x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {

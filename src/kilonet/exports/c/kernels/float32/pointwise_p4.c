@@ -1,6 +1,6 @@
 /* The sums of one output pixel. Of every four filters one is stored, [four of inputs][four][input]; the
    others are it, moved on by one, two and three within each four of inputs. */
-static void pointwise_turned_sums(const window *w, const float *restrict in,
+static void pointwise_p4_sums(const window *w, const float *restrict in,
                                   const float *restrict weight, int y, int x, float *restrict sum)
 {
     const float *pixel = in + (y * w->stride_down * w->width + x * w->stride_across) * w->channels;
@@ -18,8 +18,8 @@ static void pointwise_turned_sums(const window *w, const float *restrict in,
     }
 }
 
-/* 1x1 convolution with turned filters, ReLU if low is 0, max pooling. */
-static void pointwise_turned(const window *w, const float *in, const float *weight,
+/* 1x1 convolution with p4 filters, ReLU if low is 0, max pooling. */
+static void pointwise_p4(const window *w, const float *in, const float *weight,
                              const float *scale, const float *bias, float low, float *out)
 {
     float sum[MOST_CHANNELS];
@@ -29,7 +29,7 @@ static void pointwise_turned(const window *w, const float *in, const float *weig
             for (int o = 0; o < w->out_channels; o++)
                 out[o] = low;
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                pointwise_turned_sums(w, in, weight, y * w->pool_down + i / w->pool_across,
+                pointwise_p4_sums(w, in, weight, y * w->pool_down + i / w->pool_across,
                                       x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
                     const float value = scaled(sum[o], scale, bias, o);

@@ -1,9 +1,9 @@
 /* The sums of one output pixel, each channel on its own. Of every four filters one is stored,
    [row][column][four]; the others are it, turned by a quarter, two and three. */
-static void depthwise_turned_sums(const window *w, const float *restrict in,
+static void depthwise_p4_sums(const window *w, const float *restrict in,
                                   const float *restrict weight, int y, int x, float *restrict sum)
 {
-    const int fours = w->channels / 4, side = w->kernel_height, last = side - 1;
+    const int fields = w->channels / 4, side = w->kernel_height, last = side - 1;
 
     for (int c = 0; c < w->channels; c++)
         sum[c] = 0.0f;
@@ -14,11 +14,11 @@ static void depthwise_turned_sums(const window *w, const float *restrict in,
             if (row < 0 || row >= w->height || column < 0 || column >= w->width)
                 continue;
             const float *pixel = in + (row * w->width + column) * w->channels;
-            const float *first = weight + (i * side + j) * fours;
-            const float *second = weight + (j * side + last - i) * fours;
-            const float *third = weight + ((last - i) * side + last - j) * fours;
-            const float *fourth = weight + ((last - j) * side + i) * fours;
-            for (int f = 0; f < fours; f++) {
+            const float *first = weight + (i * side + j) * fields;
+            const float *second = weight + (j * side + last - i) * fields;
+            const float *third = weight + ((last - i) * side + last - j) * fields;
+            const float *fourth = weight + ((last - j) * side + i) * fields;
+            for (int f = 0; f < fields; f++) {
                 sum[4 * f] += pixel[4 * f] * first[f];
                 sum[4 * f + 1] += pixel[4 * f + 1] * second[f];
                 sum[4 * f + 2] += pixel[4 * f + 2] * third[f];
@@ -28,8 +28,8 @@ static void depthwise_turned_sums(const window *w, const float *restrict in,
     }
 }
 
-/* Depthwise convolution with turned filters, ReLU if low is 0, max pooling. */
-static void depthwise_turned(const window *w, const float *in, const float *weight,
+/* Depthwise convolution with p4 filters, ReLU if low is 0, max pooling. */
+static void depthwise_p4(const window *w, const float *in, const float *weight,
                              const float *scale, const float *bias, float low, float *out)
 {
     float sum[MOST_CHANNELS];
@@ -39,7 +39,7 @@ static void depthwise_turned(const window *w, const float *in, const float *weig
             for (int c = 0; c < w->channels; c++)
                 out[c] = low;
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                depthwise_turned_sums(w, in, weight, y * w->pool_down + i / w->pool_across,
+                depthwise_p4_sums(w, in, weight, y * w->pool_down + i / w->pool_across,
                                       x * w->pool_across + i % w->pool_across, sum);
                 for (int c = 0; c < w->channels; c++) {
                     const float value = scaled(sum[c], scale, bias, c);

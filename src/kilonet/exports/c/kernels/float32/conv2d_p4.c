@@ -1,10 +1,10 @@
 /* The sums of one output pixel. Of every four filters one is stored, [row][column][input][four]; the
-   others are it, turned by a quarter, two and three, and, if cyclic, moved on as often within each
+   others are it, turned by a quarter, two and three, and, if regular, moved on as often within each
    four of inputs. */
-static void conv2d_turned_sums(const window *w, int cyclic, const float *restrict in,
+static void conv2d_p4_sums(const window *w, int regular, const float *restrict in,
                                const float *restrict weight, int y, int x, float *restrict sum)
 {
-    const int inputs = w->channels, fours = w->out_channels / 4;
+    const int inputs = w->channels, fields = w->out_channels / 4;
     const int side = w->kernel_height, last = side - 1;
 
     for (int o = 0; o < w->out_channels; o++)
@@ -24,10 +24,10 @@ static void conv2d_turned_sums(const window *w, int cyclic, const float *restric
                     continue;
                 const float *factor[4];
                 for (int r = 0; r < 4; r++) {
-                    const int from = cyclic ? c / 4 * 4 + (c + 4 - r) % 4 : c;
-                    factor[r] = weight + (tap[r] * inputs + from) * fours;
+                    const int from = regular ? c / 4 * 4 + (c + 4 - r) % 4 : c;
+                    factor[r] = weight + (tap[r] * inputs + from) * fields;
                 }
-                for (int f = 0; f < fours; f++)
+                for (int f = 0; f < fields; f++)
                     for (int r = 0; r < 4; r++)
                         sum[4 * f + r] += value * factor[r][f];
             }
@@ -35,8 +35,8 @@ static void conv2d_turned_sums(const window *w, int cyclic, const float *restric
     }
 }
 
-/* Convolution with turned filters, ReLU if low is 0, max pooling. */
-static void conv2d_turned(const window *w, int cyclic, const float *in, const float *weight,
+/* Convolution with p4 filters, ReLU if low is 0, max pooling. */
+static void conv2d_p4(const window *w, int regular, const float *in, const float *weight,
                           const float *scale, const float *bias, float low, float *out)
 {
     float sum[MOST_CHANNELS];
@@ -46,7 +46,7 @@ static void conv2d_turned(const window *w, int cyclic, const float *in, const fl
             for (int o = 0; o < w->out_channels; o++)
                 out[o] = low;
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                conv2d_turned_sums(w, cyclic, in, weight, y * w->pool_down + i / w->pool_across,
+                conv2d_p4_sums(w, regular, in, weight, y * w->pool_down + i / w->pool_across,
                                    x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
                     const float value = scaled(sum[o], scale, bias, o);

@@ -23,14 +23,14 @@ static int omp_get_num_threads(void) { return 1; }
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-#define RELU 0 /* the codes that trunk.py gives */
+#define RELU 0 /* the codes that chain.py gives */
 #define SILU 1
 #define NONE 2
 
 #include "vectors.h"
 #include "convolution.h"
 #include "winograd.h"
-#include "fours.h"
+#include "p4.h"
 #include "ends.h"
 #include "step.h"
 #include "parts.h"
@@ -45,10 +45,10 @@ static int omp_get_num_threads(void) { return 1; }
          b < (thread + 1) * batch.blocks / sharing; b++)
 
 /* How many images are a block. */
-long trunk_lanes(void) { return LANES; }
+long chain_lanes(void) { return LANES; }
 
 /* How many bytes a step has. */
-long trunk_step_size(void) { return (long)sizeof(Step); }
+long chain_step_size(void) { return (long)sizeof(Step); }
 
 /* Whether a step's work on a block needs what all blocks have given to batch norm. */
 static int waits(const Step *s) { return s->kind == UNIT && s->normed && !s->frozen; }
@@ -86,7 +86,7 @@ static void block_through(const Step *s, const Step *steps, long b, long thread,
 }
 
 /* y, images x channels x height x width, is the value of the last step for x, the input. */
-void trunk_forward(Step *steps, long count, long images, long threads, const float *x, float *y)
+void chain_forward(Step *steps, long count, long images, long threads, const float *x, float *y)
 {
     const Batch batch = batch_of(images, threads);
     Step *end = steps + count;
@@ -113,8 +113,8 @@ static void block_back(const Step *s, const Step *steps, long b, long thread, lo
     else pool_back(s, steps, b);
 }
 
-/* Fill in all gradients that steps say where to put, for dy, that of trunk_forward's y. */
-void trunk_backward(Step *steps, long count, long images, long threads, const float *dy)
+/* Fill in all gradients that steps say where to put, for dy, that of chain_forward's y. */
+void chain_backward(Step *steps, long count, long images, long threads, const float *dy)
 {
     const Batch batch = batch_of(images, threads);
     for (Step *s = steps; s < steps + count; s++)

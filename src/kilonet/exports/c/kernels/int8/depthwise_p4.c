@@ -1,10 +1,10 @@
 /* The sums of one output pixel, each channel on its own. Of every four filters one is stored,
    [row][column][four]; the others are it, turned by a quarter, two and three. */
-static void depthwise_turned_sums(const window *w, int zero, const uint8_t *restrict in,
+static void depthwise_p4_sums(const window *w, int zero, const uint8_t *restrict in,
                                   const int8_t *restrict weight, int y, int x,
                                   int32_t *restrict sum)
 {
-    const int fours = w->channels / 4, side = w->kernel_height, last = side - 1;
+    const int fields = w->channels / 4, side = w->kernel_height, last = side - 1;
 
     for (int c = 0; c < w->channels; c++)
         sum[c] = 0;
@@ -15,11 +15,11 @@ static void depthwise_turned_sums(const window *w, int zero, const uint8_t *rest
             if (row < 0 || row >= w->height || column < 0 || column >= w->width)
                 continue;
             const uint8_t *pixel = in + (row * w->width + column) * w->channels;
-            const int8_t *first = weight + (i * side + j) * fours;
-            const int8_t *second = weight + (j * side + last - i) * fours;
-            const int8_t *third = weight + ((last - i) * side + last - j) * fours;
-            const int8_t *fourth = weight + ((last - j) * side + i) * fours;
-            for (int f = 0; f < fours; f++) {
+            const int8_t *first = weight + (i * side + j) * fields;
+            const int8_t *second = weight + (j * side + last - i) * fields;
+            const int8_t *third = weight + ((last - i) * side + last - j) * fields;
+            const int8_t *fourth = weight + ((last - j) * side + i) * fields;
+            for (int f = 0; f < fields; f++) {
                 sum[4 * f] += (pixel[4 * f] - zero) * first[f];
                 sum[4 * f + 1] += (pixel[4 * f + 1] - zero) * second[f];
                 sum[4 * f + 2] += (pixel[4 * f + 2] - zero) * third[f];
@@ -29,8 +29,8 @@ static void depthwise_turned_sums(const window *w, int zero, const uint8_t *rest
     }
 }
 
-/* Depthwise convolution with turned filters and max pooling. */
-static void depthwise_turned(const window *w, const uint8_t *in, const int8_t *weight,
+/* Depthwise convolution with p4 filters and max pooling. */
+static void depthwise_p4(const window *w, const uint8_t *in, const int8_t *weight,
                              const scaling *s, const ending *e, uint8_t *out)
 {
     int32_t sum[MOST_CHANNELS];
@@ -39,7 +39,7 @@ static void depthwise_turned(const window *w, const uint8_t *in, const int8_t *w
         for (int x = 0; x < w->out_width; x++, out += w->channels) {
             memset(out, 0, (size_t)w->channels);
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                depthwise_turned_sums(w, s->zero, in, weight, y * w->pool_down + i / w->pool_across,
+                depthwise_p4_sums(w, s->zero, in, weight, y * w->pool_down + i / w->pool_across,
                                       x * w->pool_across + i % w->pool_across, sum);
                 for (int c = 0; c < w->channels; c++) {
                     const int value = ended(scaled(sum[c], s, c), e, c);

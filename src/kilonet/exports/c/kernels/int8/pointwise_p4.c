@@ -1,6 +1,6 @@
 /* The sums of one output pixel. Of every four filters one is stored, [four of inputs][four][input]; the
    others are it, moved on by one, two and three within each four of inputs. */
-static void pointwise_turned_sums(const window *w, int zero, const uint8_t *restrict in,
+static void pointwise_p4_sums(const window *w, int zero, const uint8_t *restrict in,
                                   const int8_t *restrict weight, int y, int x, int32_t *restrict sum)
 {
     const uint8_t *pixel = in + (y * w->stride_down * w->width + x * w->stride_across) * w->channels;
@@ -18,8 +18,8 @@ static void pointwise_turned_sums(const window *w, int zero, const uint8_t *rest
     }
 }
 
-/* 1x1 convolution with turned filters and max pooling. */
-static void pointwise_turned(const window *w, const uint8_t *in, const int8_t *weight,
+/* 1x1 convolution with p4 filters and max pooling. */
+static void pointwise_p4(const window *w, const uint8_t *in, const int8_t *weight,
                              const scaling *s, const ending *e, uint8_t *out)
 {
     int32_t sum[MOST_CHANNELS];
@@ -28,7 +28,7 @@ static void pointwise_turned(const window *w, const uint8_t *in, const int8_t *w
         for (int x = 0; x < w->out_width; x++, out += w->out_channels) {
             memset(out, 0, (size_t)w->out_channels);
             for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                pointwise_turned_sums(w, s->zero, in, weight,
+                pointwise_p4_sums(w, s->zero, in, weight,
                                       y * w->pool_down + i / w->pool_across,
                                       x * w->pool_across + i % w->pool_across, sum);
                 for (int o = 0; o < w->out_channels; o++) {
