@@ -1,5 +1,6 @@
 # make train: install, get the data, train the default recipe, say where the report is.
-# make test:  install and run every check.
+# make test:  install and run the tests; those that need a tool this machine lacks are skipped.
+# make check: all tests, slow ones included, and the linters, types, wheel, notebook and this site.
 # make verify: what takes longer, with its result stored in results/verify.json.
 # make site:   the documentation as a site, in build/site/index.html.
 # make bench: time training against the peers; BENCH="--quick" shows in minutes that it works.
@@ -8,15 +9,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-# mkdocs-material tells of its successor at every build; that is no warning about ours.
+# mkdocs-material announces its successor at every build; strict builds would take it for a warning.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: train test lint install install-dev docs site verify bench clean
+.PHONY: train test check lint install install-dev docs site verify bench clean
 
 train: install
 	$(BIN)/kilonet train
 
 test: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not check"
+
+check: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: install-dev

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from commands import Command
 from golden import assert_golden
 
@@ -17,6 +18,7 @@ from kilonet.workflows.show import export_table
 from trained import start_run
 
 
+@pytest.mark.compiler
 def test_prints_what_it_measured(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
     said = kilonet("export", finished_here, "--to", "c", "--int8", "--out", tmp_path)
     assert (said.status, said.err) == (0, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from kilonet.exports.int8.interpret import interpret_int8
 from kilonet.exports.int8.quantise import quantise
 
 
+@pytest.mark.compiler("gcc")
 @pytest.mark.parametrize("name", NAMES)
 def test_float_agrees_with_pytorch(name: str, tmp_path: Path) -> None:
     found, images = example(name), pictures(12)
@@ -35,6 +35,7 @@ def test_float_agrees_with_pytorch(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(answers.probabilities, softmax(expected), atol=1e-4)
 
 
+@pytest.mark.compiler("gcc")
 @pytest.mark.parametrize("name", NAMES)
 def test_int8_is_the_integer_reference_to_the_bit(name: str, tmp_path: Path) -> None:
     images = pictures(12, seed=1)
@@ -49,11 +50,15 @@ def test_int8_is_the_integer_reference_to_the_bit(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["simple-8k-plus", "joined"])
-@pytest.mark.parametrize("compiler_name", ["gcc", "clang"])
+@pytest.mark.parametrize(
+    "compiler_name",
+    [
+        pytest.param("gcc", marks=pytest.mark.compiler("gcc")),
+        pytest.param("clang", marks=pytest.mark.compiler("clang")),
+    ],
+)
 @pytest.mark.parametrize("level", ["-Os", "-O3"])
 def test_self_test(name: str, compiler_name: str, level: str, tmp_path: Path) -> None:
-    if compiler_name == "clang" and shutil.which("clang") is None:
-        pytest.skip("no clang, which is only a second opinion")
     found = example(name)
     for graph in (found.graph, example_int8(name)):
         whole = not isinstance(graph, Graph)
@@ -62,6 +67,7 @@ def test_self_test(name: str, compiler_name: str, level: str, tmp_path: Path) ->
         assert (done.returncode, done.stdout) == (0, "net: all right\n")
 
 
+@pytest.mark.compiler("gcc")
 def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
     graph = example("quick").graph
     for changed in (graph, example_int8("quick")):
@@ -77,6 +83,7 @@ def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
         assert re.fullmatch(r"picture \d: logit 0 is wrong\n", done.stdout)
 
 
+@pytest.mark.compiler("gcc")
 def test_no_exponential_where_none_is_wanted(tmp_path: Path) -> None:
     graph = example_int8("simple-8k-plus")
     made = written(emit(graph, "net"), tmp_path, graph, whole=True)
@@ -112,6 +119,7 @@ def test_size_of_an_8k_network() -> None:
     assert made.weight_bytes >= sum(p.numel() for p in network.parameters() if p.ndim > 1)
 
 
+@pytest.mark.compiler("gcc")
 @given(graphs(), st.booleans())
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_graphs(content: bytes, whole: bool) -> None:
@@ -147,6 +155,7 @@ def test_names_become_identifiers(tmp_path: Path) -> None:
         assert f"int {expected}_predict(" in made.header
 
 
+@pytest.mark.compiler("gcc")
 def test_hostile_metadata_stays_in_comments_and_strings(tmp_path: Path) -> None:
     graph = example("quick").graph
     metadata = {

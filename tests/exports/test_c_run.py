@@ -6,22 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compiled import compiler
 from networks import example, pictures
 
+from kilonet.compilers import find_compiler
 from kilonet.errors import KilonetError
 from kilonet.exports.c.emit import emit
 from kilonet.exports.c.run import CompiledNetwork
+
+pytestmark = pytest.mark.compiler
 
 
 def test_runs() -> None:
     found = example("simple-8k")
     images = pictures(5)
-    with CompiledNetwork(emit(found.graph, "net"), compiler(), 10, None) as network:
+    with CompiledNetwork(emit(found.graph, "net"), str(find_compiler()), 10, None) as network:
         np.testing.assert_allclose(network.logits(images), found.logits(images), atol=1e-3)
 
 
 def test_a_compiler_that_refuses_is_quoted() -> None:
     made = replace(emit(example("quick").graph, "net"), source="#error no such thing\n")
     with pytest.raises(KilonetError, match=r"does not compile net.c: .*no such thing"):
-        CompiledNetwork(made, compiler(), 10, None)
+        CompiledNetwork(made, str(find_compiler()), 10, None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from compiled import SANITIZED, written
 from networks import example, example_int8, pictures
 
@@ -44,6 +45,7 @@ def test_8k_fits_9_kilobytes() -> None:
     assert emit(example_int8("kilonet-8k"), "net").weight_bytes <= 9_000
 
 
+@pytest.mark.compiler("gcc")
 def test_nearly_turned_filters_are_written_out(tmp_path: Path) -> None:
     graph = example("kilonet-1k").graph
     other = Graph(graph.image, tuple(map(_nearly, graph.operators)), graph.metadata)

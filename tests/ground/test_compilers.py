@@ -12,12 +12,14 @@ from kilonet.compilers import compile_library, find_compiler
 from kilonet.errors import KilonetError
 
 
+@pytest.mark.compiler
 def test_finds_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_compiler() == next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
     monkeypatch.setenv("PATH", "")
     assert find_compiler() is None
 
 
+@pytest.mark.compiler
 def test_compiles(tmp_path: Path) -> None:
     source = tmp_path / "sum.c"
     source.write_text("int sum(int a, int b) { return a + b; }\n")
@@ -25,6 +27,7 @@ def test_compiles(tmp_path: Path) -> None:
     assert ctypes.CDLL(str(tmp_path / "sum.so")).sum(2, 3) == 5
 
 
+@pytest.mark.compiler
 def test_a_compiler_that_refuses_is_quoted(tmp_path: Path) -> None:
     source = tmp_path / "wrong.c"
     source.write_text("#error no such thing\n")

@@ -31,6 +31,8 @@ from kilonet.kernels.chain import (
 from kilonet.kernels.library import load
 from kilonet.models.blocks import P4Conv2d
 
+pytestmark = pytest.mark.compiler
+
 RELU, SILU, NONE = (ACTIVATIONS[kind] for kind in (nn.ReLU, nn.SiLU, nn.Identity))
 FUNCTIONS = {code: kind() for kind, code in ACTIVATIONS.items()}
 

@@ -25,6 +25,7 @@ def kept(cache: Path) -> list[Path]:
     return sorted(cache.iterdir())
 
 
+@pytest.mark.compiler
 def test_is_compiled_once_and_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(load(), ctypes.CDLL)
     (made,) = kept(cache)
@@ -39,6 +40,7 @@ def test_is_compiled_once_and_kept(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert kept(cache) == [made]
 
 
+@pytest.mark.compiler
 def test_another_processor_gets_another(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load()
     monkeypatch.setattr(library, "_processor", lambda: b"another")
@@ -47,11 +49,13 @@ def test_another_processor_gets_another(cache: Path, monkeypatch: pytest.MonkeyP
     assert len(kept(cache)) == 2
 
 
+@pytest.mark.compiler
 def test_flags_that_a_compiler_does_not_know_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_HERE", (("-march=no-such-processor",), ()))
     assert load().chain_backward
 
 
+@pytest.mark.compiler
 def test_a_spoilt_library_is_not_used(cache: Path) -> None:
     load()
     (made,) = kept(cache)
@@ -61,6 +65,7 @@ def test_a_spoilt_library_is_not_used(cache: Path) -> None:
     assert load().chain_forward
 
 
+@pytest.mark.compiler
 def test_works_without_a_cache(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     assert load().chain_forward

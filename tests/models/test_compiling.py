@@ -38,6 +38,7 @@ def step(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, dict[str
     return logits.detach(), left | {name: b.float() for name, b in network.named_buffers()}
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     "network",
     [*(ConvStack(layers, **style) for layers, style in CHAINS[::2]), SimpleMNISTNet(dropout=0.0)],
@@ -55,6 +56,7 @@ def test_networks_compute_the_same(network: Network) -> None:
         assert difference < 0.02 * float(tensor.norm()) + 1e-4, name
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(("layers", "style"), CHAINS)
 def test_chains_are_known(layers: str, style: dict[str, object]) -> None:
     network = ConvStack(layers, **style)  # type: ignore[arg-type]
@@ -64,6 +66,7 @@ def test_chains_are_known(layers: str, style: dict[str, object]) -> None:
     assert all(tensor.isfinite().all() for tensor in left.values())
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(("layers", "style"), CHAINS)
 def test_evaluation_is_the_same(layers: str, style: dict[str, object]) -> None:
     """By the running statistics, which stay as they are, without dropout, or drawing for it."""
@@ -81,6 +84,7 @@ def test_evaluation_is_the_same(layers: str, style: dict[str, object]) -> None:
     assert torch.equal(torch.get_rng_state(), drawn)
 
 
+@pytest.mark.compiler
 def test_evaluation_by_our_kernels_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     evaluated = FusedChain.evaluate
@@ -97,6 +101,7 @@ def test_evaluation_by_our_kernels_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         assert seen == [3] * evaluation
 
 
+@pytest.mark.compiler
 def test_dropout_drops_as_much_as_it_should_and_anew_each_time() -> None:
     block = ConvBlock((1, 8), batch_norm=False, dropout=0.3)
     chain = fuse([block], SHAPE)
@@ -162,6 +167,7 @@ def test_unknown_parts(block: ConvBlock) -> None:
     assert fuse([ConvBlock((1, 4)), block], SHAPE) is None
 
 
+@pytest.mark.compiler
 def test_what_begins_with_a_pooling_or_not_at_all() -> None:
     assert fuse([nn.MaxPool2d(2), ConvBlock((1, 4))], SHAPE) is None
     assert fuse([], SHAPE) is None
@@ -180,6 +186,7 @@ def test_only_for_steps_of_training_on_the_cpu() -> None:
         assert not can_train(x)
 
 
+@pytest.mark.compiler
 def test_evaluation_is_pytorchs_own() -> None:
     network = ConvStack("c4 M d6 r").eval()
     expected = network(torch.ones(3, *SHAPE))
@@ -187,6 +194,7 @@ def test_evaluation_is_pytorchs_own() -> None:
     assert torch.equal(network(torch.ones(3, *SHAPE)), expected)
 
 
+@pytest.mark.compiler
 def test_a_copy_has_its_own_weights() -> None:
     network = ConvStack("c4 M d6 r").train()
     assert network.compile_blocks()
@@ -200,6 +208,7 @@ def test_a_copy_has_its_own_weights() -> None:
     assert "_chain" not in network.state_dict()
 
 
+@pytest.mark.compiler
 def test_our_dropout_in_its_usual_place_is_known() -> None:
     assert isinstance(with_part("drop", Dropout(0.1)).drop, Dropout)
     assert fuse([ConvBlock((1, 4)), with_part("drop", Dropout(0.1))], SHAPE) is not None

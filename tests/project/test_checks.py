@@ -1,4 +1,4 @@
-"""The linters, the type checker and the import floors, as tests."""
+"""The linters, the type checker and the import layers, as tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     "command",
     [

@@ -23,7 +23,7 @@ def test_it_is_stored_without_outputs() -> None:
     assert not {"widgets", "signature"} & notebook.metadata.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.check
 def test_it_runs() -> None:
     """On the bundled digits, by nbmake, in a kernel of its own."""
     alone = ["-q", "-c", os.devnull, "-p", "no:cacheprovider"]

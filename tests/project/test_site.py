@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.check
 ROOT = Path(__file__).resolve().parents[2]
 MKDOCS = Path(sys.executable).with_name("mkdocs")
 FETCHED = re.compile(
@@ -28,7 +29,6 @@ def build(target: Path, config: Path = ROOT / "mkdocs.yml") -> subprocess.Comple
     )
 
 
-@pytest.mark.slow
 def test_it_builds_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     """Strictly: a link or an anchor that leads nowhere is a warning, and so ends the build."""
     done = build(tmp_path / "site")
@@ -42,7 +42,6 @@ def test_it_builds_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert re.search(rf'id="kilonet\.workflows\.\w+\.{name}"', python)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("link", ["none.md", "other.md#nowhere", "#nowhere"])
 def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path, link: str) -> None:
     """With the validation of our own configuration."""

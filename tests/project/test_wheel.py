@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.check
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,7 +36,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
-@pytest.mark.slow
 def test_wheel_carries_what_it_needs(installed: Path) -> None:
     assert "gap-14k" in _run(installed / "kilonet", "recipes").stdout
     (package,) = installed.parent.glob("lib/python3*/site-packages/kilonet")
@@ -47,7 +47,6 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
     assert "epochs = 15" in _run(installed / "kilonet", "recipes", "show", "gap-14k").stdout
 
 
-@pytest.mark.slow
 def test_base_install_has_no_torch_and_names_the_extra(installed: Path) -> None:
     assert _run(installed / "python", "-c", "import torch", check=False).returncode == 1
     from_python = _run(installed / "python", "-c", "import kilonet; kilonet.train()", check=False)

@@ -59,6 +59,7 @@ def test_patterns_choose() -> None:
     assert search.read_trials(["nothing"]) == []
 
 
+@pytest.mark.compiler
 def test_a_trial_is_run_once_and_stored(results: Path, dataset: Dataset) -> None:
     trial = search.Trial("x/short", ["training.epochs=1", "model.layers=c2 M d3 r M"])
     assert not search.is_done(trial, 0)

@@ -17,6 +17,7 @@ OURS = "training.kernels=compiled"
 SILU = ("model.activation=silu", 'model.layers="c4 M d6 r c8 M"', "model.pool_first=true")
 
 
+@pytest.mark.compiler
 def test_choice() -> None:
     assert choose_kernels("torch", CPU) == "torch"
     assert choose_kernels("compiled", CPU) == "compiled"
@@ -37,6 +38,7 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_kernels("compiled", CPU)
 
 
+@pytest.mark.compiler
 def test_a_network_that_the_kernels_know_is_theirs() -> None:
     network = fit(OURS).model
     assert isinstance(network, Network)
@@ -46,12 +48,14 @@ def test_a_network_that_the_kernels_know_is_theirs() -> None:
     assert not theirs.has_compiled_blocks
 
 
+@pytest.mark.compiler
 def test_a_network_that_they_do_not_know_is_pytorchs() -> None:
     words = ('model.layers="c4 A c8 M"', "training.epochs=1")  # average pooling
     ours, theirs = trained(OURS, *words), trained(*words)
     assert all(torch.equal(ours.last[name], tensor) for name, tensor in theirs.last.items())
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("words", [(), SILU], ids=["relu", "silu"])
 def test_a_first_epoch_is_the_same_to_rounding(words: tuple[str, ...]) -> None:
     """Few steps, so that rounding has no time to grow; without dropout, whose draws differ."""
@@ -63,6 +67,7 @@ def test_a_first_epoch_is_the_same_to_rounding(words: tuple[str, ...]) -> None:
         torch.testing.assert_close(ours.last[name], tensor, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.compiler
 def test_learns_as_well_by_other_roundings() -> None:
     words = ("training.epochs=6", "optimizer.momentum=0.9")
     ours, theirs = trained(OURS, *words), trained(*words)
@@ -72,6 +77,7 @@ def test_learns_as_well_by_other_roundings() -> None:
     assert trained(OURS, *words).last.keys() == theirs.last.keys()
 
 
+@pytest.mark.compiler
 def test_repeats_to_the_bit() -> None:
     first, second = trained(OURS, *SILU), trained(OURS, *SILU)
     assert all(torch.equal(first.last[name], tensor) for name, tensor in second.last.items())

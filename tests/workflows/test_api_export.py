@@ -18,7 +18,7 @@ from kilonet.workflows.run import Run
 from trained import Trained, start_run
 
 
-@pytest.mark.parametrize("to", ["onnx", "c"])
+@pytest.mark.parametrize("to", ["onnx", pytest.param("c", marks=pytest.mark.compiler)])
 @pytest.mark.parametrize("int8", [False, True])
 def test_an_export_is_verified(finished_run: Run, tmp_path: Path, to: str, int8: bool) -> None:
     found = kilonet.export(finished_run, to, int8=int8, out=tmp_path)
