@@ -1,4 +1,4 @@
-"""A service in a process of its own, as its users have it."""
+"""Run the service in a process of its own, as users do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0  # seconds: tests share the machine with each other
 
 @dataclass(frozen=True)
 class Live:
-    """A running service: its process, its address, and the file that its log goes to."""
+    """A running service: its process, its address, and the file of its log."""
 
     process: subprocess.Popen[str]
     address: str
@@ -41,7 +41,7 @@ class Live:
         return httpx.Client(base_url=self.address, timeout=PATIENCE, **options)
 
     def raw(self, content: bytes) -> bytes:
-        """Return what it answers to some bytes, until it closes the connection."""
+        """Send some bytes and return the response, until the service closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
             connection.sendall(content)
             return received(connection)
@@ -62,14 +62,14 @@ class Live:
 
 
 def await_(work: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns; its loop has a thread of its own, for Playwright's has this
-    one once a browser has been opened."""
+    """Return the result of a coroutine. It runs in another thread, because Playwright's event loop
+    occupies this one once a browser is open."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 
 
 def received(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side closes."""
+    """Return all bytes until the other side closes the connection."""
     chunks = []
     with contextlib.suppress(ConnectionError):
         while chunk := connection.recv(65536):

@@ -10,7 +10,7 @@ import pytest
 from commands import Command
 
 from classifier import write_classifier
-from kilonet.serve.server import listen
+from kilonet.serve.server import bind
 from kilonet.serve.settings import Settings, option
 
 
@@ -44,7 +44,7 @@ def test_a_model_that_is_none(refused: Callable[..., str]) -> None:
 
 
 def test_a_port_in_use(refused: Callable[..., str], model: Path) -> None:
-    with listen("127.0.0.1", 0) as taken:
+    with bind("127.0.0.1", 0) as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
         assert f"Port {port} of 127.0.0.1 is in use" in refused(

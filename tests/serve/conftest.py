@@ -1,4 +1,4 @@
-"""A model that knows a 0 and a 1, pictures, and a running service."""
+"""A model of a 0 and a 1, a picture, and a running service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def zero(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="session")
 def service(model: Path) -> Iterator[Live]:
-    """A service with small limits, for all tests that leave it as it is."""
+    """A service with small limits, shared by all tests that do not change it."""
     limits = ["--max-body", "300000", "--max-batch", "4", "--max-pixels", "100000"]
     with live(model, *limits, "--body-seconds", "1") as running:
         yield running

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonet.serve.json_body import pictures_of
+from kilonet.serve.json_body import parse_json
+from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.problems import Problem
-from kilonet.serve.wire import Picture, Refusal
 
 IMAGE = [[float(column) for column in range(28)] for _ in range(28)]
-PACKED = Picture("pixels", bytes(range(28)) * 28)
+PACKED = RequestPicture("pixels", bytes(range(28)) * 28)
 
 
-def read(value: Any, most: int = 3) -> tuple[list[Picture | Refusal], bool]:
-    return pictures_of(json.dumps(value).encode("utf-8"), most)
+def read(value: Any, max_pictures: int = 3) -> tuple[list[RequestPicture | Refusal], bool]:
+    return parse_json(json.dumps(value).encode("utf-8"), max_pictures)
 
 
-def refused(value: Any, most: int = 3) -> Problem:
+def refused(value: Any, max_pictures: int = 3) -> Problem:
     with pytest.raises(Problem) as caught:
-        read(value, most)
+        read(value, max_pictures)
     return caught.value
 
 
@@ -37,22 +37,22 @@ def test_one_image_and_several() -> None:
 @given(st.lists(st.floats(0, 255), min_size=28, max_size=28))
 def test_pixels_are_rounded(row: list[float]) -> None:
     ((found,), _) = read({"pixels": [row] * 28})
-    assert isinstance(found, Picture)
+    assert isinstance(found, RequestPicture)
     assert all(abs(a - b) <= 0.5 for a, b in zip(found.content[:28], row, strict=True))
 
 
 @given(st.binary(max_size=100))
 def test_files(content: bytes) -> None:
     text = base64.b64encode(content).decode("ascii")
-    expected = Picture("file", content)
+    expected = RequestPicture("file", content)
     assert read({"picture": text}) == ([expected], True)
     assert read({"picture": f"data:image/png;base64,{text}"}) == ([expected], True)
     assert read({"pictures": [text, text]}) == ([expected] * 2, False)
 
 
-def test_what_is_not_base64_does_not_spoil_the_others() -> None:
+def test_invalid_base64_does_not_affect_other_pictures() -> None:
     (first, second), single = read({"pictures": ["QUJD", "*"]})
-    assert first == Picture("file", b"ABC")
+    assert first == RequestPicture("file", b"ABC")
     assert isinstance(second, Refusal)
     assert not single
     ((text,), _) = read({"picture": "häh"})
@@ -77,14 +77,14 @@ def test_what_is_not_base64_does_not_spoil_the_others() -> None:
         ({"pictures": [5]}, "pictures.0"),
     ],
 )
-def test_the_place_of_a_mistake_is_named(value: Any, at: str) -> None:
+def test_the_error_names_the_position(value: Any, at: str) -> None:
     problem = refused(value)
     assert problem.status == 422
     assert problem.body["errors"][0]["at"] == at
 
 
 @pytest.mark.parametrize("value", [5, None, [], {}, {"image": []}, {"picture": "", "pixels": []}])
-def test_what_is_not_understood(value: Any) -> None:
+def test_unexpected_json(value: Any) -> None:
     assert refused(value).status == 422
 
 
@@ -108,9 +108,9 @@ def test_too_many() -> None:
         b'{"picture": "' + b"A" * 1000,
     ],
 )
-def test_what_is_not_json(body: bytes) -> None:
+def test_invalid_json(body: bytes) -> None:
     with pytest.raises(Problem) as caught:
-        pictures_of(body, 3)
+        parse_json(body, 3)
     assert caught.value.status in (400, 422)
     assert len(str(caught.value)) < 1000
 

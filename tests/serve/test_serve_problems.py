@@ -8,7 +8,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from kilonet.serve.problems import MEDIA_TYPE, SCHEMA, Problem, documented
+from kilonet.serve.problems import MEDIA_TYPE, SCHEMA, Problem, describe
 
 
 def test_the_document() -> None:
@@ -25,20 +25,20 @@ def test_the_document() -> None:
     }
 
 
-def test_overload_says_when_to_come_back() -> None:
+def test_a_503_has_retry_after() -> None:
     assert Problem(503, "Busy.").headers == {"retry-after": "1"}
     assert Problem(503, "Busy.").reason == "overload"
 
 
-def test_where_a_request_is_wrong_is_kept() -> None:
+def test_the_document_has_the_errors() -> None:
     errors = [{"at": "pixels.0", "detail": "Too short."}]
     assert Problem(422, "Wrong.", errors=errors).body["errors"] == errors
 
 
-def test_the_schema_names_every_member() -> None:
+def test_the_schema_has_every_member() -> None:
     body = Problem(422, "Wrong.", errors=[{"at": "", "detail": ""}]).body
     assert set(body) == set(SCHEMA["properties"])  # type: ignore[call-overload]
-    assert set(documented(404, 503)) == {404, 503}
+    assert set(describe(404, 503)) == {404, 503}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_schema_names_every_member() -> None:
         ("POST", "/predict?min_confidence=much", 422, "invalid", "valid number"),
     ],
 )
-def test_what_the_framework_refuses(
+def test_errors_of_the_framework_are_problems(
     client: httpx.Client, method: str, path: str, status: int, reason: str, words: str
 ) -> None:
     response = client.request(method, path)

@@ -1,6 +1,6 @@
-"""The OpenAPI description against the service: what is described is what happens.
+"""The service behaves as its OpenAPI description says.
 
-By strategies rather than Schemathesis' pytest plugin, which does not go with pytest 9.
+This uses Schemathesis' strategies, because its pytest plugin does not support pytest 9.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ OPERATIONS = [("/predict", "POST"), ("/healthz", "GET"), ("/readyz", "GET"), ("/
 
 @pytest.fixture(scope="module")
 def described(service: Live) -> BaseSchema:
-    """The description that the service gives of itself."""
+    """The service's own description."""
     return schemathesis.openapi.from_url(f"{service.address}/openapi.json")
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_requests_and_answers_are_as_described(
+def test_responses_are_as_described(
     described: BaseSchema, path: str, method: str, mode: GenerationMode
 ) -> None:
-    """Also wrong ones: no status, type or body but those described, and never a 5xx.
+    """That holds for invalid requests too: every status, type and body is described, none is a 5xx.
 
-    That what fits is accepted cannot be: of a picture, OpenAPI can only say that it is bytes. Nor
-    that all else is refused in a form: whatever a field should not be arrives as bytes too.
+    Two checks are excluded. Valid data may be refused, because OpenAPI can describe a picture only
+    as bytes. And a form accepts data of any type, because every field arrives as bytes.
     """
     operation = described[path][method]
     if mode is GenerationMode.NEGATIVE and path != "/predict":
-        return  # they take nothing that could be wrong
+        return  # they have no input that could be invalid
 
     @given(operation.as_strategy(generation_mode=mode))
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     def check(case: Case) -> None:
         form = (case.media_type or "").startswith("multipart/")
-        beyond = [positive_data_acceptance] + [negative_data_rejection] * form
-        case.call_and_validate(excluded_checks=beyond)
+        excluded = [positive_data_acceptance] + [negative_data_rejection] * form
+        case.call_and_validate(excluded_checks=excluded)
 
     check()
 

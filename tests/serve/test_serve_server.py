@@ -1,8 +1,9 @@
-"""Starting and stopping, with real processes."""
+"""Start and stop with real processes; malformed HTTP and headers without end."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -14,30 +15,30 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kilonet.serve.server import ServiceError, address, listen
-from service import PATIENCE, command, live, received
+from kilonet.serve.server import ServiceError, bind, url
+from service import PATIENCE, Live, command, live, received
 
 PNG = {"content-type": "image/png"}
 POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
 
 
 def test_a_port_in_use_is_one_message() -> None:
-    with listen("127.0.0.1", 0) as first:
+    with bind("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
         with pytest.raises(ServiceError, match=f"Port {port} of 127.0.0.1 is in use"):
-            listen("127.0.0.1", port)
+            bind("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.name.invalid"])
-def test_an_address_of_others(host: str) -> None:
-    with pytest.raises(ServiceError, match=f"{host} is no address of this machine"):
-        listen(host, 0)
+def test_an_address_of_another_machine(host: str) -> None:
+    with pytest.raises(ServiceError, match=f"{host} is not an address of this machine"):
+        bind(host, 0)
 
 
-def test_addresses_are_urls() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        assert address(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+def test_the_url_of_a_socket() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        assert url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def gone(process: int) -> bool:
@@ -62,7 +63,7 @@ def test_start_predict_count_stop(model: Path, zero: bytes) -> None:
         assert (events[0], events[-2:]) == ("started", ["stopping", "stopped"])
 
 
-def test_what_is_under_way_is_finished(model: Path, zero: bytes) -> None:
+def test_an_open_request_is_finished(model: Path, zero: bytes) -> None:
     with live(model) as service:
         head = POST + f"Content-Length: {len(zero)}\r\n\r\n".encode()
         with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as connection:
@@ -79,7 +80,7 @@ def test_what_is_under_way_is_finished(model: Path, zero: bytes) -> None:
         assert service.process.wait(PATIENCE) == 0
 
 
-def test_many_under_way_are_all_answered(model: Path, zero: bytes) -> None:
+def test_all_open_requests_are_finished(model: Path, zero: bytes) -> None:
     request = POST + f"Content-Length: {len(zero)}\r\n\r\n".encode() + zero
     with live(model) as service, contextlib.ExitStack() as stack:
         (worker,) = service.workers()
@@ -98,7 +99,7 @@ def test_many_under_way_are_all_answered(model: Path, zero: bytes) -> None:
         assert service.process.wait(PATIENCE) == 0
 
 
-def test_ctrl_c_stops_it_too_and_the_workers_go_with_it(model: Path) -> None:
+def test_ctrl_c_stops_the_service_and_its_workers(model: Path) -> None:
     with live(model) as service:
         workers = service.workers()
         os.killpg(service.process.pid, signal.SIGINT)
@@ -117,7 +118,7 @@ def test_workers_do_not_outlive_a_service_that_is_killed(model: Path) -> None:
         assert gone(worker)
 
 
-def test_overload_is_said(model: Path, zero: bytes) -> None:
+def test_overload_is_a_503(model: Path, zero: bytes) -> None:
     with live(model, "--max-at-once", "1") as service, service.client() as client:
         with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as connection:
             connection.sendall(POST + b"Content-Length: 9\r\n\r\n")
@@ -129,13 +130,13 @@ def test_overload_is_said(model: Path, zero: bytes) -> None:
         assert client.post("/predict", content=zero, headers=PNG).status_code == 200
 
 
-def test_an_open_address_without_a_key_is_warned_of(model: Path) -> None:
+def test_a_public_address_without_a_key_is_logged(model: Path) -> None:
     with live(model, "--host", "0.0.0.0") as service:
         assert httpx.get(f"http://127.0.0.1:{service.port}/healthz").status_code == 200
         assert next(line["event"] for line in service.log()) == "open"
 
 
-def test_nothing_heavy_is_loaded() -> None:
+def test_no_heavy_library_is_imported() -> None:
     code = (
         "import sys, kilonet.serve.server; print(*({'torch', 'scipy', 'onnx'} & set(sys.modules)))"
     )
@@ -150,3 +151,44 @@ def test_a_model_that_cannot_be_loaded_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {bad} is not an ONNX file that can be run")
     assert done.stderr.count("\n") == 1
+
+
+def document(answer: bytes) -> dict[str, object]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
+    assert b"connection: close" in head
+    found: dict[str, object] = json.loads(body)
+    return found
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_malformed_http(service: Live, request_: bytes) -> None:
+    answer = service.raw(request_)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert document(answer)["reason"] == "malformed"
+
+
+@pytest.mark.parametrize("line", [b"X-Long: " + b"a" * 200_000, b"X-Many: a\r\n" * 20_000])
+def test_endless_headers(service: Live, line: bytes) -> None:
+    answer = service.raw(b"GET / HTTP/1.1\r\nHost: x\r\n" + line)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert document(answer)["reason"] == "headers"
+
+
+def test_many_requests_on_one_connection(service: Live) -> None:
+    """The bytes of earlier requests do not count as headers of the next."""
+    one = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 30_000 + b"\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert service.raw(one * 5 + last).count(b"HTTP/1.1 200 OK") == 6

@@ -1,4 +1,4 @@
-"""Predictions: who is admitted, and what is said when workers cannot answer."""
+"""Predictions: limits on open requests, the key, lost workers, and the JSON of the results."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from kilonet.serve.pool import WorkerLostError
+from kilonet.serve.messages import Refusal, RequestPicture, Result
+from kilonet.serve.pool import PredictionLostError
 from kilonet.serve.problems import Problem
-from kilonet.serve.service import Service
+from kilonet.serve.service import ERROR_SCHEMA, PREDICTION_SCHEMA, Service, entry_of, problem_of
 from kilonet.serve.settings import Settings
-from kilonet.serve.wire import Outcome, Picture
 from service import await_
 
 KEY = "correct-horse-battery"
 
 
 class Workers:
-    """Answers as it is told to, and counts what it is asked."""
+    """A pool that answers after some seconds or is lost, and counts its calls."""
 
     model, classes, ready = Path("m.onnx"), ("0", "1"), True
 
     def __init__(self, seconds: float = 0, lost: bool = False) -> None:
-        self.seconds, self.lost, self.asked = seconds, lost, 0
+        self.seconds, self.lost, self.calls = seconds, lost, 0
 
-    async def read(self, pictures: Sequence[Picture]) -> list[Outcome]:
-        self.asked += 1
+    async def predict(self, pictures: Sequence[RequestPicture]) -> list[Result]:
+        self.calls += 1
         await asyncio.sleep(self.seconds)
         if self.lost:
-            raise WorkerLostError
+            raise PredictionLostError
         return [(0.25, 0.75)] * len(pictures)
 
 
@@ -49,7 +49,7 @@ def request(**headers: str) -> Request:
     return Request({"type": "http", "headers": raw, "state": {}}, receive)
 
 
-def test_a_reading() -> None:
+def test_a_prediction() -> None:
     found = await_(service(Workers()).predict(request(), 0.8))
     assert (found["digit"], found["confidence"], found["unsure"]) == ("1", 0.75, True)
 
@@ -60,14 +60,14 @@ def refused(one: Service) -> Problem:
     return caught.value
 
 
-def test_workers_that_are_late_or_lost() -> None:
+def test_slow_and_lost_workers() -> None:
     late = refused(service(Workers(seconds=5), work_seconds=0.01))
     assert (late.status, late.reason, late.headers["retry-after"]) == (503, "overload", "1")
     lost = refused(service(Workers(lost=True)))
     assert (lost.status, lost.reason, lost.headers["retry-after"]) == (503, "worker-lost", "1")
 
 
-def test_no_more_at_once_than_allowed() -> None:
+def test_open_requests_are_limited() -> None:
     workers = Workers(seconds=0.05)
     one = service(workers, max_at_once=3)
 
@@ -78,8 +78,8 @@ def test_no_more_at_once_than_allowed() -> None:
     found = await_(run())
     assert [isinstance(answer, dict) for answer in found] == [True] * 3 + [False] * 7
     assert {answer.status for answer in found[3:]} == {503}
-    assert workers.asked == 3
-    await_(one.predict(request(), 0))  # there is room again
+    assert workers.calls == 3
+    await_(one.predict(request(), 0))  # the limit is free again
 
 
 def test_a_key() -> None:
@@ -100,3 +100,39 @@ def test_not_ready() -> None:
     with pytest.raises(Problem) as caught:
         service(workers).check_ready()
     assert (caught.value.status, caught.value.reason) == (503, "not-ready")
+
+
+CLASSES = ("a", "b", "c")
+
+
+def test_the_json_of_a_prediction_has_all_probabilities() -> None:
+    found = entry_of((0.2, 0.7123456789, 0.1), CLASSES, 0.5)
+    assert found == {
+        "digit": "b",
+        "confidence": 0.712346,
+        "runner_up": "a",
+        "runner_up_confidence": 0.2,
+        "unsure": False,
+        "probabilities": {"a": 0.2, "b": 0.712346, "c": 0.1},
+    }
+    assert set(found) == set(PREDICTION_SCHEMA["properties"])
+    assert entry_of((0.2, 0.7, 0.1), CLASSES, 0.71)["unsure"]
+
+
+def test_the_json_of_a_refused_picture_in_a_batch() -> None:
+    found = entry_of(Refusal("blank", "It is blank."), CLASSES, 0)
+    assert found == {"error": "blank", "message": "It is blank."}
+    assert set(found) == set(ERROR_SCHEMA["properties"])
+
+
+@pytest.mark.parametrize(("kind", "status"), [("blank", 422), ("too-large", 413)])
+def test_a_refused_picture_alone_is_a_problem(kind: str, status: int) -> None:
+    found = problem_of(Refusal(kind, "No."))
+    assert (found.status, found.reason, str(found)) == (status, kind, "No.")
+
+
+def test_messages_do_not_name_command_line_options() -> None:
+    message = "The picture shows 2 digits, and one was expected; --split reads them left to right."
+    assert str(problem_of(Refusal("several", message))) == (
+        "The picture shows 2 digits, and one was expected. Send a picture of each digit."
+    )

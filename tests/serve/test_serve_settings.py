@@ -1,4 +1,4 @@
-"""Settings: ranges, names, and the docs' table."""
+"""Settings: ranges, options, the table in the documentation; and the API key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import UsageError
-from kilonet.serve.settings import Settings, limits_table, option, words
+from kilonet.serve.settings import (
+    KEY_VARIABLE,
+    Settings,
+    accepts,
+    find_key,
+    help_text,
+    option,
+    settings_table,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
 
@@ -25,26 +33,84 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
         ({"workers": -1}, "0 to 1024"),
     ],
 )
-def test_what_is_out_of_range(given: dict[str, int], message: str) -> None:
+def test_values_out_of_range(given: dict[str, int], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         Settings(**given)  # type: ignore[arg-type]
     assert message in str(caught.value)
 
 
-def test_workers_are_one_a_core_or_as_many_as_are_asked_for() -> None:
+def test_there_is_one_worker_per_core_by_default() -> None:
     assert Settings().processes >= 1
     assert Settings(workers=7).processes == 7
 
 
-def test_it_listens_to_this_machine_alone_unless_told_otherwise() -> None:
+def test_only_this_machine_can_connect_by_default() -> None:
     assert Settings().host == "127.0.0.1"
 
 
 def test_every_setting_has_a_sentence_and_an_option() -> None:
     for one in fields(Settings):
-        assert words(one.name).endswith(".")
+        assert help_text(one.name).endswith(".")
     assert option("max_at_once") == "--max-at-once"
 
 
-def test_the_table_in_the_docs_is_that_of_the_settings() -> None:
-    assert limits_table() in DOCS.read_text(encoding="utf-8")
+def test_the_table_in_the_docs_matches_the_settings() -> None:
+    assert settings_table() in DOCS.read_text(encoding="utf-8")
+
+
+KEY = "correct-horse-battery"
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+
+
+def test_the_key_comes_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_key(None) is None
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    assert find_key(file) == KEY
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    assert find_key(None) == KEY
+    with pytest.raises(UsageError, match="two API keys"):
+        find_key(file)
+
+
+@pytest.mark.parametrize("text", ["", "short", "with a space in the middle", "ключ" * 5])
+def test_invalid_keys(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="must be one word of at least 16"):
+        find_key(file)
+    monkeypatch.setenv(KEY_VARIABLE, text)
+    with pytest.raises(UsageError, match=KEY_VARIABLE):
+        find_key(None)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        find_key(tmp_path / "none")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe" * 20)
+    with pytest.raises(UsageError, match="is not text"):
+        find_key(tmp_path / "binary")
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        (f"Bearer {KEY}", True),
+        (f"bearer  {KEY} ", True),
+        (f"Basic {KEY}", False),
+        (KEY, False),
+        ("", False),
+        ("Bearer", False),
+        (f"Bearer {KEY}x", False),
+        (f"Bearer {KEY[:-1]}", False),
+        ("Bearer \u20ac", False),
+    ],
+)
+def test_authorization_headers(header: str, accepted: bool) -> None:
+    assert accepts(KEY, header) is accepted

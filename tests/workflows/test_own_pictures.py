@@ -18,8 +18,8 @@ from kilonet.errors import DataError, KilonetError, UsageError
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.html.emit import page
 from kilonet.preprocessing import letterbox
-from kilonet.serve import wire
-from kilonet.serve.worker import read
+from kilonet.serve.messages import Refusal, RequestPicture
+from kilonet.serve.worker import predict
 from kilonet.workflows.evaluate import evaluate
 from kilonet.workflows.export import export
 from kilonet.workflows.load import traits_of
@@ -110,11 +110,11 @@ def test_the_service_reads_files_and_refuses_pixels(trained: Run, pictures: Path
 
     session = OnnxSession(trained.path / "model.onnx")
     content = (pictures / "green" / "00.png").read_bytes()
-    found, refusal = read(
-        session, [wire.Picture("file", content), wire.Picture("pixels", bytes(784))], 10**6
+    found, refusal = predict(
+        session, [RequestPicture("file", content), RequestPicture("pixels", bytes(784))], 10**6
     )
     assert isinstance(found, tuple) and CLASSES[int(np.argmax(found))] == "green"
-    assert isinstance(refusal, wire.Refusal)
+    assert isinstance(refusal, Refusal)
     assert "1×28×28; this one takes 3×16×16" in refusal.message
 
 

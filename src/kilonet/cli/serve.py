@@ -9,11 +9,11 @@ import typer
 
 from kilonet.cli.console import say
 from kilonet.extras import require
-from kilonet.serve.settings import Settings, option, words
+from kilonet.serve.settings import Settings, help_text, option
 
 
 def _setting(name: str, metavar: str) -> Any:
-    return typer.Option(option(name), metavar=metavar, help=words(name))
+    return typer.Option(option(name), metavar=metavar, help=help_text(name))
 
 
 def serve(
@@ -40,15 +40,15 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Read digits over HTTP: POST /predict, and a page to try it with at /."""
+    """Predict digits over HTTP: POST /predict, and a page to try it with at /."""
     settings = Settings(
         host, port, workers, max_body, max_pixels, max_batch, max_at_once,
         body_seconds, work_seconds, stop_seconds,
     )  # fmt: skip
     require("serve")
     from kilonet.inference.model import find_model
-    from kilonet.serve.key import find_key
     from kilonet.serve.server import serve as run
+    from kilonet.serve.settings import find_key
 
     run(find_model(model), settings, find_key(api_key_file), _announce)
 

@@ -1,1 +1,1 @@
-"""The HTTP service: pictures in, digits out, in processes that no picture can take down."""
+"""The HTTP service: pictures in, predictions out. Worker processes decode the pictures."""

@@ -1,4 +1,4 @@
-"""The application: its routes, and what they are described as."""
+"""The ASGI application: its routes and their OpenAPI descriptions."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from kilonet import __version__
-from kilonet.serve import answers, metrics, payload, problems
-from kilonet.serve.edge import Edge
-from kilonet.serve.page import page, policy
-from kilonet.serve.reference import reference
-from kilonet.serve.service import Service
+from kilonet.serve import monitoring, problems
+from kilonet.serve.middleware import Middleware
+from kilonet.serve.pages import content_security_policy, front_page, reference_page
+from kilonet.serve.request_body import describe_body
+from kilonet.serve.service import Service, describe_predictions
 
 DESCRIPTION = (
-    "Reads handwritten digits in pictures: drawn, scanned or photographed. Every error is a "
+    "Predicts handwritten digits in pictures: drawn, scanned or photographed. Every error is a "
     "problem document (RFC 9457) with a word for programs, reason, and a sentence for people, "
     "detail."
 )
 PREDICT = (
-    "Read the digit in one picture, or in each of several. A picture is sent as it is, in a form, "
-    "or in JSON as 28×28 grey levels or as a file in base64. One alone is answered with its "
-    "reading, or with a problem; a list (of JSON, or a form's files if there are several or their "
-    "field is pictures) with one result a picture, so that one that cannot be read does not spoil "
-    "the others."
+    "Predict the digit in one picture, or in each of several. Send a picture's file as the body or "
+    "in a form, or send JSON with 28×28 grey levels or a file in base64. The response to a single "
+    "picture is its prediction or a problem. The response to a list (in JSON, several files in a "
+    "form, or files in the field pictures) has one result for each picture, so one bad picture "
+    "does not affect the others."
 )
 MinConfidence = Annotated[
-    float, Query(ge=0, le=1, description="Below it, 0 to 1, a reading is unsure.")
+    float, Query(ge=0, le=1, description="A prediction below it, 0 to 1, is unsure.")
 ]
 _HTML = "text/html; charset=utf-8"
 
 
 def create_app(service: Service) -> ASGIApp:
-    """Return the ASGI application around ``service``, whose workers have been started."""
+    """Return the ASGI application for ``service``, whose workers are started."""
     app = FastAPI(
         title="Kilonet",
         version=__version__,
@@ -45,25 +45,25 @@ def create_app(service: Service) -> ASGIApp:
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    problems.install(app, service.metrics.refused)
+    problems.install_handlers(app, service.metrics.count_refusal)
     _add_predict(app, service)
     _add_health(app, service)
     _add_pages(app, service)
-    return Edge(app, service.metrics)
+    return Middleware(app, service.metrics)
 
 
 def _add_predict(app: FastAPI, service: Service) -> None:
     @app.post(
         "/predict",
         description=PREDICT,
-        openapi_extra=payload.documented(),
-        responses=answers.documented() | problems.documented(400, 401, 408, 413, 415, 422, 503),
+        openapi_extra=describe_body(),
+        responses=describe_predictions() | problems.describe(400, 401, 408, 413, 415, 422, 503),
         response_class=Response,
     )
     async def predict(request: Request, min_confidence: MinConfidence = 0.0) -> Response:
         service.check_key(request)
-        found = await service.predict(request, min_confidence)
-        return Response(to_json(found), media_type="application/json")
+        content = await service.predict(request, min_confidence)
+        return Response(to_json(content), media_type="application/json")
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -81,8 +81,8 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/readyz",
-        description="Whether pictures can be read now.",
-        responses=ok | problems.documented(503),
+        description="Whether the service can predict now.",
+        responses=ok | problems.describe(503),
     )
     async def readyz() -> Response:
         service.check_ready()
@@ -90,20 +90,21 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/metrics",
-        description="What the service counts, for Prometheus.",
-        responses=text | problems.documented(401),
+        description="The service's metrics, for Prometheus.",
+        responses=text | problems.describe(401),
         response_class=Response,
     )
-    async def counts(request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         service.check_key(request)
-        return Response(service.metrics.text(), headers={"content-type": metrics.MEDIA_TYPE})
+        headers = {"content-type": monitoring.METRICS_TYPE}
+        return Response(service.metrics.text(), headers=headers)
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:
-    front = page(service.pool.model, public=not service.has_key)
-    front_headers = {"content-security-policy": policy(front)}
-    described = reference(app.openapi())
-    described_headers = {"content-security-policy": policy(described)}
+    front = front_page(service.pool.model, public=not service.has_key)
+    front_headers = {"content-security-policy": content_security_policy(front)}
+    reference = reference_page(app.openapi())
+    reference_headers = {"content-security-policy": content_security_policy(reference)}
 
     @app.get("/", include_in_schema=False)
     async def root() -> Response:
@@ -111,4 +112,4 @@ def _add_pages(app: FastAPI, service: Service) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return Response(described, headers=described_headers, media_type=_HTML)
+        return Response(reference, headers=reference_headers, media_type=_HTML)

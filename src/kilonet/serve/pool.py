@@ -1,4 +1,4 @@
-"""The workers from the service's side: who gets which pictures, and what if one is lost."""
+"""The worker processes, as the service sees them: distribute pictures, replace lost workers."""
 
 from __future__ import annotations
 
@@ -14,75 +14,76 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from kilonet.inference.model import ModelError
-from kilonet.serve import wire
-from kilonet.serve.logs import log
+from kilonet.serve import messages
+from kilonet.serve.messages import Refusal, RequestPicture, Result
+from kilonet.serve.monitoring import log
 
-DEPTH = 2  # groups that a worker has at once: the next one waits in its pipe
-GROUP, GROUP_BYTES = 8, 200_000  # pictures that go to a worker together, at most
-PAUSE = 0.5  # seconds between looking for stuck workers, and before a lost one is replaced
-
-
-_LOST = wire.Refusal("worker-lost", "")
+MAX_GROUPS = 2  # that one worker has at once: the second waits in its pipe
+MAX_GROUP, MAX_GROUP_BYTES = 8, 200_000  # pictures sent to a worker in one message
+CHECK_SECONDS = 0.5  # between checks for stuck workers, and before a lost one is replaced
 
 
-class WorkerLostError(Exception):
-    """The worker that had a picture ended, or was ended for taking too long."""
+_LOST = Refusal("worker-lost", "")
 
 
-@dataclass(eq=False)
-class _Pending:
-    picture: wire.Picture
-    answer: asyncio.Future[wire.Outcome]
+class PredictionLostError(Exception):
+    """The worker process that had a picture ended, or was killed for taking too long."""
 
 
 @dataclass(eq=False)
-class _Worker:
+class _PendingPicture:
+    picture: RequestPicture
+    result: asyncio.Future[Result]
+
+
+@dataclass(eq=False)
+class _WorkerProcess:
     process: asyncio.subprocess.Process
-    groups: deque[list[_Pending]] = field(default_factory=deque)
-    since: float = 0.0  # when the group that it is busy with began
+    groups: deque[list[_PendingPicture]] = field(default_factory=deque)
+    busy_since: float = 0.0  # when it began its current group
     ready: bool = False
 
     @property
-    def free(self) -> bool:
-        return self.ready and len(self.groups) < DEPTH
+    def accepts_group(self) -> bool:
+        return self.ready and len(self.groups) < MAX_GROUPS
 
-    async def frame(self) -> bytes:
-        """Return the content of the next frame.
+    async def receive(self) -> bytes:
+        """Return the content of the next message.
 
         Raises:
             IncompleteReadError: the process has ended.
         """
-        stream = self.process.stdout
-        assert stream is not None
-        (length,) = wire.LENGTH.unpack(await stream.readexactly(wire.LENGTH.size))
-        return await stream.readexactly(length)
+        stdout = self.process.stdout
+        assert stdout is not None
+        (length,) = messages.LENGTH.unpack(await stdout.readexactly(messages.LENGTH.size))
+        return await stdout.readexactly(length)
 
-    def give(self, group: list[_Pending]) -> None:
-        stream = self.process.stdin
-        assert stream is not None
+    def send(self, group: list[_PendingPicture]) -> None:
+        stdin = self.process.stdin
+        assert stdin is not None
         if not self.groups:
-            self.since = time.monotonic()
+            self.busy_since = time.monotonic()
         self.groups.append(group)
-        stream.write(wire.pack_pictures([pending.picture for pending in group]))
+        stdin.write(messages.pack_pictures([pending.picture for pending in group]))
 
 
-class Pool:
-    """Some workers with one model, and the pictures that wait for them."""
+class WorkerPool:
+    """Some worker processes with one model, and the queue of pictures."""
 
-    def __init__(self, model: Path, count: int, most_pixels: int, work_seconds: float) -> None:
+    def __init__(self, model: Path, count: int, max_pixels: int, work_seconds: float) -> None:
         """Describe the pool; ``start`` starts it."""
         self.model = model
         self.count = count
         self.classes: tuple[str, ...] = ()
-        self._most_pixels = most_pixels
+        self._max_pixels = max_pixels
         self._work_seconds = work_seconds
-        self._workers: set[_Worker] = set()
-        self._waiting: deque[_Pending] = deque()
+        self._workers: set[_WorkerProcess] = set()
+        self._queue: deque[_PendingPicture] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
-        """Whether a worker is there to read."""
+        """Whether at least one worker can predict."""
         return any(worker.ready for worker in self._workers)
 
     async def start(self) -> None:
@@ -91,122 +92,123 @@ class Pool:
         Raises:
             ModelError: the model cannot be loaded.
         """
-        starts = (self._started() for _ in range(self.count))
+        starts = (self._start_worker() for _ in range(self.count))
         workers = await asyncio.gather(*starts, return_exceptions=True)
         for failure in workers:
             if isinstance(failure, BaseException):
                 await self.stop()
                 raise failure
-        self._tasks = {asyncio.create_task(self._kept(worker)) for worker in self._workers}
-        self._tasks.add(asyncio.create_task(self._watch()))
+        self._tasks = {asyncio.create_task(self._supervise(worker)) for worker in self._workers}
+        self._tasks.add(asyncio.create_task(self._kill_stuck_workers()))
 
     async def stop(self) -> None:
-        """End the workers; pictures that wait are lost."""
+        """End the workers; queued pictures are lost."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for worker in list(self._workers):
-            await self._end(worker)
+            await self._kill(worker)
 
-    async def read(self, pictures: Sequence[wire.Picture]) -> list[wire.Outcome]:
-        """Return what each picture shows.
+    async def predict(self, pictures: Sequence[RequestPicture]) -> list[Result]:
+        """Return the result of each picture.
 
         Raises:
-            WorkerLostError: a worker ended over one.
+            PredictionLostError: a worker was lost while it had one of them.
         """
         loop = asyncio.get_running_loop()
-        pending = [_Pending(picture, loop.create_future()) for picture in pictures]
-        self._waiting.extend(pending)
+        pending = [_PendingPicture(picture, loop.create_future()) for picture in pictures]
+        self._queue.extend(pending)
         self._dispatch()
         try:
-            outcomes = [await one.answer for one in pending]
+            results = [await one.result for one in pending]
         finally:
             for one in pending:
-                one.answer.cancel()  # what nobody waits for any more is not begun
-        if _LOST in outcomes:
-            raise WorkerLostError
-        return outcomes
+                one.result.cancel()  # do not begin pictures of a request that was cancelled
+        if _LOST in results:
+            raise PredictionLostError
+        return results
 
     def _dispatch(self) -> None:
-        while self._waiting:
-            free = [worker for worker in self._workers if worker.free]
+        """Send queued pictures to the workers that are free, the least busy first."""
+        while self._queue:
+            free = [worker for worker in self._workers if worker.accepts_group]
             if not free:
                 return
             group = self._next_group()
             if group:
-                min(free, key=lambda worker: len(worker.groups)).give(group)
+                min(free, key=lambda worker: len(worker.groups)).send(group)
 
-    def _next_group(self) -> list[_Pending]:
-        """Take what one worker gets: no more than its share of what waits."""
-        share = min(GROUP, -(-len(self._waiting) // self.count))
-        group: list[_Pending] = []
+    def _next_group(self) -> list[_PendingPicture]:
+        """Take the pictures for one worker from the queue: at most its share of it."""
+        share = min(MAX_GROUP, -(-len(self._queue) // self.count))
+        group: list[_PendingPicture] = []
         size = 0
-        while self._waiting and len(group) < share and size < GROUP_BYTES:
-            pending = self._waiting.popleft()
-            if not pending.answer.done():
+        while self._queue and len(group) < share and size < MAX_GROUP_BYTES:
+            pending = self._queue.popleft()
+            if not pending.result.done():
                 group.append(pending)
                 size += len(pending.picture.content)
         return group
 
-    async def _started(self) -> _Worker:
+    async def _start_worker(self) -> _WorkerProcess:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "kilonet.serve.worker", str(self.model), str(self._most_pixels),
+            sys.executable, "-m", "kilonet.serve.worker", str(self.model), str(self._max_pixels),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        worker = _Worker(process)
+        worker = _WorkerProcess(process)
         self._workers.add(worker)
         try:
-            hello = from_json(await worker.frame())
+            first = from_json(await worker.receive())
         except asyncio.IncompleteReadError:
-            hello = {"error": "A worker process ended while it started; its own message is above."}
-        if "error" in hello:
-            await self._end(worker)
-            raise ModelError(hello["error"])
-        self.classes = tuple(hello["classes"])
+            first = {"error": "A worker process ended while it started; its own message is above."}
+        if "error" in first:
+            await self._kill(worker)
+            raise ModelError(first["error"])
+        self.classes = tuple(first["classes"])
         worker.ready = True
         return worker
 
-    async def _kept(self, worker: _Worker | None) -> None:
-        """Take a worker's answers until it is lost, then do the same with a new one, for ever."""
+    async def _supervise(self, worker: _WorkerProcess | None) -> None:
+        """Receive a worker's results until it is lost, then replace it; for ever."""
         while True:
             if worker is not None:
-                await self._answers(worker)
-                await self._end(worker)
+                await self._receive_results(worker)
+                await self._kill(worker)
                 log("worker-lost", level="error", status=worker.process.returncode)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
-                worker = await self._started()
+                worker = await self._start_worker()
             except (ModelError, OSError) as error:
                 worker = None
                 log("worker-not-started", level="error", message=str(error))
             self._dispatch()
 
-    async def _answers(self, worker: _Worker) -> None:
+    async def _receive_results(self, worker: _WorkerProcess) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                outcomes = wire.unpack_outcomes(await worker.frame())
-                worker.since = time.monotonic()
-                for pending, outcome in zip(worker.groups.popleft(), outcomes, strict=True):
-                    if not pending.answer.done():
-                        pending.answer.set_result(outcome)
+                results = messages.unpack_results(await worker.receive())
+                worker.busy_since = time.monotonic()
+                for pending, result in zip(worker.groups.popleft(), results, strict=True):
+                    if not pending.result.done():
+                        pending.result.set_result(result)
                 self._dispatch()
 
-    async def _end(self, worker: _Worker) -> None:
-        """End a worker, if it has not ended yet, and tell those who wait for it."""
+    async def _kill(self, worker: _WorkerProcess) -> None:
+        """Kill a worker if it still runs, and mark the results of its pictures as lost."""
         worker.ready = False
         self._workers.discard(worker)
         with contextlib.suppress(ProcessLookupError):
             worker.process.kill()
         await worker.process.wait()
         for pending in (pending for group in worker.groups for pending in group):
-            if not pending.answer.done():
-                pending.answer.set_result(_LOST)
+            if not pending.result.done():
+                pending.result.set_result(_LOST)
 
-    async def _watch(self) -> None:
-        """End each worker that has been busy with one group for too long."""
+    async def _kill_stuck_workers(self) -> None:
+        """Kill each worker that has been busy with one group for too long."""
         while True:
-            await asyncio.sleep(min(PAUSE, self._work_seconds))
-            late = time.monotonic() - self._work_seconds
+            await asyncio.sleep(min(CHECK_SECONDS, self._work_seconds))
+            latest = time.monotonic() - self._work_seconds
             for worker in self._workers:
-                if worker.groups and worker.since < late:
+                if worker.groups and worker.busy_since < latest:
                     worker.process.kill()

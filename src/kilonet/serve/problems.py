@@ -1,7 +1,7 @@
-"""Everything that can go wrong with a request, as the one kind of document that all errors are.
+"""Error responses: every error is a problem document (RFC 9457, Problem Details for HTTP APIs).
 
-RFC 9457, Problem Details for HTTP APIs: ``status``, ``title`` (that of the status) and ``detail``,
-and here always ``reason``, one word for programs.
+It has ``status``, ``title`` (the status' phrase), ``detail`` (a sentence for people) and always
+``reason`` (one word for programs).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = "1"  # seconds; what is under way is done by then
+RETRY_AFTER = "1"  # seconds; the open requests are done by then
 
 REASONS = {
     400: "malformed",
@@ -37,7 +37,7 @@ REASONS = {
 }
 
 
-class Problem(Exception):  # noqa: N818  # the name that the RFC has for it
+class Problem(Exception):  # noqa: N818  # the name in the RFC
     """A request cannot be answered. ``detail`` says what is wrong and what to do."""
 
     def __init__(
@@ -66,8 +66,18 @@ class Problem(Exception):  # noqa: N818  # the name that the RFC has for it
             self.body["errors"] = errors
 
     def response(self) -> Response:
-        """Return it as a response."""
+        """Return the HTTP response."""
         return Response(to_json(self.body), self.status, self.headers, MEDIA_TYPE)
+
+
+def too_many_pictures(maximum: int) -> Problem:
+    """Return the response to a request with more than ``maximum`` pictures."""
+    return Problem(
+        413,
+        f"There are more than {maximum} pictures. Send them in several requests, or start the "
+        "service with a larger --max-batch.",
+        reason="batch",
+    )
 
 
 SCHEMA = {
@@ -92,52 +102,52 @@ SCHEMA = {
 }
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the problems with these statuses, as OpenAPI describes responses."""
+def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the error responses with these statuses."""
     content = {MEDIA_TYPE: {"schema": SCHEMA}}
-    found: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in statuses
     }
-    return found
+    return responses
 
 
-def install(app: FastAPI, count: Callable[[str], None]) -> None:
-    """Make problems of what this code raises and of what the framework does, and count them."""
+def install_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
+    """Turn this package's and the framework's exceptions into problems, and count them."""
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
 
-    for kind, problem_of in (
-        (Problem, _itself),
-        (HTTPException, _of_framework),
-        (RequestValidationError, _of_validation),
+    for kind, convert in (
+        (Problem, _same),
+        (HTTPException, _from_framework),
+        (RequestValidationError, _from_validation),
     ):
-        app.add_exception_handler(kind, _handler(problem_of, count))
+        app.add_exception_handler(kind, _handler(convert, count))
 
 
-def _handler(problem_of: Callable[[Request, Any], Problem], count: Callable[[str], None]) -> Any:
+def _handler(convert: Callable[[Request, Any], Problem], count: Callable[[str], None]) -> Any:
     async def handle(request: Request, error: Exception) -> Response:
-        problem = problem_of(request, error)
+        problem = convert(request, error)
         count(problem.reason)
         return problem.response()
 
     return handle
 
 
-def _itself(_: Request, problem: Problem) -> Problem:
+def _same(_: Request, problem: Problem) -> Problem:
     return problem
 
 
-def _of_framework(request: Request, error: HTTPException) -> Problem:
+def _from_framework(request: Request, error: HTTPException) -> Problem:
     detail = error.detail
     if error.status_code == 404:
-        detail = "There is nothing at this path. GET /docs lists what there is."
+        detail = "There is nothing at this path. GET /docs lists the paths."
     elif error.status_code == 405:
-        detail = f"This path does not take {request.method[:20]}. GET /docs says what it takes."
+        detail = f"This path does not take {request.method[:20]}. GET /docs lists the methods."
     return Problem(error.status_code, detail, headers=error.headers)
 
 
-def _of_validation(_: Request, error: RequestValidationError) -> Problem:
+def _from_validation(_: Request, error: RequestValidationError) -> Problem:
     errors = [
         {"at": ".".join(map(str, one["loc"])), "detail": str(one["msg"])} for one in error.errors()
     ]

@@ -1,4 +1,4 @@
-"""Starting the service, and stopping it without losing what is under way."""
+"""Start the HTTP server, and stop it without losing open requests."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kilonet.errors import KilonetError
 from kilonet.serve.app import create_app
-from kilonet.serve.logs import log, take_library_logs
-from kilonet.serve.pool import Pool
-from kilonet.serve.protocol import Protocol
+from kilonet.serve.middleware import HEADERS, POLICY, STRICT_POLICY
+from kilonet.serve.monitoring import log, redirect_library_logs
+from kilonet.serve.pool import WorkerPool
+from kilonet.serve.problems import Problem
 from kilonet.serve.service import Service
 from kilonet.serve.settings import Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
-IDLE_SECONDS = 5  # for which a connection may stay open between requests
+IDLE_SECONDS = 5  # that a connection may stay open between requests
+MAX_HEAD = 65_536  # bytes of a request's line and headers; the parser itself has no limit
 OPEN = "Other machines can reach this address, and there is no API key."
 
 
 class ServiceError(KilonetError):
-    """The service cannot listen where it should."""
+    """The service cannot listen on its address."""
 
 
-def serve(model: Path, settings: Settings, key: str | None, said: Callable[[str], None]) -> None:
-    """Read pictures over HTTP with the ONNX file ``model`` until SIGINT or SIGTERM.
+def serve(
+    model: Path, settings: Settings, key: str | None, on_start: Callable[[str], None]
+) -> None:
+    """Serve predictions of the ONNX file ``model`` over HTTP until SIGINT or SIGTERM.
 
-    ``said`` gets the service's address once it answers there. Requests without ``key``, if there is
-    one, are refused.
+    ``on_start`` is called with the service's address once it accepts requests. If ``key`` is not
+    None, requests without it are refused.
 
     Raises:
-        ServiceError: the port is taken, or the address is not this machine's.
+        ServiceError: the port is in use, or the address is not one of this machine.
         ModelError: the model cannot be loaded.
     """
-    listener = listen(settings.host, settings.port)
-    take_library_logs()
+    listener = bind(settings.host, settings.port)
+    redirect_library_logs()
     config = uvicorn.Config(
         app=_unset,
-        http=Protocol,
+        http=LimitedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -56,14 +61,14 @@ def serve(model: Path, settings: Settings, key: str | None, said: Callable[[str]
         backlog=BACKLOG,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(model, settings, key, listener, config, said))
+        runner.run(_serve(model, settings, key, listener, config, on_start))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address, and does not listen yet.
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address and does not listen yet.
 
     Raises:
-        ServiceError: that is not possible.
+        ServiceError: it cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -72,12 +77,21 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise ServiceError(_refusal(host, port, error)) from None
+        raise ServiceError(_bind_message(host, port, error)) from None
     return listener
 
 
-def address(listener: socket.socket) -> str:
-    """Return the URL of what listens."""
+def _bind_message(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use. Stop what uses it, or choose another: --port N."
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs special rights. Choose one from 1024 up: --port N."
+    reason = error.strerror or error
+    return f"{host} is not an address of this machine: {reason}. Try --host 127.0.0.1."
+
+
+def url(listener: socket.socket) -> str:
+    """Return the URL of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -88,19 +102,19 @@ async def _serve(
     key: str | None,
     listener: socket.socket,
     config: uvicorn.Config,
-    said: Callable[[str], None],
+    on_start: Callable[[str], None],
 ) -> None:
-    pool = Pool(model, settings.processes, settings.max_pixels, settings.work_seconds)
+    pool = WorkerPool(model, settings.processes, settings.max_pixels, settings.work_seconds)
     await pool.start()
     try:
         config.app = create_app(Service(settings, pool, key))
-        server = _Server(config, lambda: said(address(listener)))
+        server = _Server(config, lambda: on_start(url(listener)))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
         if key is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             log("open", level="warning", message=OPEN)
-        log("started", model=str(model), address=address(listener), workers=pool.count)
+        log("started", model=str(model), address=url(listener), workers=pool.count)
         await server.serve(sockets=[listener])
         log("stopped")
     finally:
@@ -108,21 +122,21 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's, stopped by ``stop``: it would end the process with the signal that it got."""
+    """Uvicorn's server with ``stop``; Uvicorn itself would raise the signal again at the end."""
 
-    def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
-        self._begun = begun
+        self._on_start = on_start
 
     def stop(self) -> None:
-        """Stop accepting, finish what is under way, end; asked twice, end at once."""
+        """Stop accepting requests and finish the open ones; called twice, end at once."""
         log("stopping", under_way=len(self.server_state.tasks))
         self.force_exit = self.should_exit
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._begun()
+        self._on_start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -133,9 +147,39 @@ async def _unset(*_: object) -> None:
     raise AssertionError("the application is set before the server starts")
 
 
-def _refusal(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} of {host} is in use. Stop what uses it, or choose another: --port N."
-    if error.errno == errno.EACCES:
-        return f"Port {port} is not for everyone. Choose one from 1024 up: --port N."
-    return f"{host} is no address of this machine: {error.strerror or error}. Try --host 127.0.0.1."
+class LimitedProtocol(HttpToolsProtocol):
+    """Uvicorn's HTTP protocol with problem documents for malformed HTTP and a limit on headers."""
+
+    _head_size = 0  # bytes since the current head began
+
+    def data_received(self, data: bytes) -> None:
+        """Parse received bytes."""
+        self._head_size += len(data)
+        super().data_received(data)
+        if self._head_size > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(Problem(431, f"The headers have more than {MAX_HEAD:,} bytes."))
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, once its headers are complete."""
+        super().on_headers_complete()
+        self._head_size = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Receive a part of a request's body."""
+        super().on_body(body)
+        self._head_size = 0
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answer malformed HTTP."""
+        self._refuse(Problem(400, "This is not HTTP/1.1. Send a request that is."))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Send ``problem``, unless a response is being sent, and close the connection."""
+        if self.cycle is None or self.cycle.response_complete:
+            response = problem.response()
+            headers = [*response.raw_headers, *HEADERS, (POLICY, STRICT_POLICY.encode("ascii"))]
+            lines = [name + b": " + value for name, value in (*headers, (b"connection", b"close"))]
+            status = f"HTTP/1.1 {problem.status} {problem.body['title']}".encode("ascii")
+            head = b"\r\n".join([status, *lines, b"", b""])
+            self.transport.write(head + bytes(response.body))
+        self.transport.close()

@@ -1,37 +1,37 @@
-"""What answers a prediction: admission, the body, the workers, the answer."""
+"""Answer prediction requests: limit the load, read the body, send it to the workers, respond."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
 
-from kilonet.serve import answers
-from kilonet.serve.body import read_body
-from kilonet.serve.key import accepts
-from kilonet.serve.metrics import Metrics
-from kilonet.serve.payload import Payload, payload
-from kilonet.serve.pool import Pool, WorkerLostError
+from kilonet.inference.predict import Prediction
+from kilonet.serve.messages import Refusal, RequestPicture, Result
+from kilonet.serve.monitoring import ServiceMetrics
+from kilonet.serve.pool import PredictionLostError, WorkerPool
 from kilonet.serve.problems import Problem
-from kilonet.serve.settings import Settings
-from kilonet.serve.wire import Outcome, Picture, Refusal
+from kilonet.serve.request_body import ParsedBody, parse_body, read_body
+from kilonet.serve.settings import Settings, accepts
 
-BUSY = "The service has all the requests that it takes at once. Send it again in a second."
+TOO_LARGE = "too-large"
+SEVERAL = "several"
+BUSY = "The service has as many requests as it takes at once. Send it again in a second."
 
 
 class Service:
-    """The workers, the settings and the counters behind the routes."""
+    """The workers, the settings and the metrics behind the routes."""
 
-    def __init__(self, settings: Settings, pool: Pool, key: str | None) -> None:
-        """Join the parts; ``key`` is what requests must have, if any."""
+    def __init__(self, settings: Settings, pool: WorkerPool, key: str | None) -> None:
+        """Create the service; requests must have ``key`` if it is not None."""
         self.settings = settings
         self.pool = pool
-        self.metrics = Metrics()
+        self.metrics = ServiceMetrics()
         self._key = key
-        self._under_way = 0
+        self._open_requests = 0
 
     @property
     def has_key(self) -> bool:
@@ -39,13 +39,13 @@ class Service:
         return self._key is not None
 
     def check_key(self, request: Request) -> None:
-        """Check that a request has the API key, if there is one.
+        """Check that a request has the API key, if one is set.
 
         Raises:
-            Problem: it has not.
+            Problem: it does not (401).
         """
-        given = request.headers.get("authorization", "")
-        if self._key is not None and not accepts(self._key, given):
+        header = request.headers.get("authorization", "")
+        if self._key is not None and not accepts(self._key, header):
             raise Problem(
                 401,
                 "This service needs its API key. Send it as Authorization: Bearer KEY.",
@@ -53,57 +53,127 @@ class Service:
             )
 
     def check_ready(self) -> None:
-        """Check that there is a worker to read pictures.
+        """Check that a worker is ready to predict.
 
         Raises:
-            Problem: there is none.
+            Problem: none is (503).
         """
         if not self.pool.ready:
             raise Problem(503, "No worker is ready yet. Ask again in a second.", reason="not-ready")
 
     async def predict(self, request: Request, min_confidence: float) -> dict[str, Any]:
-        """Return the answer to a request: one entry, or one for each of its pictures.
+        """Return the response to a request: one entry, or a list with one for each picture.
 
         Raises:
             Problem: the request is refused, or its only picture is.
         """
-        with self._admitted():
-            body = await read_body(request, self.settings)
-            kind = request.headers.get("content-type", "")
-            found = payload(body, kind, self.settings.max_batch)
-            outcomes = await self._read(found)
-        request.state.facts = {"pictures": len(outcomes), "bytes": len(body)}
-        if found.single and isinstance(outcomes[0], Refusal):
-            raise answers.problem(outcomes[0])
-        entries = [answers.answer(one, self.pool.classes, min_confidence) for one in outcomes]
+        with self._limit_open_requests():
+            content = await read_body(request, self.settings)
+            content_type = request.headers.get("content-type", "")
+            body = parse_body(content, content_type, self.settings.max_batch)
+            results = await self._predict(body)
+        request.state.facts = {"pictures": len(results), "bytes": len(content)}
+        if body.single and isinstance(results[0], Refusal):
+            raise problem_of(results[0])
+        entries = [entry_of(one, self.pool.classes, min_confidence) for one in results]
         self._count(entries)
-        return entries[0] if found.single else {"results": entries}
+        return entries[0] if body.single else {"results": entries}
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._under_way >= self.settings.max_at_once:
+    def _limit_open_requests(self) -> Iterator[None]:
+        if self._open_requests >= self.settings.max_at_once:
             raise Problem(503, BUSY)
-        self._under_way += 1
+        self._open_requests += 1
         try:
             yield
         finally:
-            self._under_way -= 1
+            self._open_requests -= 1
 
-    async def _read(self, found: Payload) -> list[Outcome]:
-        pictures = [one for one in found.pictures if isinstance(one, Picture)]
+    async def _predict(self, body: ParsedBody) -> list[Result]:
+        pictures = [one for one in body.pictures if isinstance(one, RequestPicture)]
         try:
             async with asyncio.timeout(self.settings.work_seconds):
-                outcomes = iter(await self.pool.read(pictures))
+                results = iter(await self.pool.predict(pictures))
         except TimeoutError:
             raise Problem(503, BUSY) from None
-        except WorkerLostError:
+        except PredictionLostError:
             detail = "The worker that had it was lost, and is being replaced. Send it again."
             raise Problem(503, detail, reason="worker-lost") from None
-        return [next(outcomes) if isinstance(one, Picture) else one for one in found.pictures]
+        return [next(results) if isinstance(one, RequestPicture) else one for one in body.pictures]
 
     def _count(self, entries: list[dict[str, Any]]) -> None:
         for entry in entries:
             if "error" in entry:
-                self.metrics.refused(entry["error"])
+                self.metrics.count_refusal(entry["error"])
             else:
-                self.metrics.predicted(entry["digit"])
+                self.metrics.count_prediction(entry["digit"])
+
+
+def entry_of(result: Result, classes: Sequence[str], min_confidence: float) -> dict[str, Any]:
+    """Return the JSON of one picture: its prediction and all probabilities, or its error."""
+    if isinstance(result, Refusal):
+        return {"error": result.kind, "message": _message(result)}
+    prediction = Prediction.from_probabilities(result, classes, min_confidence)
+    rounded = {name: round(value, 6) for name, value in zip(classes, result, strict=True)}
+    return {**prediction.to_json(), "probabilities": rounded}
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """Return the error response for a request whose only picture was refused."""
+    status = 413 if refusal.kind == TOO_LARGE else 422
+    return Problem(status, _message(refusal), reason=refusal.kind)
+
+
+def _message(refusal: Refusal) -> str:
+    if refusal.kind == SEVERAL:  # its own message names an option of the command line
+        return refusal.message.partition(";")[0] + ". Send a picture of each digit."
+    return refusal.message
+
+
+PREDICTION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": [
+        "digit",
+        "confidence",
+        "runner_up",
+        "runner_up_confidence",
+        "unsure",
+        "probabilities",
+    ],
+    "properties": {
+        "digit": {"type": "string", "description": "The most likely class."},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "runner_up": {"type": "string", "description": "The second most likely class."},
+        "runner_up_confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "unsure": {
+            "type": "boolean",
+            "description": "Whether the confidence is below min_confidence.",
+        },
+        "probabilities": {
+            "type": "object",
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+    },
+}
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error", "message"],
+    "properties": {
+        "error": {"type": "string", "description": "Why, in one word."},
+        "message": {"type": "string", "description": "Why, and what to do about it."},
+    },
+}
+RESULTS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {
+        "results": {"type": "array", "items": {"oneOf": [PREDICTION_SCHEMA, ERROR_SCHEMA]}}
+    },
+}
+
+
+def describe_predictions() -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the successful responses of ``/predict``."""
+    text = "The prediction for one picture, or the results of several, in their order."
+    schema = {"oneOf": [PREDICTION_SCHEMA, RESULTS_SCHEMA]}
+    return {200: {"description": text, "content": {"application/json": {"schema": schema}}}}

@@ -1,20 +1,24 @@
-"""Every setting of the service, defined once: the command's options and the docs' table."""
+"""The settings of the service, which also define the command's options; and the API key."""
 
 from __future__ import annotations
 
+import hmac
 import math
 import os
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from kilonet.errors import UsageError
 
-MOST_PORT = 65_535
+MAX_PORT = 65_535
+KEY_VARIABLE = "KILONET_API_KEY"
+MIN_KEY_LENGTH = 16  # characters
 
 
-def _setting(default: Any, unit: str, words: str, least: float, most: float = math.inf) -> Any:
-    facts = {"unit": unit, "words": words, "least": least, "most": most}
-    return field(default=default, metadata=facts)
+def _setting(default: Any, unit: str, text: str, minimum: float, maximum: float = math.inf) -> Any:
+    metadata = {"unit": unit, "help": text, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata=metadata)
 
 
 def _cores() -> int:
@@ -23,63 +27,63 @@ def _cores() -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the service listens on, and what it refuses to be made to do.
+    """The address, the number of workers and the limits of the service.
 
     Raises:
-        UsageError: a value is out of its range.
+        UsageError: a value is out of range.
     """
 
-    host: str = field(default="127.0.0.1", metadata={"words": "Address to listen on."})
-    port: int = _setting(8000, "", "Port to listen on; 0 takes a free one.", 0, MOST_PORT)
+    host: str = field(default="127.0.0.1", metadata={"help": "Address to listen on."})
+    port: int = _setting(8000, "", "Port to listen on; 0 takes a free one.", 0, MAX_PORT)
     workers: int = _setting(
-        0, "processes", "Processes that prepare and read pictures; 0 is one a core.", 0, 1024
+        0, "processes", "Worker processes, which decode and classify; 0 is one per core.", 0, 1024
     )
     max_body: int = _setting(8_000_000, "bytes", "Largest request body; more is a 413.", 1)
     max_pixels: int = _setting(
-        16_000_000, "pixels", "Largest picture, known before it is decoded; more is a 413.", 784
+        16_000_000, "pixels", "Largest picture, checked before decoding; more is a 413.", 784
     )
     max_batch: int = _setting(64, "pictures", "Most pictures in one request; more is a 413.", 1)
     max_at_once: int = _setting(
-        128, "requests", "Predictions under way at once, their bodies in memory; more are a 503.", 1
+        128, "requests", "Open prediction requests, with their bodies in memory; more is a 503.", 1
     )
     body_seconds: float = _setting(
         10.0, "seconds", "Time for a body to arrive; later is a 408.", 0.01
     )
     work_seconds: float = _setting(
-        10.0, "seconds", "Time to wait for an answer from the workers; later is a 503.", 0.01
+        10.0, "seconds", "Time to wait for the workers' results; later is a 503.", 0.01
     )
     stop_seconds: int = _setting(
-        30, "seconds", "Time that requests under way get to finish when the service is stopped.", 1
+        30, "seconds", "Time for open requests to finish when the service is stopped.", 1
     )
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         for one in fields(self):
-            value, facts = getattr(self, one.name), one.metadata
-            if "least" in facts and not facts["least"] <= value <= facts["most"]:
+            value, metadata = getattr(self, one.name), one.metadata
+            if "minimum" in metadata and not metadata["minimum"] <= value <= metadata["maximum"]:
                 raise UsageError(_out_of_range(one, value))
 
     @property
     def processes(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return self.workers or _cores()
 
 
 def option(name: str) -> str:
-    """Return the command line's name of the setting ``name``."""
+    """Return the command-line option of the setting ``name``."""
     return f"--{name.replace('_', '-')}"
 
 
-def words(name: str) -> str:
-    """Return the sentence on the setting ``name``."""
-    return next(str(one.metadata["words"]) for one in fields(Settings) if one.name == name)
+def help_text(name: str) -> str:
+    """Return the sentence that describes the setting ``name``."""
+    return next(str(one.metadata["help"]) for one in fields(Settings) if one.name == name)
 
 
-def limits_table() -> str:
-    """Return all settings as a Markdown table."""
+def settings_table() -> str:
+    """Return all settings as a Markdown table, for the documentation."""
     rows = [
-        f"| `{option(one.name)}` | {_shown(one.default)} | {one.metadata.get('unit') or '–'} | "
-        f"{one.metadata['words']} |"
+        f"| `{option(one.name)}` | {_format(one.default)} | {one.metadata.get('unit') or '–'} | "
+        f"{one.metadata['help']} |"
         for one in fields(Settings)
     ]
     return "\n".join(
@@ -87,17 +91,54 @@ def limits_table() -> str:
     )
 
 
-def _shown(value: Any) -> str:
-    return (
-        f"{value:,}"
-        if isinstance(value, int) and value > MOST_PORT
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def _format(value: Any) -> str:
+    if isinstance(value, int) and value > MAX_PORT:
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _out_of_range(one: Field[Any], value: Any) -> str:
-    least, most = one.metadata["least"], one.metadata["most"]
-    range_ = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
-    return f"{option(one.name)} is {value}; it must be {range_}. {one.metadata['words']}"
+    minimum, maximum = one.metadata["minimum"], one.metadata["maximum"]
+    allowed = f"at least {minimum:g}" if maximum == math.inf else f"{minimum:g} to {maximum:g}"
+    return f"{option(one.name)} is {value}; it must be {allowed}. {one.metadata['help']}"
+
+
+# The API key
+
+
+def find_key(file: Path | None) -> str | None:
+    """Return the API key from ``file``, or from the environment; None if neither has one.
+
+    Raises:
+        UsageError: both have one, the file cannot be read, or the key is not valid.
+    """
+    from_environment = os.environ.get(KEY_VARIABLE)
+    if file is None:
+        return None if from_environment is None else _valid_key(from_environment, KEY_VARIABLE)
+    if from_environment is not None:
+        raise UsageError(f"There are two API keys: {KEY_VARIABLE} and --api-key-file. Give one.")
+    try:
+        return _valid_key(file.read_text(encoding="utf-8"), str(file))
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}. Name a file with a key."
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not text. Name a file with a key.") from None
+
+
+def accepts(key: str, authorization: str) -> bool:
+    """Return whether an Authorization header (RFC 6750) has ``key``; in constant time."""
+    scheme, _, token = authorization.partition(" ")
+    same = hmac.compare_digest(token.strip().encode("latin-1", "replace"), key.encode("ascii"))
+    return same and scheme.lower() == "bearer"
+
+
+def _valid_key(text: str, source: str) -> str:
+    key = text.strip()
+    if len(key) < MIN_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(
+            f"The API key in {source} must be one word of at least {MIN_KEY_LENGTH} ASCII "
+            "characters. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return key

@@ -1,10 +1,10 @@
-"""A worker: a process that decodes, prepares and reads pictures, and does nothing else.
+"""A worker process: it decodes and prepares pictures and runs the network, and nothing else.
 
-    python -m kilonet.serve.worker MODEL.onnx MOST_PIXELS
+    python -m kilonet.serve.worker MODEL.onnx MAX_PIXELS
 
-Frames of pictures come on standard input, frames of what was read go to standard output (see
-``wire``); the first frame out says what the model tells apart, or why it cannot be loaded. It ends
-when standard input does, and with nothing else: whoever stops the service stops it first.
+It receives messages with pictures on stdin and sends messages with results to stdout (see
+``messages``). Its first message has the class names, or the error if the model cannot be loaded. It
+ends when stdin is closed and ignores SIGINT and SIGTERM, which also reach the service.
 """
 
 from __future__ import annotations
@@ -24,71 +24,73 @@ from kilonet.errors import KilonetError
 from kilonet.inference.model import OnnxSession
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.preprocessing import PictureError
-from kilonet.serve import wire
-from kilonet.serve.logs import log
+from kilonet.serve import messages
+from kilonet.serve.messages import Refusal, RequestPicture, Result
+from kilonet.serve.monitoring import log
 
 PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
 UNPREPARED = "The picture could not be prepared. This is a mistake in Kilonet; please report it."
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the model, say so, and read until the input ends; return the exit status."""
+    """Load the model, report it, and predict until stdin ends; return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the service finishes what is under way
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would break a frame
-    model, most_pixels = arguments
+        signal.signal(number, signal.SIG_IGN)  # the service finishes its open requests first
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would corrupt a message
+    model, max_pixels = arguments
     try:
         session = OnnxSession(Path(model))
     except KilonetError as error:
-        _send(results, wire.pack_json({"error": str(error)}))
+        _send(stdout, messages.pack_json({"error": str(error)}))
         return error.exit_code
-    _send(results, wire.pack_json({"classes": session.classes}))
-    while (frame := _received(sys.stdin.buffer)) is not None:
-        outcomes = read(session, wire.unpack_pictures(frame), int(most_pixels))
-        _send(results, wire.pack_outcomes(outcomes))
+    _send(stdout, messages.pack_json({"classes": session.classes}))
+    while (content := _receive(sys.stdin.buffer)) is not None:
+        results = predict(session, messages.unpack_pictures(content), int(max_pixels))
+        _send(stdout, messages.pack_results(results))
     return 0
 
 
-def read(
-    session: OnnxSession, pictures: Sequence[wire.Picture], most_pixels: int
-) -> list[wire.Outcome]:
-    """Return what each picture shows, all of them read at once, or why it could not be read."""
-    prepared = [_prepared(session, picture, most_pixels) for picture in pictures]
-    images = [image for image in prepared if not isinstance(image, wire.Refusal)]
-    found = iter(session.probabilities(np.stack(images)).tolist() if images else [])
-    return [image if isinstance(image, wire.Refusal) else tuple(next(found)) for image in prepared]
+def predict(
+    session: OnnxSession, pictures: Sequence[RequestPicture], max_pixels: int
+) -> list[Result]:
+    """Return the result of each picture; the network runs once for all of them."""
+    prepared = [_prepare(session, picture, max_pixels) for picture in pictures]
+    images = [image for image in prepared if not isinstance(image, Refusal)]
+    rows = iter(session.probabilities(np.stack(images)).tolist() if images else [])
+    return [image if isinstance(image, Refusal) else tuple(next(rows)) for image in prepared]
 
 
-def _prepared(
-    session: OnnxSession, picture: wire.Picture, most_pixels: int
-) -> npt.NDArray[np.uint8] | wire.Refusal:
+def _prepare(
+    session: OnnxSession, picture: RequestPicture, max_pixels: int
+) -> npt.NDArray[np.uint8] | Refusal:
     try:
         if picture.kind == "file":
-            return session.prepare(picture.content, max_pixels=most_pixels)
+            return session.prepare(picture.content, max_pixels=max_pixels)
         if session.shape != MNIST_SHAPE:
-            return wire.Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
+            return Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
         return session.prepare(np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28))
     except PictureError as error:
-        return wire.Refusal(error.kind, str(error))
+        return Refusal(error.kind, str(error))
     except MemoryError:
-        return wire.Refusal("too-large", "The picture does not fit into memory. Scale it down.")
-    except Exception:  # one picture's mistake of ours must not spoil what others are waiting for
+        return Refusal("too-large", "The picture does not fit into memory. Scale it down.")
+    except Exception:  # a bug must not fail the other pictures of the group
         log("failure", level="error", traceback=traceback.format_exc())
-        return wire.Refusal("unprepared", UNPREPARED)
+        return Refusal("unprepared", UNPREPARED)
 
 
-def _received(stream: BinaryIO) -> bytes | None:
-    head = stream.read(wire.LENGTH.size)
-    if len(head) < wire.LENGTH.size:
+def _receive(stream: BinaryIO) -> bytes | None:
+    """Return the content of the next message; None at the end of the stream."""
+    head = stream.read(messages.LENGTH.size)
+    if len(head) < messages.LENGTH.size:
         return None
-    (length,) = wire.LENGTH.unpack(head)
+    (length,) = messages.LENGTH.unpack(head)
     content = stream.read(length)
     return content if len(content) == length else None
 
 
-def _send(stream: BinaryIO, frame: bytes) -> None:
-    stream.write(frame)
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(message)
     stream.flush()
 
 

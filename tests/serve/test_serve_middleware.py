@@ -1,4 +1,4 @@
-"""Headers on every answer, and an answer whatever happens."""
+"""Headers on every response, unexpected errors, and the request log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kilonet.serve.edge import HEADERS, Edge
-from kilonet.serve.metrics import Metrics
+from kilonet.serve.middleware import HEADERS, Middleware
+from kilonet.serve.monitoring import ServiceMetrics
 from service import Live, await_
 
 SCOPE = {"type": "http", "method": "GET", "path": "/secret/path", "headers": [], "client": None}
 
 
-def answered(app: ASGIApp, cancelled: bool = False) -> list[Message]:
+def messages_of(app: ASGIApp, cancelled: bool = False) -> list[Message]:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -27,7 +27,7 @@ def answered(app: ASGIApp, cancelled: bool = False) -> list[Message]:
         sent.append(message)
 
     async def run() -> None:
-        task = asyncio.create_task(Edge(app, Metrics())(dict(SCOPE), receive, send))  # type: ignore[arg-type]
+        task = asyncio.create_task(Middleware(app, ServiceMetrics())(dict(SCOPE), receive, send))  # type: ignore[arg-type]
         await asyncio.sleep(0.01)
         if cancelled:
             task.cancel()
@@ -50,8 +50,8 @@ async def waits(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(60)
 
 
-def test_a_mistake_of_ours_is_a_problem_too(capsys: pytest.CaptureFixture[str]) -> None:
-    start, body = answered(fails)
+def test_an_unexpected_error_is_a_problem_too(capsys: pytest.CaptureFixture[str]) -> None:
+    start, body = messages_of(fails)
     assert start["status"] == 500
     document = json.loads(body["body"])
     assert document["reason"] == "internal"
@@ -61,12 +61,12 @@ def test_a_mistake_of_ours_is_a_problem_too(capsys: pytest.CaptureFixture[str]) 
     assert (request["status"], request["route"]) == (500, "(none)")
 
 
-def test_an_answer_that_has_begun_is_not_begun_again() -> None:
-    assert [message["type"] for message in answered(fails_late)] == ["http.response.start"]
+def test_a_response_that_has_begun_is_not_sent_again() -> None:
+    assert [message["type"] for message in messages_of(fails_late)] == ["http.response.start"]
 
 
-def test_what_is_cut_off_by_a_stop_is_told_to_come_back() -> None:
-    start, body = answered(waits, cancelled=True)
+def test_a_request_cancelled_by_a_stop_is_a_503() -> None:
+    start, body = messages_of(waits, cancelled=True)
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
     assert json.loads(body["body"])["reason"] == "stopping"
@@ -85,7 +85,7 @@ def test_what_is_cut_off_by_a_stop_is_told_to_come_back() -> None:
         ("POST", "/predict"),
     ],
 )
-def test_headers(client: httpx.Client, method: str, path: str) -> None:
+def test_security_headers(client: httpx.Client, method: str, path: str) -> None:
     response = client.request(method, path)
     for name, value in HEADERS:
         assert response.headers[name.decode()] == value.decode()
@@ -96,7 +96,7 @@ def test_headers(client: httpx.Client, method: str, path: str) -> None:
     assert "server" not in response.headers
 
 
-def test_the_log(service: Live, client: httpx.Client, zero: bytes) -> None:
+def test_the_request_log(service: Live, client: httpx.Client, zero: bytes) -> None:
     before = len(service.log())
     client.post("/predict?min_confidence=0.5", content=zero, headers={"content-type": "image/png"})
     client.get("/" + "long" * 1000)

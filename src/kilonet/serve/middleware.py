@@ -1,4 +1,4 @@
-"""Around the application: headers, counters, the log, and an answer whatever happens inside."""
+"""Around the application: security headers, metrics, the request log, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kilonet.serve.logs import log
-from kilonet.serve.metrics import UNMATCHED, Metrics
+from kilonet.serve.monitoring import UNMATCHED, ServiceMetrics, log
 from kilonet.serve.problems import Problem
 
-LINGER_SECONDS, LINGER_BYTES = 2.0, 32_000_000
-LONGEST = 200  # characters of a path in the log
+DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32_000_000
+MAX_LOGGED_PATH = 200  # characters
 
 STRICT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 POLICY = b"content-security-policy"
@@ -30,11 +29,11 @@ HEADERS = [
 ]
 
 
-class Edge:
-    """The application as the server sees it."""
+class Middleware:
+    """The application that the server runs: the routes, and everything common to them."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        """Put an edge around ``app``."""
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
+        """Wrap ``app``."""
         self._app = app
         self._metrics = metrics
 
@@ -47,30 +46,30 @@ class Edge:
         exchange = _Exchange(scope, receive, send)
         self._metrics.in_flight.inc()
         try:
-            await self._answered(scope, exchange)
+            await self._call_app(scope, exchange)
         finally:
             self._metrics.in_flight.dec()
             self._record(scope, exchange, time.perf_counter() - began)
 
-    async def _answered(self, scope: Scope, exchange: _Exchange) -> None:
+    async def _call_app(self, scope: Scope, exchange: _Exchange) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             problem = Problem(503, "The service is stopping. Send it again.", reason="stopping")
-            await exchange.rescue(problem)
+            await exchange.send_problem(problem)
         except Exception as error:
             log("failure", level="error", traceback=traceback.format_exc())
             text = f"This is a mistake in Kilonet ({type(error).__name__}). Please report it."
-            await exchange.rescue(Problem(500, text))
+            await exchange.send_problem(Problem(500, text))
 
     def _record(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        self._metrics.answered(route, exchange.status, seconds)
+        self._metrics.count_request(route, exchange.status, seconds)
         log(
             "request",
             method=scope["method"][:20],
             route=route,
-            path=scope["path"][:LONGEST],
+            path=scope["path"][:MAX_LOGGED_PATH],
             status=exchange.status,
             milliseconds=round(seconds * 1000, 3),
             client=(scope.get("client") or [""])[0],
@@ -79,7 +78,7 @@ class Edge:
 
 
 class _Exchange:
-    """One request and its answer, watched."""
+    """One request and its response: adds headers, and tracks the status and the unread body."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.status = 0
@@ -99,13 +98,13 @@ class _Exchange:
             await self._send({**message, "headers": self._headers(message["headers"])})
         elif self._unread and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
-            await self._linger()
+            await self._drain_body()
             await self._send({"type": "http.response.body", "body": b""})
         else:
             await self._send(message)
 
-    async def rescue(self, problem: Problem) -> None:
-        """Answer with a problem, unless an answer has begun."""
+    async def send_problem(self, problem: Problem) -> None:
+        """Send a problem as the response, unless a response has begun."""
         if self.status == 0:
             response = problem.response()
             headers = [*response.raw_headers, (b"connection", b"close")]
@@ -113,19 +112,22 @@ class _Exchange:
             await self.send(start)
             await self.send({"type": "http.response.body", "body": response.body})
 
-    def _headers(self, given: Any) -> list[tuple[bytes, bytes]]:
-        headers = [*given, *HEADERS]
-        if all(name != POLICY for name, _ in given):
-            headers.append((POLICY, STRICT_POLICY.encode("ascii")))
+    def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
+        result = [*headers, *HEADERS]
+        if all(name != POLICY for name, _ in headers):
+            result.append((POLICY, STRICT_POLICY.encode("ascii")))
         if self._unread:
-            headers.append((b"connection", b"close"))
-        return headers
+            result.append((b"connection", b"close"))
+        return result
 
-    async def _linger(self) -> None:
-        """Read on, and forget what comes: a connection closed over unread bytes is reset, and the
-        answer may be lost with it before the client, still sending, has seen it."""
+    async def _drain_body(self) -> None:
+        """Read and discard the rest of the body.
+
+        Closing a connection with unread bytes resets it, and a client that still sends could lose
+        the response.
+        """
         size = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while self._unread and size < LINGER_BYTES:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._unread and size < DRAIN_BYTES:
                     size += len((await self.receive()).get("body", b""))
