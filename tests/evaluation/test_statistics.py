@@ -145,7 +145,7 @@ def test_one_pair_says_nothing_about_chance() -> None:
 
 
 def test_pairs_need_two_sides() -> None:
-    with pytest.raises(ValueError, match="as many values"):
+    with pytest.raises(ValueError, match="two arrays of one shape"):
         paired([1, 2], [1])
     with pytest.raises(ValueError, match="at least one"):
         paired([], [])
