@@ -25,7 +25,7 @@ from kilonet.exports.huggingface.card import shipped_card
 from kilonet.exports.huggingface.emit import pretrained_of
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.shipped import CARD, FOLDER
+from kilonet.runs.find import CARD, SHIPPED_FOLDER
 from kilonet.workflows.run import find_run, require_finished
 from reproduction.recipes import fingerprints_asked
 
@@ -33,7 +33,9 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)
 
 
-def publish(run: RunDirectory, name: str, results: Path = RESULTS, target: Path = FOLDER) -> Path:
+def publish(
+    run: RunDirectory, name: str, results: Path = RESULTS, target: Path = SHIPPED_FOLDER
+) -> Path:
     """Copy ``run`` to ``target``/``name`` with a card of all seeds, and return that folder.
 
     Raises:

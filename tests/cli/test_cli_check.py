@@ -60,7 +60,7 @@ def test_flags(kilonet: Command, flags: list[str], status: int, line: str) -> No
         (["gap-14k-2"], 2, 'There is no run "gap-14k-2"'),
         (["gap-14k-2"], 2, 'Did you mean "gap-14k-1"?'),
         (["quick-1"], 2, "quick-1 has no constraints to check."),
-        (["quick-2"], 1, "has not finished. Go on with it: kilonet train --resume"),
+        (["quick-2"], 1, "has not finished. Resume it: kilonet train --resume"),
         (["quick-1", "--max-parameters", "0"], 2, "--max-parameters must be at least 1, not 0."),
         (["quick-1", "--min-accuracy", "99.4"], 2, "--min-accuracy must be at most 1, not 99.4."),
         (["quick-1", "--require-layer", "relu"], 2, "--require-layer must be 'batch-norm', "),

@@ -59,7 +59,7 @@ def test_refused(
 def test_a_model_that_ships_is_not_written_to(
     kilonet: Command, finished: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kilonet.runs.shipped.FOLDER", tmp_path)
+    monkeypatch.setattr("kilonet.runs.find.SHIPPED_FOLDER", tmp_path)
     path = finished.copy(tmp_path / "tiny")
     said = kilonet("evaluate", path, "--robustness", "--images", "2")
     assert said.status == 0

@@ -21,8 +21,7 @@ from kilonet.errors import CheckpointError, RunError, UsageError
 from kilonet.exports.huggingface.card import exported_card, shipped_card
 from kilonet.exports.huggingface.emit import pretrained_of
 from kilonet.runs import layout
-from kilonet.runs.find import open_run
-from kilonet.runs.shipped import shipped_models
+from kilonet.runs.find import open_run, shipped_models
 from kilonet.workflows.run import Run
 from trained import Trained, start_run, trained
 

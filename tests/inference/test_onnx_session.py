@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from kilonet.errors import RunError, UsageError
 from kilonet.inference.model import DEFAULT_MODEL, ModelError, OnnxSession, find_model
-from kilonet.runs import layout, shipped
+from kilonet.runs import find, layout
 from trained import Trained, finish_run, start_run
 
 
@@ -100,7 +100,7 @@ def test_what_is_nothing() -> None:
 
 def test_a_run_that_has_no_model() -> None:
     run = start_run()
-    with pytest.raises(RunError, match=r"has not finished. Go on with it: kilonet train --resume"):
+    with pytest.raises(RunError, match=r"has not finished. Resume it: kilonet train --resume"):
         find_model(run.path)
     finish_run(run).updated(onnx_note="Net cannot be exported.")
     with pytest.raises(RunError, match=r"has no model\.onnx: Net cannot be exported\."):
@@ -108,4 +108,4 @@ def test_a_run_that_has_no_model() -> None:
 
 
 def test_what_reads_by_default() -> None:
-    assert find_model(None) == shipped.FOLDER / DEFAULT_MODEL / layout.ONNX
+    assert find_model(None) == find.SHIPPED_FOLDER / DEFAULT_MODEL / layout.ONNX

@@ -14,7 +14,7 @@ from kilonet.errors import MissingExtraError
 from kilonet.report import tensorboard as events
 from kilonet.report.tensorboard import TAGS, TEST_ACCURACY, TEST_LOSS, Events
 from kilonet.runs import layout
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.workflows import train as module
 from kilonet.workflows.guard import Interrupted
 from kilonet.workflows.run import Run

@@ -8,12 +8,12 @@ from pathlib import Path
 from kilonet.paths import runs_dir
 from kilonet.recipe.load import resolve
 from kilonet.runs import layout
-from kilonet.runs.changelog import Change, Entry, change_log, differences
+from kilonet.runs.changelog import Change, ChangeLogEntry, change_log, differences
 from kilonet.runs.find import list_runs
 from trained import finish_run, history_row, start_run
 
 
-def entries() -> list[Entry]:
+def entries() -> list[ChangeLogEntry]:
     found, damaged = change_log(list_runs(runs_dir()).runs)
     assert damaged == []
     return found
@@ -27,7 +27,7 @@ def changes(before: list[str], after: list[str]) -> list[str]:
 def test_a_finished_run() -> None:
     finish_run(start_run("training.epochs=2"), accuracy=0.9)
     assert entries() == [
-        Entry(
+        ChangeLogEntry(
             name="quick-1",
             parameters=20_000,
             network="conv-stack c20k5s2 c32 M c48 M3 fc",

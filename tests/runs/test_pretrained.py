@@ -12,8 +12,7 @@ import pytest
 import kilonet
 from kilonet.runs import layout
 from kilonet.runs.environment import environment
-from kilonet.runs.find import open_run
-from kilonet.runs.shipped import Shipped, shipped_models
+from kilonet.runs.find import ShippedModel, open_run, shipped_models
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 MODELS = shipped_models()
@@ -34,7 +33,7 @@ def stored_numbers(path: Path) -> int:
 
 
 @each
-def test_parameters(model: Shipped) -> None:
+def test_parameters(model: ShippedModel) -> None:
     counted = stored_numbers(model.path / layout.LAST)
     assert counted == open_run(model.name).metrics()["parameters"]
     budget = open_run(model.name).recipe().constraints.max_parameters
@@ -42,7 +41,7 @@ def test_parameters(model: Shipped) -> None:
 
 
 @each
-def test_the_card_is_of_the_results(model: Shipped) -> None:
+def test_the_card_is_of_the_results(model: ShippedModel) -> None:
     stored = json.loads((RESULTS / f"{model.name}.json").read_text(encoding="utf-8"))
     of_results = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
     assert {run.seed: run.test_correct for run in model.card.seeds} == of_results
@@ -52,7 +51,7 @@ def test_the_card_is_of_the_results(model: Shipped) -> None:
 
 @each
 @pytest.mark.mnist
-def test_evaluated_anew(model: Shipped, mnist_dir: Path) -> None:
+def test_evaluated_anew(model: ShippedModel, mnist_dir: Path) -> None:
     """To the image where it was recorded; others round otherwise, which two images may feel."""
     run = open_run(model.name)
     found = kilonet.evaluate(model.name, data_dir=mnist_dir)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kilonet.errors import RunError, UsageError
-from kilonet.runs import shipped
+from kilonet.runs import find
 from kilonet.runs.find import is_run, open_run
 from trained import start_run
 
@@ -19,13 +19,13 @@ CARD = {"shipped_seed": 0, "seeds": [{"seed": 0, "test_correct": 99, "test_total
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "pretrained")
+    monkeypatch.setattr(find, "SHIPPED_FOLDER", tmp_path / "pretrained")
     return tmp_path / "pretrained"
 
 
 def ship(folder: Path, name: str, card: dict[str, Any]) -> Path:
     path = start_run(path=folder / name).path
-    (path / shipped.CARD).write_text(json.dumps(card), encoding="utf-8")
+    (path / find.CARD).write_text(json.dumps(card), encoding="utf-8")
     return path
 
 
@@ -33,7 +33,7 @@ def test_found_by_name(folder: Path) -> None:
     path = ship(folder, "kilonet-2k", CARD)
     assert is_run("kilonet-2k")
     assert open_run("kilonet-2k").path == path
-    (found,) = shipped.shipped_models()
+    (found,) = find.shipped_models()
     assert (found.name, found.accuracies) == ("kilonet-2k", [0.99])
 
 
@@ -68,4 +68,4 @@ def test_the_nearest_name_is_suggested(folder: Path) -> None:
 def test_a_damaged_card_is_named(folder: Path, change: dict[str, Any], text: str) -> None:
     ship(folder, "kilonet-2k", {**CARD, **change})
     with pytest.raises(RunError, match=text):
-        shipped.shipped_models()
+        find.shipped_models()

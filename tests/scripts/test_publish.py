@@ -15,7 +15,7 @@ import kilonet
 from kilonet.cli.main import run as command
 from kilonet.errors import RunError
 from kilonet.recipe.describe import fingerprint
-from kilonet.runs import layout, shipped
+from kilonet.runs import find, layout
 from kilonet.runs.find import open_run
 from kilonet.workflows.models import list_models
 from trained import WORDS
@@ -48,9 +48,9 @@ def stored(run: kilonet.Run, tmp_path: Path) -> dict[str, Any]:
 def published(
     run: kilonet.Run, stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "pretrained")
+    monkeypatch.setattr(find, "SHIPPED_FOLDER", tmp_path / "pretrained")
     (tmp_path / "digits-22k.json").write_text(json.dumps(stored), encoding="utf-8")
-    folder: Path = publish.publish(run.directory, "digits-22k", tmp_path, shipped.FOLDER)
+    folder: Path = publish.publish(run.directory, "digits-22k", tmp_path, find.SHIPPED_FOLDER)
     return folder
 
 
@@ -60,7 +60,7 @@ def test_what_ships_is_the_run(published: Path, run: kilonet.Run) -> None:
     assert kilonet.evaluate("digits-22k").correct == run.test.correct
     assert {file.name for file in published.iterdir()} == {
         *publish.KEPT,
-        shipped.CARD,
+        find.CARD,
         "README.md",
     }
 
@@ -105,7 +105,7 @@ def test_the_card_says_what_is_in_the_files(published: Path, run: kilonet.Run) -
         "MIT",
     ):
         assert figure in text
-    card = json.loads((published / shipped.CARD).read_text(encoding="utf-8"))
+    card = json.loads((published / find.CARD).read_text(encoding="utf-8"))
     assert card["shipped_seed"] == 0 and len(card["seeds"]) == 2
 
 
@@ -132,7 +132,7 @@ def test_only_what_the_results_tell_of_ships(
 def test_a_package_without_models_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(find, "SHIPPED_FOLDER", tmp_path)
     assert command(["models"]) == 0
     assert "No trained models ship" in capsys.readouterr().out
     with pytest.raises(kilonet.KilonetError, match="no model of that name ships"):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from kilonet.errors import StudyError
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.coordinator import MOST_TRIES, Coordinator, Queue
 from kilonet.studies.places import Done, Epoch, Event, Failed, Lost
 from kilonet.studies.plan import Job

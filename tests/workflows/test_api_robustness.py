@@ -14,7 +14,7 @@ from kilonet.data.dataset import load_dataset
 from kilonet.data.split import split_validation
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.distortions import Distortion, inverted, noisy
-from kilonet.runs import shipped
+from kilonet.runs import find
 from kilonet.workflows import robustness as module
 from kilonet.workflows.run import Run
 from trained import Trained, start_run
@@ -87,7 +87,7 @@ def test_the_choice_is_stratified_and_always_the_same() -> None:
 def test_nothing_is_written_into_the_package(
     finished: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "pretrained")
+    monkeypatch.setattr(find, "SHIPPED_FOLDER", tmp_path / "pretrained")
     path = finished.copy(tmp_path / "pretrained" / "tiny")
     before = sorted(path.iterdir())
     found = kilonet.robustness(path, images=20)

@@ -37,7 +37,7 @@ def check(
     ] = None,
 ) -> int:
     """Hold a run against its recipe's constraints, or those given here; exit 1 if any fails."""
-    from kilonet.recipe.constraints import parse_constraints
+    from kilonet.runs.compliance import parse_constraints
     from kilonet.workflows.check import check as checklist
     from kilonet.workflows.show import print_checks
 

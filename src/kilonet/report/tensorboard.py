@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kilonet.extras import require
 from kilonet.recipe.schema import Recipe
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

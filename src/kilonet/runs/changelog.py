@@ -1,4 +1,4 @@
-"""The change log of a folder of runs: a row a run, and what its recipe changed since the last."""
+"""The change log of runs: one entry per run, with what changed since the run before."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from kilonet.errors import RunError
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 
 IGNORED = ("title", "source", "assumed", "constraints")
 
 
 @dataclass(frozen=True)
 class Change:
-    """A key of the recipe whose value was another in the run before; None: it was, or is, off."""
+    """A recipe key whose value differs from the run before; None: off."""
 
     key: str
     """As ``section.key``."""
@@ -28,15 +28,15 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One run. Accuracies are fractions, None before they were measured."""
+class ChangeLogEntry:
+    """One run. Accuracies are fractions; None: not measured yet."""
 
     name: str
     parameters: int | None
     network: str
     dataset: str
     epochs: int
-    """Epochs done."""
+    """Finished epochs."""
     epochs_planned: int
     finished: bool
     optimizer: str
@@ -46,14 +46,14 @@ class Entry:
     validation_accuracy: float | None
     test_accuracy: float | None
     changed: list[Change] | None
-    """What differs from the recipe of the run before; None in the first run."""
+    """Differences from the recipe of the run before; None for the first run."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values, ready for ``json.dump``."""
+        """Return the fields as plain values for ``json.dump``."""
         return asdict(self)
 
     def summary(self) -> list[str]:
-        """Return the network, and what changed: a line a section."""
+        """Return the network, and the changes: one line per section."""
         if self.changed is None:
             return [self.network, "first run"]
         sections: dict[str, list[str]] = {}
@@ -63,9 +63,9 @@ class Entry:
         return [self.network, *(lines or ["the same recipe again"])]
 
 
-def change_log(runs: Sequence[RunDirectory]) -> tuple[list[Entry], list[str]]:
-    """Return an entry a run, each compared with the one before, and a message a damaged run."""
-    entries: list[Entry] = []
+def change_log(runs: Sequence[RunDirectory]) -> tuple[list[ChangeLogEntry], list[str]]:
+    """Return one entry per run, and a message for each damaged run."""
+    entries: list[ChangeLogEntry] = []
     damaged: list[str] = []
     before: Recipe | None = None
     for run in runs:
@@ -86,9 +86,9 @@ def _entry(
     history: list[Row],
     metrics: dict[str, Any],
     changed: list[Change] | None,
-) -> Entry:
-    row = _judged(recipe, history, metrics)
-    return Entry(
+) -> ChangeLogEntry:
+    row = _evaluated_epoch(recipe, history, metrics)
+    return ChangeLogEntry(
         name=run.name,
         parameters=metrics.get("parameters", run.facts.get("parameters")),
         network=_network(recipe),
@@ -106,8 +106,8 @@ def _entry(
     )
 
 
-def _judged(recipe: Recipe, history: list[Row], metrics: dict[str, Any]) -> Row:
-    """Return the row of the weights that the run is judged by; of the latest before the end."""
+def _evaluated_epoch(recipe: Recipe, history: list[Row], metrics: dict[str, Any]) -> Row:
+    """Return the epoch whose weights are evaluated; the latest epoch of an unfinished run."""
     epoch = metrics.get("best_epoch") if recipe.training.keep == "best" else None
     rows = [row for row in history if row["epoch"] == epoch] or history
     return rows[-1] if rows else {}
@@ -121,9 +121,9 @@ def _network(recipe: Recipe) -> str:
 
 
 def differences(before: Recipe, after: Recipe) -> list[Change]:
-    """Return every key of which the two recipes hold different values; texts and budgets aside.
+    """Return every key with different values in the two recipes, except texts and constraints.
 
-    Where a section's ``name`` differs, keys that only one of the two has go without saying.
+    If a section's ``name`` differs, keys that only one of the recipes has are not listed.
     """
     old, new = dict(_flat(before)), dict(_flat(after))
     return [

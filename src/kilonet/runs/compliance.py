@@ -1,16 +1,23 @@
-"""The compliance checklist: what a run had to satisfy, line by line."""
+"""Check a run against constraints: from its recipe, or from the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import ValidationError
+
+from kilonet.errors import UsageError
+from kilonet.recipe.explain import expected
 from kilonet.recipe.schema import Constraints
+
+_FLAGS = {"required_layers": "require-layer"}
 
 
 @dataclass(frozen=True)
-class Check:
-    """One line of the checklist: what was asked, whether it holds, and what was found."""
+class ConstraintCheck:
+    """One constraint: what it requires, whether it holds, and the measured value."""
 
     label: str
     passed: bool
@@ -18,8 +25,8 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a run is held against its constraints with."""
+class MeasuredRun:
+    """The values of a run that constraints apply to."""
 
     parameters: int
     epochs: int
@@ -28,33 +35,52 @@ class Measured:
     layers: frozenset[str]
 
 
-def check_constraints(constraints: Constraints, measured: Measured) -> list[Check]:
-    """Return a line for each constraint that is set; an empty list where none is."""
+def check_constraints(constraints: Constraints, measured: MeasuredRun) -> list[ConstraintCheck]:
+    """Return one check for each constraint that is set."""
     return [*_budgets(constraints, measured), *_accuracy(constraints, measured.accuracy)] + [
         _layer(kind, kind in measured.layers) for kind in constraints.required_layers
     ]
 
 
-def _budgets(constraints: Constraints, measured: Measured) -> Iterator[Check]:
+def _budgets(constraints: Constraints, measured: MeasuredRun) -> Iterator[ConstraintCheck]:
     budgets = (
         ("parameters", constraints.max_parameters, measured.parameters),
         ("epochs", constraints.max_epochs, measured.epochs),
     )
-    for what, most, found in budgets:
-        if most is not None:
-            unit = what.removesuffix("s") if most == 1 else what
-            yield Check(f"at most {most:,} {unit}", found <= most, f"{found:,}")
+    for name, limit, value in budgets:
+        if limit is not None:
+            unit = name.removesuffix("s") if limit == 1 else name
+            yield ConstraintCheck(f"at most {limit:,} {unit}", value <= limit, f"{value:,}")
 
 
-def _accuracy(constraints: Constraints, found: float) -> Iterator[Check]:
-    least = constraints.min_accuracy
-    if least is not None:
-        passed = found >= least
-        # A run that falls short by a hair must not read that 99.40 % is less than 99.40 %.
-        decimals = 2 if passed == (round(found, 4) >= round(least, 4)) else 4
-        label = f"test accuracy at least {least:.{decimals}%}"
-        yield Check(label, passed, f"{found:.{decimals}%}")
+def _accuracy(constraints: Constraints, accuracy: float) -> Iterator[ConstraintCheck]:
+    minimum = constraints.min_accuracy
+    if minimum is not None:
+        passed = accuracy >= minimum
+        # More decimals if rounding would show a failed check as 99.40 % against 99.40 %.
+        decimals = 2 if passed == (round(accuracy, 4) >= round(minimum, 4)) else 4
+        label = f"test accuracy at least {minimum:.{decimals}%}"
+        yield ConstraintCheck(label, passed, f"{accuracy:.{decimals}%}")
 
 
-def _layer(kind: str, present: bool) -> Check:
-    return Check(f"{kind.replace('-', ' ')} used", present, "present" if present else "absent")
+def _layer(kind: str, present: bool) -> ConstraintCheck:
+    return ConstraintCheck(
+        f"{kind.replace('-', ' ')} used", present, "present" if present else "absent"
+    )
+
+
+def parse_constraints(given: dict[str, Any]) -> Constraints:
+    """Return the constraints in ``given``, the values of command-line flags; None: not given.
+
+    Raises:
+        UsageError: a value is out of range, or a layer is unknown; the message names the flag.
+    """
+    values = {key: value for key, value in given.items() if value is not None}
+    try:
+        return Constraints.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        flag = _FLAGS.get(key, key.replace("_", "-"))
+        meaning = Constraints.model_fields[key].description
+        raise UsageError(f"--{flag} {expected(first)}, not {first['input']}. {meaning}") from None

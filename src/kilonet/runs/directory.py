@@ -1,8 +1,8 @@
-"""One run's directory: made once, used by one process at a time, read by any number.
+"""A run's directory: create it, lock it, read and write its files (``layout`` names them).
 
-``run.json`` comes first and says what the rest is: the format version, the recipe's name and
-fingerprint, the data set really used, the environment, and whether the run has finished. A folder
-without it is not a run.
+``run.json`` describes the run: the format version, the recipe's name and fingerprint, the data set,
+the environment, and whether the run has finished. A folder without it is not a run. One process at
+a time writes to a run; any number may read it.
 """
 
 from __future__ import annotations
@@ -17,54 +17,62 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kilonet.atomic import write_text
-from kilonet.errors import RecipeError, RunError
+from kilonet.atomic import PART, write_text
+from kilonet.data.registry import spec
+from kilonet.data.traits import Traits
+from kilonet.errors import KilonetError, RecipeError, RunError
 from kilonet.paths import runs_dir
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
-from kilonet.runs.lock import locked
-from kilonet.runs.records import Figures, Row, checked, read_history, read_json, read_text
+from kilonet.runs.layout import (
+    Row,
+    StoredMetrics,
+    checked,
+    read_history,
+    read_json,
+    read_text,
+)
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run on disk. ``facts`` is the content of its ``run.json``."""
+    """A run on disk. ``facts`` is the content of ``run.json``."""
 
     path: Path
     facts: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The directory's own name."""
+        """The directory's name."""
         return self.path.resolve().name
 
     @property
     def finished(self) -> bool:
-        """Whether training ended and the report was written."""
+        """Whether training is complete and the report is written."""
         return bool(self.facts["finished"])
 
     def require_finished(self) -> None:
-        """Check that the run has been trained to its end.
+        """Check that the run has finished.
 
         Raises:
-            RunError: it has not; the message says how to go on with it.
+            RunError: it has not; the message says how to resume it.
         """
         if not self.finished:
             raise RunError(
-                f"{self.path} has not finished. Go on with it: kilonet train --resume {self.path}"
+                f"{self.path} has not finished. Resume it: kilonet train --resume {self.path}"
             )
 
     def file(self, name: str) -> Path:
-        """Return the path of the file called ``name`` (see ``layout``) in this run."""
+        """Return the path of the file ``name`` (see ``layout``) in this run."""
         return self.path / name
 
     def recipe(self) -> Recipe:
-        """Return the resolved recipe that the run follows.
+        """Return the resolved recipe of the run.
 
         Raises:
-            RunError: its file is missing, or no longer a recipe.
+            RunError: the file is missing or not a valid recipe.
         """
         path = self.file(layout.RECIPE)
         try:
@@ -72,25 +80,32 @@ class RunDirectory:
         except RecipeError as error:
             raise RunError(f"The recipe of a run is damaged: {error}") from None
 
+    def traits(self) -> Traits:
+        """Return what ``run.json`` says about the images; the data itself is not needed."""
+        stored = self.facts.get(layout.DATA)
+        if stored is not None:
+            return Traits.from_json(stored)
+        return Traits.of_published(spec(self.recipe().data.name))
+
     def history(self) -> list[Row]:
-        """Return a row an epoch; empty before the first epoch ended.
+        """Return one row per finished epoch.
 
         Raises:
-            RunError: its file is damaged.
+            RunError: the file is damaged.
         """
         path = self.file(layout.HISTORY)
         return read_history(path) if path.exists() else []
 
     def metrics(self) -> dict[str, Any]:
-        """Return what was measured at the end; an empty dict before that.
+        """Return the final metrics; an empty dict if the run has not finished.
 
         Raises:
-            RunError: its file is damaged, or missing from a finished run.
+            RunError: the file is damaged, or missing from a finished run.
         """
         path = self.file(layout.METRICS)
         if not path.exists() and not self.finished:
             return {}
-        return checked(read_json(path), Figures, path)
+        return checked(read_json(path), StoredMetrics, path)
 
     def write_history(self, history: list[Row]) -> None:
         """Replace the history table."""
@@ -102,22 +117,23 @@ class RunDirectory:
         write_text(self.file(layout.HISTORY), text.getvalue())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write ``content`` to the file ``name`` of this run."""
+        """Write ``content`` to the file ``name`` in this run."""
         write_text(self.file(name), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def updated(self, **facts: Any) -> RunDirectory:
-        """Return the run with ``facts`` changed, after writing them to ``run.json``."""
+        """Write changed ``facts`` to ``run.json`` and return the updated run."""
         changed = RunDirectory(self.path, {**self.facts, **facts})
         self.write_json(layout.RUN, changed.facts)
         return changed
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process from training in this directory.
+        """Lock the directory against other training processes.
+
+        The lock ends with the process, even if it is killed.
 
         Raises:
-            RunError: another process is doing so, or the directory cannot be written. The lock goes
-                with its process, however that ends.
+            RunError: another process has the lock, or the directory cannot be written.
         """
         busy = f"{self.path} is in use: another process is training there. Wait or stop it."
         with locked(self.path, RunError(busy)):
@@ -125,13 +141,13 @@ class RunDirectory:
 
 
 def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = None) -> RunDirectory:
-    """Make a new run's directory: ``path``, or the next free ``runs/RECIPE-N``.
+    """Create a run's directory: ``path``, or the next free ``runs/RECIPE-N``.
 
-    ``facts`` are its ``environment`` (see ``records.Environment``), its ``data_note`` and whatever
-    else is to be recorded. If anything cannot be written, nothing is left behind.
+    ``facts`` must have ``environment`` (see ``layout.EnvironmentFacts``) and ``data_note``, and may
+    have more. If a file cannot be written, nothing is left behind.
 
     Raises:
-        RunError: ``path`` is in use already, or nothing can be written there.
+        RunError: ``path`` is in use already, or cannot be written.
     """
     content = {
         "format": layout.FORMAT,
@@ -153,10 +169,10 @@ def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = No
 
 
 def require_free(path: Path) -> None:
-    """Check that ``path`` is not there yet, or an empty directory.
+    """Check that ``path`` does not exist, or is an empty directory.
 
     Raises:
-        RunError: it is something else, or cannot be looked at.
+        RunError: ``path`` is in use, or cannot be read.
     """
     try:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -167,10 +183,10 @@ def require_free(path: Path) -> None:
             f"{path} cannot be a run's directory: {error.strerror or error}. "
             "Name another directory with --out."
         ) from None
-    going_on = f", or go on with that run: kilonet train --resume {path}" if is_run else ""
+    resume = f", or resume that run: kilonet train --resume {path}" if is_run else ""
     raise RunError(
         f"{path} is in use already. Name another directory with --out, "
-        f"one that is new or empty{going_on}."
+        f"one that is new or empty{resume}."
     )
 
 
@@ -195,7 +211,7 @@ def _next_free(recipe: str) -> Path:
 
 
 def _fill(run: RunDirectory, recipe: Recipe) -> RunDirectory:
-    """Write the first files; the one that makes a folder a run comes last."""
+    """Write the first files; ``run.json``, which makes the folder a run, last."""
     try:
         write_text(run.file(layout.RECIPE), plain(recipe))
         return run.updated()
@@ -204,3 +220,31 @@ def _fill(run: RunDirectory, recipe: Recipe) -> RunDirectory:
         with suppress(OSError):
             run.path.rmdir()
         raise
+
+
+@contextmanager
+def locked(folder: Path, busy: KilonetError, patience: float = 0) -> Iterator[None]:
+    """Lock ``folder`` against other processes; remove files that a killed process left incomplete.
+
+    Waits ``patience`` seconds for another process's lock. The lock ends with the process, even if
+    it is killed.
+
+    Raises:
+        KilonetError: ``busy`` if another process has the lock; an error of the same class if the
+            folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / layout.LOCK, timeout=patience)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise busy from None
+    except OSError as error:
+        raise type(busy)(f"Cannot write to {folder}: {error.strerror or error}.") from None
+    try:
+        for incomplete in folder.glob(f".*{PART}"):
+            incomplete.unlink()
+        yield
+    finally:
+        lock.release()

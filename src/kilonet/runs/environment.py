@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware and the commit of the code."""
+"""The environment of a run: versions, hardware, and the commit of the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 
 def environment(device: str, threads: int) -> dict[str, str]:
-    """Return versions, hardware, device, threads and commit as text, by name."""
+    """Return versions, hardware, device, threads and commit as texts by name."""
     facts = {
         "kilonet": __version__,
         "commit": commit(),
@@ -32,7 +32,7 @@ def environment(device: str, threads: int) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit of the code that runs, "-dirty" if changed; "" outside a checkout."""
+    """Return the commit of the running code, with "-dirty" if changed; "" outside a checkout."""
     here = Path(__file__).resolve().parent
     try:
         found = subprocess.run(
@@ -49,7 +49,7 @@ def commit() -> str:
 
 
 def processor() -> str:
-    """Return the processor's name as its maker gives it, where the system tells."""
+    """Return the processor's name, as precise as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from kilonet.errors import StudyError
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.places import Done, Epoch, Event, Failed, Lost, Place, Pruned
 from kilonet.studies.plan import Job
 

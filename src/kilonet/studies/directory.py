@@ -18,10 +18,9 @@ from kilonet import __version__
 from kilonet.atomic import write_text
 from kilonet.errors import RunError, StudyError, UsageError
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory
+from kilonet.runs.directory import RunDirectory, locked
 from kilonet.runs.find import open_run
-from kilonet.runs.lock import locked
-from kilonet.runs.records import read_json
+from kilonet.runs.layout import read_json
 from kilonet.studies.plan import Plan
 
 FORMAT = 1

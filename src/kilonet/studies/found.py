@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kilonet.errors import RunError
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.directory import StudyDirectory
 
 

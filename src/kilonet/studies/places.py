@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.plan import Job
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kilonet.errors import StudyError
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.places import Done, Failed, Pruned
 from kilonet.studies.plan import Job
 from kilonet.studies.space import Dimension

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kilonet.report.formatting import duration
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.directory import StudyDirectory
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilonet.recipe.schema import Constraints
-from kilonet.runs.compliance import Check, Measured, check_constraints
+from kilonet.runs.compliance import ConstraintCheck, MeasuredRun, check_constraints
 from kilonet.workflows.run import Run, find_run, require_finished
 
 
-def check(source: str | Path | Run, constraints: Constraints | None = None) -> Sequence[Check]:
+def check(
+    source: str | Path | Run, constraints: Constraints | None = None
+) -> Sequence[ConstraintCheck]:
     """Return the compliance checklist of a finished run, a line a constraint.
 
     ``constraints`` replace those of the run's recipe, key by key where they are set.
@@ -22,7 +24,7 @@ def check(source: str | Path | Run, constraints: Constraints | None = None) -> S
     run = find_run(source)
     require_finished(run)
     found = run.directory.metrics()
-    measured = Measured(
+    measured = MeasuredRun(
         parameters=found["parameters"],
         epochs=found["epochs"],
         accuracy=found["test"]["accuracy"],

@@ -30,7 +30,7 @@ from kilonet.report.facts import ReportFacts
 from kilonet.report.tensorboard import Events
 from kilonet.report.write import write_report
 from kilonet.runs import layout
-from kilonet.runs.compliance import Measured, check_constraints
+from kilonet.runs.compliance import MeasuredRun, check_constraints
 from kilonet.runs.directory import RunDirectory
 from kilonet.training.fit import Outcome
 from kilonet.training.weights import put_weights, save_weights
@@ -202,7 +202,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def _checks(done: Finished) -> list[tuple[str, bool, str]]:
-    measured = Measured(
+    measured = MeasuredRun(
         parameters=count_parameters(done.model),
         epochs=len(done.outcome.history),
         accuracy=done.metrics.accuracy,

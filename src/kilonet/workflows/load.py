@@ -14,7 +14,6 @@ from kilonet.models.custom import require_trusted
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.traits import traits_of_run
 from kilonet.training.weights import load_weights
 from kilonet.workflows.run import Run, find_run, require_finished
 
@@ -60,7 +59,7 @@ def network_for(recipe: Recipe) -> nn.Module:
 
 def traits_of(run: Run | RunDirectory) -> Traits:
     """Return what is known of the data that ``run`` was trained on; that is not looked for."""
-    return traits_of_run(run.directory if isinstance(run, Run) else run)
+    return (run.directory if isinstance(run, Run) else run).traits()
 
 
 def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:

@@ -8,8 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from kilonet.runs import layout
-from kilonet.runs.find import open_run
-from kilonet.runs.shipped import Shipped, shipped_models
+from kilonet.runs.find import ShippedModel, open_run, shipped_models
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +50,7 @@ def list_models() -> list[ModelFigures]:
     return sorted(map(_figures, shipped_models()), key=lambda model: model.parameters)
 
 
-def _figures(model: Shipped) -> ModelFigures:
+def _figures(model: ShippedModel) -> ModelFigures:
     metrics = open_run(model.path).metrics()
     return ModelFigures(
         name=model.name,

@@ -28,7 +28,7 @@ from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter, Silent, track
 from kilonet.report.run_plots import robustness as draw
-from kilonet.runs import layout, shipped
+from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device
 from kilonet.workflows.load import load, traits_of
@@ -173,7 +173,7 @@ def _folder(run: Run, out: str | Path | None) -> Path | None:
         RunError: the folder cannot be made, which is known before anything is measured.
     """
     if out is None:
-        return None if run.path.resolve().parent == shipped.FOLDER else run.path
+        return None if run.path.resolve().parent == find.SHIPPED_FOLDER else run.path
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import list_runs as listed
 from kilonet.runs.find import open_run
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics

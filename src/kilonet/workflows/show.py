@@ -17,8 +17,8 @@ from rich.text import Text
 from kilonet.paths import runs_dir
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
-from kilonet.runs.changelog import Entry, change_log
-from kilonet.runs.compliance import Check
+from kilonet.runs.changelog import ChangeLogEntry, change_log
+from kilonet.runs.compliance import ConstraintCheck
 from kilonet.runs.find import list_runs
 from kilonet.workflows.check import check
 from kilonet.workflows.run import Run
@@ -45,7 +45,7 @@ def print_outcome(run: Run, console: Console) -> None:
     console.print(Text(f"Report: {run.report}"), soft_wrap=True)
 
 
-def print_checks(checks: Sequence[Check], console: Console) -> None:
+def print_checks(checks: Sequence[ConstraintCheck], console: Console) -> None:
     """Print the lines of a compliance checklist, each with its ✓ or ✗."""
     for line in checks:
         mark = ("✓", "green") if line.passed else ("✗", "red")
@@ -150,13 +150,13 @@ BUDGET = {
 class ChangeLog:
     """The entries of a folder of runs, and what else there is to say about it."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[ChangeLogEntry]
     messages: Sequence[str]
 
     def as_csv(self) -> str:
         """Return a line a run under a heading; what changed is one cell, its lines joined."""
         text = io.StringIO()
-        names = [field.name for field in fields(Entry)]
+        names = [field.name for field in fields(ChangeLogEntry)]
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         for entry in self.entries:
@@ -177,7 +177,7 @@ class ChangeLog:
 HEADINGS = ("run", "data", "params>", "epochs>", "rate, schedule", "train>", "valid.>", "test>")
 
 
-def _figures(entry: Entry) -> tuple[str, ...]:
+def _figures(entry: ChangeLogEntry) -> tuple[str, ...]:
     of = "" if entry.finished else f" of {entry.epochs_planned}"
     return (
         entry.name,

@@ -11,8 +11,8 @@ from kilonet.progress import Reporter
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.load import parse_recipe
 from kilonet.runs import layout
+from kilonet.runs.directory import locked
 from kilonet.runs.find import open_run
-from kilonet.runs.lock import locked
 from kilonet.studies.plan import Job
 from kilonet.workflows.run import Run
 from kilonet.workflows.train import resume, train

@@ -13,7 +13,7 @@ from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.describe import plain
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.runs.records import Row
+from kilonet.runs.layout import Row
 from kilonet.studies.coordinator import Coordinator
 from kilonet.studies.directory import STORE, StudyDirectory, opened
 from kilonet.studies.plan import Job, Plan, settled

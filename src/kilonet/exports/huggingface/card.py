@@ -19,8 +19,7 @@ from kilonet.models.measure import (
     total_macs,
 )
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.shipped import card_in
-from kilonet.runs.traits import traits_of_run
+from kilonet.runs.find import card_in
 
 HEADER = "header.yaml.j2"
 BODY = "card.md.j2"
@@ -59,7 +58,7 @@ def _facts(of: Pretrained, run: RunDirectory | None) -> dict[str, Any]:
 
 def _of_run(run: RunDirectory) -> dict[str, Any]:
     recipe, card = run.recipe(), card_in(run.path)
-    data, held = traits_of_run(run), recipe.data.validation
+    data, held = run.traits(), recipe.data.validation
     accuracies = [each.test_correct / each.test_total for each in card.seeds] if card else []
     return {
         "recipe": run.facts["recipe"],

@@ -11,7 +11,7 @@ from kilonet import __version__
 from kilonet.errors import CheckpointError, RunError
 from kilonet.recipe.explain import explain
 from kilonet.recipe.families import Model
-from kilonet.runs.records import Record, checked, read_json
+from kilonet.runs.layout import FileContent, checked, read_json
 
 MODEL_TYPE = "kilonet"
 FORMAT = 1
@@ -21,7 +21,7 @@ Length = Annotated[int, Field(ge=1, le=65_536)]
 Statistic = Annotated[list[float], Field(min_length=1)]
 
 
-class Config(Record):
+class Config(FileContent):
     """The content of ``config.json``, under the names that other readers of such files know.
 
     Pixels 0–255 are multiplied by ``rescale_factor``, then ``image_mean`` is subtracted and

@@ -16,7 +16,6 @@ from kilonet.exports.huggingface.pretrained import Pretrained, read_pretrained
 from kilonet.recipe.describe import plain
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.runs.traits import traits_of_run
 
 CARD = "README.md"
 BATCH = 500
@@ -24,7 +23,7 @@ BATCH = 500
 
 def pretrained_of(run: RunDirectory, network: nn.Module, name: str | None = None) -> Pretrained:
     """Return ``network``, which ``run`` trained, with what it takes to use it."""
-    model, data = run.recipe().model, traits_of_run(run)
+    model, data = run.recipe().model, run.traits()
     return Pretrained(
         name or run.name, model, network, data.shape, data.mean, data.std, data.classes
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kilonet.errors import RunError
 from kilonet.evaluation.metrics import Metrics
-from kilonet.runs.records import Figures, checked, read_history, read_json, read_text
+from kilonet.runs.layout import StoredMetrics, checked, read_history, read_json, read_text
 from trained import figures, history_row
 
 PATH = Path("metrics.json")
@@ -37,15 +37,15 @@ def test_damaged_figures_are_named(keys: tuple[str, ...], value: Any, text: str)
         inner = inner[key]
     inner[keys[-1]] = value
     with pytest.raises(RunError) as caught:
-        checked(content, Figures, PATH)
+        checked(content, StoredMetrics, PATH)
     assert str(caught.value).startswith(f"metrics.json is damaged: {text}")
 
 
 def test_figures_are_what_metrics_are_made_of() -> None:
     """What passes here can be read by ``Metrics``, and what ``Metrics`` writes passes here."""
-    content = checked(figures(0.95, 20_000, 2), Figures, PATH)
+    content = checked(figures(0.95, 20_000, 2), StoredMetrics, PATH)
     metrics = Metrics.from_json(content["test"])
-    assert checked({**content, "test": metrics.to_json()}, Figures, PATH) == content
+    assert checked({**content, "test": metrics.to_json()}, StoredMetrics, PATH) == content
 
 
 JSON = st.recursive(
@@ -60,7 +60,7 @@ KEYS = st.sampled_from([*figures(0.95, 1, 1)])
 def test_anything_is_figures_or_one_error(changes: dict[str, Any]) -> None:
     content = {**figures(0.95, 20_000, 2), **changes}
     try:
-        found = checked(content, Figures, PATH)
+        found = checked(content, StoredMetrics, PATH)
     except RunError as error:
         assert "\n" not in str(error)
     else:
@@ -120,5 +120,5 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot be read: Is a directory"):
         read_text(tmp_path)
     (tmp_path / "list.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(RunError, match="holds no table"):
+    with pytest.raises(RunError, match="is not a JSON object"):
         read_json(tmp_path / "list.json")
