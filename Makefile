@@ -24,20 +24,19 @@ check: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: install-dev
-	$(BIN)/ruff check src tests scripts
-	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 verify: install-dev
-	$(BIN)/python scripts/verify.py
+	$(BIN)/python experiments/verify.py
 
 bench: install $(VENV)/peers/.installed
 	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python $(BENCH)
 
 docs: install-dev
-	$(BIN)/python scripts/make_docs.py
-	$(BIN)/python scripts/reference/page.py
+	$(BIN)/python experiments/render_docs.py
 
 site: install-dev
 	$(BIN)/mkdocs build --strict

@@ -16,8 +16,8 @@ BIN = Path(sys.executable).parent
 @pytest.mark.parametrize(
     "command",
     [
-        ["ruff", "check", "src", "tests", "scripts"],
-        ["ruff", "format", "--check", "src", "tests", "scripts"],
+        ["ruff", "check", "src", "tests", "experiments"],
+        ["ruff", "format", "--check", "src", "tests", "experiments"],
         ["mypy"],
         ["lint-imports"],
     ],

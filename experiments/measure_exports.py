@@ -1,0 +1,91 @@
+"""Export finished runs in every form, verify each on the test split, store what was found.
+
+    python experiments/measure_exports.py runs/fast-99.4-1 runs/simple-8k-plus-1
+
+Writes ``results/export-RECIPE.json`` for each. ``--again html`` measures one form
+of a run that was measured before, and stores its date and versions beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kilonet
+from kilonet.atomic import write_text
+from kilonet.cli.main import run as command
+from kilonet.errors import KilonetError, RunError
+from kilonet.runs.environment import environment
+from kilonet.workflows.run import Run, find_run
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+FORMS = ({"to": "onnx"}, {"to": "onnx", "raw": True}, {"to": "onnx", "int8": True},
+         {"to": "c"}, {"to": "c", "int8": True}, {"to": "html"}, {"to": "lambda"})  # fmt: skip
+
+
+def measure(run: Run, folder: Path) -> dict[str, Any]:
+    """Return what each form of ``run`` is and does; the files are written into ``folder``."""
+    forms = [kilonet.export(run, **form, out=folder).to_json() for form in FORMS]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        command(["export", str(run.path), "--to", "c", "--int8", "--out", str(folder / "again")])
+    lines = printed.getvalue().splitlines()
+    return {
+        "recipe": run.directory.facts["recipe"],
+        "run": run.name,
+        "parameters": run.directory.metrics()["parameters"],
+        "epochs": run.directory.metrics()["epochs"],
+        "forms": forms,
+        "printed": "\n".join(line for line in lines if not line.startswith("Report:")),
+        "date": datetime.now(UTC).date().isoformat(),
+        "environment": environment("cpu", 1),
+    }
+
+
+def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``before`` says of ``run``, with the form ``target`` measured anew.
+
+    Raises:
+        RunError: ``before`` is of another run.
+    """
+    if before["run"] != run.name:
+        raise RunError(f"{run.name} is not {before['run']}, which was measured. Measure all of it.")
+    (form,) = [form for form in FORMS if form == {"to": target}]
+    new = kilonet.export(run, **form, out=folder).to_json()
+    forms = [new if old["target"] == target else old for old in before["forms"]]
+    when = {"date": datetime.now(UTC).date().isoformat(), "environment": environment("cpu", 1)}
+    return {**before, "forms": forms, "again": {**before.get("again", {}), target: when}}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the runs that are named; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", nargs="+", help="finished runs: names or directories")
+    parser.add_argument("--again", choices=("onnx", "c", "html", "lambda"), help="this form alone")
+    given = parser.parse_args(arguments)
+    try:
+        for source in given.runs:
+            run = find_run(source)
+            path = RESULTS / f"export-{run.directory.facts['recipe']}.json"
+            with tempfile.TemporaryDirectory() as folder:
+                if given.again is None:
+                    found = measure(run, Path(folder))
+                else:
+                    before = json.loads(path.read_text(encoding="utf-8"))
+                    found = measure_again(run, given.again, Path(folder), before)
+            write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            print(path)
+    except KilonetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""The page on exports: what was measured of them, and its text."""

@@ -1,1 +1,0 @@
-"""What ``docs/performance.md`` is made of."""

@@ -1,1 +1,0 @@
-"""The pages under docs/reference/ that are generated: recipe keys and commands."""

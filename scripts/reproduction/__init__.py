@@ -1,1 +1,0 @@
-"""The pages' claims beside the stored measurements: what ``scripts/make_docs.py`` is made of."""

@@ -1,1 +1,0 @@
-"""The page on robustness: what was measured of recipes, as tables."""

@@ -1,1 +1,0 @@
-"""What ``docs/studies.md`` is made of."""

@@ -1,0 +1,33 @@
+"""The parts of the measurement that need no wrk."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from kilonet.preprocessing import prepare
+
+ROOT = Path(__file__).resolve().parents[2]
+
+load = importlib.import_module("serving.load")
+
+
+def test_the_pictures_that_are_sent(tmp_path: Path) -> None:
+    assert load.write_pictures(tmp_path) == load.PICTURES
+    files = [tmp_path / f"{number}.png" for number in range(load.PICTURES)]
+    seen = set()
+    for file in files:
+        with Image.open(file) as picture:
+            seen.add((picture.size, picture.mode))
+        prepare(file)
+    assert seen == {((280, 280), mode) for mode in load.MODES}
+
+
+def test_what_processes_take() -> None:
+    here = load.Processes(os.getpid())
+    assert here.all()[0] == os.getpid()
+    assert here.seconds()[0] > 0
+    assert here.memory() > 1e6

@@ -1,0 +1,52 @@
+"""Pruning by magnitude, as the frontier's page tells of it."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+from torch import nn
+
+import kilonet
+from kilonet.models.measure import count_parameters
+from kilonet.workflows.load import traits_of
+from kilonet.workflows.run import find_run
+
+sparse = importlib.import_module("frontier.sparse")
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    return kilonet.load("kilonet-0.5k")
+
+
+def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> None:
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    other = sparse.pruned(network, 0.2)
+    weights = sum(p.numel() for name, p in before.items() if name.endswith("conv.weight"))
+    assert sparse.zero_count(other) == round(0.2 * weights)
+    assert count_parameters(other) == count_parameters(network)
+    for name, parameter in other.named_parameters():
+        kept = parameter != 0
+        assert torch.equal(parameter[kept], before[name][kept])
+        if kept.any() and not kept.all():
+            assert before[name][kept].abs().min() >= before[name][~kept].abs().max()
+    assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+def test_batch_norms_statistics_are_those_of_the_images() -> None:
+    layers = nn.Sequential(nn.BatchNorm2d(1))
+    images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8)
+    traits = traits_of(find_run("kilonet-0.5k"))
+    sparse.settle_norms(layers, images, traits)
+    (norm,) = layers
+    assert isinstance(norm, nn.BatchNorm2d)
+    # Portions of 500 and 200 count alike, as one number each.
+    parts = [(part.float() / 255 - traits.mean[0]) / traits.std[0] for part in images.split(500)]
+    torch.testing.assert_close(
+        norm.running_mean, torch.stack([p.mean() for p in parts]).mean()[None]
+    )
+    torch.testing.assert_close(norm.running_var, torch.stack([p.var() for p in parts]).mean()[None])
+    assert norm.momentum == pytest.approx(0.1)
+    assert not norm.training
