@@ -24,7 +24,7 @@ from typing import Any
 from kilonet.atomic import write_text
 from kilonet.errors import StudyError
 from kilonet.runs.environment import environment
-from kilonet.studies.cluster import located
+from kilonet.studies.ray_executor import find_cluster
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "studies.json"
 EXAMPLE = ("quick", "data.name=digits", "training.epochs=10", "constraints=off",
@@ -152,7 +152,7 @@ def ray(folder: Path) -> dict[str, Any]:
 def _wait_for(address: str) -> None:
     for _ in range(300):
         try:
-            located(address)
+            find_cluster(address)
         except StudyError:
             time.sleep(0.5)
         else:

@@ -99,8 +99,8 @@ def live(model: Path, *options: str, **environment: str) -> Iterator[Live]:
         try:
             line = process.stdout.readline()
             log = Path(errors.name)
-            assert line.startswith("Reading digits at "), log.read_text()
-            yield Live(process, line.split()[3], log)
+            assert line.startswith("Serving at "), log.read_text()
+            yield Live(process, line.split()[2], log)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -9,8 +9,7 @@ from findings.questions import Question, read_questions
 from findings.store import Store, Stored, best_rates, found_of, tried_rates
 from kilonet.report.formatting import Table
 from kilonet.studies.analysis import Analysis, analyse
-from kilonet.studies.tables import cells_table, comparisons_table
-from kilonet.studies.words import sentences
+from kilonet.studies.formatting import answers, cells_table, comparisons_table
 
 OMITTED = "seconds"  # the machines did other work too
 
@@ -51,7 +50,7 @@ def findings(results: Path, name: str) -> str:
     parts = [_markdown(cells_table(analysis))]
     if analysis.comparisons:
         parts.append(_markdown(comparisons_table(analysis)))
-    lines = [each[0].upper() + each[1:] for each in sentences(analysis)]
+    lines = [each[0].upper() + each[1:] for each in answers(analysis)]
     lines += [f"Left out, {cell}: {why}" for cell, why in analysis.failures.items()]
     return "\n\n".join([*parts, "\n".join(lines)])
 

@@ -13,8 +13,8 @@ from findings.ladder import neighbour
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.studies.grid import Cell, cells_of, parse_axes
-from kilonet.studies.plan import Plan, make_plan
+from kilonet.studies.grid import GridCell, cells_of, parse_axes
+from kilonet.studies.plan import StudyPlan, make_plan
 
 QUESTIONS = Path(__file__).with_name("questions.toml")
 
@@ -85,7 +85,7 @@ class Question:
         cells = cells_of(parse_axes(self.entry.vary), self.recipe)
         labels = self.entry.labels or [cell.label for cell in cells]
         return [
-            Listed(label=label, words=list(cell.words))
+            Listed(label=label, words=list(cell.overrides))
             for label, cell in zip(labels, cells, strict=True)
         ]
 
@@ -93,7 +93,7 @@ class Question:
         """Return the recipe of ``cell``, changed by the words ``more`` too."""
         return resolve(self.recipe, [*self.entry.words, *cell.words, *more]).recipe
 
-    def plan(self, rates: Mapping[str, float], seeds: Sequence[int]) -> Plan:
+    def plan(self, rates: Mapping[str, float], seeds: Sequence[int]) -> StudyPlan:
         """Return the study's plan; ``rates`` are those that were found, by the cells' labels.
 
         Raises:
@@ -103,7 +103,7 @@ class Question:
         words = [[*self.entry.words, *cell.words] for cell in cells]
         plan = make_plan(
             [resolve(self.recipe, each) for each in words],
-            [Cell(tuple(cell.words), cell.label, cell.label) for cell in cells],
+            [GridCell(tuple(cell.words), cell.label, cell.label) for cell in cells],
             seeds=1,
             baseline=0,
         )
@@ -120,7 +120,7 @@ def _with_rate(cell: Listed, rates: Mapping[str, float]) -> Listed:
     return cell.model_copy(update={"words": [*cell.words, f"optimizer.lr={rate!r}"]})
 
 
-def recipes_of(plan: Plan) -> list[Recipe]:
+def recipes_of(plan: StudyPlan) -> list[Recipe]:
     """Return the recipe of each cell of ``plan``."""
     return [parse_recipe(cell.toml, cell.label) for cell in plan.cells]
 

@@ -32,9 +32,9 @@ from kilonet.progress import Silent
 from kilonet.recipe.describe import fingerprint
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.environment import commit
-from kilonet.studies.found import read_run
-from kilonet.studies.plan import Job, Plan, with_seed
-from kilonet.workflows.study_run import make_run
+from kilonet.studies.directory import read_result
+from kilonet.studies.plan import RunJob, StudyPlan, with_seed
+from kilonet.studies.worker import make_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMIT = commit()  # of the code as it was imported; the checkout may move on meanwhile
@@ -86,7 +86,7 @@ class Runner:
                 if cell.rate is not None:
                     search(question, cell, self.store)
 
-    def make(self, question: Question, plan: Plan, place: int, seed: int) -> bool:
+    def make(self, question: Question, plan: StudyPlan, place: int, seed: int) -> bool:
         """Make one run of ``plan`` and store it; return False where another process is at it."""
         key = fingerprint(recipes_of(plan)[place]), seed
         try:
@@ -97,9 +97,9 @@ class Runner:
             return False
         return True
 
-    def _train(self, question: Question, plan: Plan, place: int, seed: int) -> None:
+    def _train(self, question: Question, plan: StudyPlan, place: int, seed: int) -> None:
         cell, identity = plan.cells[place], fingerprint(recipes_of(plan)[place])
-        job = Job(f"{identity}-s{seed}", plan.recipe, with_seed(cell.toml, seed))
+        job = RunJob(f"{identity}-s{seed}", plan.recipe, with_seed(cell.toml, seed))
         entry: StoredRun | Failure
         try:
             run = make_run(job, self.scratch, None, Silent()).directory
@@ -123,13 +123,13 @@ class Runner:
             raise BusyError from None
 
 
-def each_run(plan: Plan) -> list[tuple[int, int]]:
+def each_run(plan: StudyPlan) -> list[tuple[int, int]]:
     """Return (place of the cell, seed) of each run, seed by seed, so that cells grow together."""
     return [(place, seed) for seed in plan.seeds for place in range(len(plan.cells))]
 
 
 def _stored(identity: str, seed: int, run: RunDirectory) -> StoredRun:
-    found = read_run(run, seed)
+    found = read_result(run, seed)
     assert found.wrong is not None
     return StoredRun(
         fingerprint=identity,
@@ -138,7 +138,7 @@ def _stored(identity: str, seed: int, run: RunDirectory) -> StoredRun:
         images=found.images,
         test_accuracy=found.accuracy,
         wrong=sorted(found.wrong),
-        validation_accuracy=[round(each, 6) for each in found.by_epoch()],
+        validation_accuracy=[round(each, 6) for each in found.validation_accuracies()],
         parameters=found.parameters,
         macs=found.macs,
         seconds=round(found.seconds, 1),

@@ -19,8 +19,8 @@ from kilonet.atomic import write_text
 from kilonet.errors import UsageError
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
-from kilonet.studies.found import Found
-from kilonet.studies.plan import Plan
+from kilonet.studies.directory import RunResult
+from kilonet.studies.plan import StudyPlan
 
 
 class _Layout(BaseModel):
@@ -56,9 +56,9 @@ class StoredRun(_Layout):
     seconds: float
     environment: dict[str, str]
 
-    def found(self) -> Found:
+    def found(self) -> RunResult:
         """Return it as studies are analysed."""
-        return Found(
+        return RunResult(
             name=f"{self.fingerprint}-s{self.seed}",
             seed=self.seed,
             accuracy=self.test_accuracy,
@@ -205,7 +205,7 @@ def is_found(tried: dict[float, float], most: int) -> bool:
     return bool(tried) and (len(tried) >= most or min(tried) < best(tried) < max(tried))
 
 
-def found_of(plan: Plan, stored: Stored) -> tuple[list[list[Found]], dict[str, str]]:
+def found_of(plan: StudyPlan, stored: Stored) -> tuple[list[list[RunResult]], dict[str, str]]:
     """Return the finished runs of each cell of ``plan``, and those that failed with why."""
     keys = [fingerprint(recipe) for recipe in recipes_of(plan)]
     runs = {run.key: run for run in stored.runs}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kilonet.errors import KilonetError
     from kilonet.inference import reader
     from kilonet.models.fixed import SimpleMNISTNet
+    from kilonet.studies.search import search
+    from kilonet.studies.study import Study, study
     from kilonet.workflows.check import check
     from kilonet.workflows.classifier import Classifier
     from kilonet.workflows.compare import compare
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from kilonet.workflows.pretrained import save_pretrained
     from kilonet.workflows.robustness import robustness
     from kilonet.workflows.run import Run, list_runs
-    from kilonet.workflows.study import Study, study
-    from kilonet.workflows.study_search import search
     from kilonet.workflows.summary import summary
     from kilonet.workflows.train import resume, train
 
@@ -44,7 +44,7 @@ _HOMES = {
     "Classifier": "kilonet.workflows.classifier",
     "KilonetError": "kilonet.errors",
     "Run": "kilonet.workflows.run",
-    "Study": "kilonet.workflows.study",
+    "Study": "kilonet.studies.study",
     "SimpleMNISTNet": "kilonet.models.fixed",
     "check": "kilonet.workflows.check",
     "compare": "kilonet.workflows.compare",
@@ -58,8 +58,8 @@ _HOMES = {
     "resume": "kilonet.workflows.train",
     "robustness": "kilonet.workflows.robustness",
     "save_pretrained": "kilonet.workflows.pretrained",
-    "search": "kilonet.workflows.study_search",
-    "study": "kilonet.workflows.study",
+    "search": "kilonet.studies.search",
+    "study": "kilonet.studies.study",
     "summary": "kilonet.workflows.summary",
     "train": "kilonet.workflows.train",
 }

@@ -12,9 +12,9 @@ from commands import Command
 from golden import assert_golden
 
 from kilonet.cli.console import show
+from kilonet.cli.tables import export_table
 from kilonet.exports.verify import Verification
 from kilonet.workflows.export import Export
-from kilonet.workflows.show import export_table
 from trained import start_run
 
 

@@ -14,10 +14,9 @@ import pytest
 from commands import Command
 
 from kilonet import __version__
-from kilonet.cli import console
+from kilonet.cli import console, tables
 from kilonet.cli.main import main
 from kilonet.errors import DataError, MissingExtraError, RecipeError
-from kilonet.workflows import show
 
 COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data", "serve"]
 SUBCOMMANDS = [["recipes", "ls"], ["recipes", "show"], ["recipes", "copy"]]
@@ -76,8 +75,8 @@ def test_a_wrong_command_line(refused: Callable[..., str], arguments: list[str],
         (RecipeError("wrong"), 2, "wrong"),
         (MissingExtraError("train", "torch"), 1, 'pip install "kilonet[train]"'),
         (KeyboardInterrupt(), 130, "Stopped."),
-        (ValueError("of ours\nand more"), 1, "ValueError: of ours. This is a mistake in Kilonet"),
-        (ValueError(), 1, "ValueError. This is a mistake"),
+        (ValueError("of ours\nand more"), 1, "ValueError: of ours. This is a bug in Kilonet"),
+        (ValueError(), 1, "ValueError. This is a bug"),
         (RecursionError("deep"), 1, "RecursionError: deep. This"),
     ],
 )
@@ -91,14 +90,14 @@ def test_every_error_is_one_message(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(show, "recipes_table", fail)
+    monkeypatch.setattr(tables, "recipes_table", fail)
     assert text in refused("recipes", status=status)
 
 
 def test_the_traceback_of_a_mistake_of_ours_can_be_had(
     kilonet: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show, "recipes_table", lambda: 1 / 0)
+    monkeypatch.setattr(tables, "recipes_table", lambda: 1 / 0)
     monkeypatch.setenv("KILONET_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         kilonet("recipes")

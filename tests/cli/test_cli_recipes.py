@@ -9,9 +9,9 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
+from kilonet.cli import tables
 from kilonet.recipe.catalog import recipe_names, recipe_text
 from kilonet.recipe.load import parse_recipe, resolve
-from kilonet.workflows import show
 
 
 def test_the_list(kilonet: Command) -> None:
@@ -26,7 +26,7 @@ def test_the_list(kilonet: Command) -> None:
 def test_its_layout(kilonet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few recipes that are not being tuned, so that tuning leaves the golden file alone."""
     names = ["quick", "gap-14k", "plain-valid-sgd", "two-conv-fc128"]
-    monkeypatch.setattr(show, "recipe_names", lambda: names)
+    monkeypatch.setattr(tables, "recipe_names", lambda: names)
     assert_golden("recipes", kilonet("recipes").out)
 
 

@@ -11,12 +11,12 @@ from commands import Command
 from golden import assert_golden
 
 from kilonet.cli.console import show
+from kilonet.cli.tables import robustness_table
 from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
 from kilonet.runs.directory import RunDirectory
 from kilonet.workflows.robustness import RobustnessReport
 from kilonet.workflows.run import Run
-from kilonet.workflows.show import robustness_table
 from trained import Trained, start_run
 
 

@@ -11,8 +11,8 @@ from commands import Command
 from golden import assert_golden
 from rich.console import Console
 
+from kilonet.cli.runs import read_change_log
 from kilonet.runs import layout
-from kilonet.workflows.show import read_change_log
 from trained import finish_run, history_row, start_run
 
 

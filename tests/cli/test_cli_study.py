@@ -1,4 +1,4 @@
-"""``kilonet study``: what it prints, and what it refuses before anything is trained."""
+"""``kilonet study``: its output, and what it refuses before training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from commands import Command
 from golden import assert_golden
 
 from kilonet.cli.console import show
+from kilonet.cli.tables import text_table
 from kilonet.runs import layout
 from kilonet.studies.analysis import analyse
-from kilonet.studies.directory import STUDY, StudyDirectory, opened
-from kilonet.studies.found import found_in
-from kilonet.studies.tables import cells_table, comparisons_table
-from kilonet.workflows.study_plan import ask
-from kilonet.workflows.study_show import rich_table
+from kilonet.studies.directory import STUDY, StudyDirectory, open_study, read_results
+from kilonet.studies.formatting import cells_table, comparisons_table
+from kilonet.studies.plan import parse_request
 from trained import finish_run, start_run
 
 DIGITS = ("study", "quick", "data.name=digits")
@@ -34,9 +33,9 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished_study(studies: Path) -> StudyDirectory:
     """A study of two optimizers and two seeds whose runs only look real."""
     words = ["data.name=digits"]
-    asked = ask("quick", ["optimizer.name=adam,sgd"], 2, words, None, "two")
+    request = parse_request("quick", ["optimizer.name=adam,sgd"], 2, words, None, "two")
     accuracies = {"adam-s0": 0.95, "adam-s1": 0.96, "sgd-s0": 0.90, "sgd-s1": 0.92}
-    with opened(asked.path, asked.plan()) as study:
+    with open_study(request.path, request.plan()) as study:
         for name, accuracy in accuracies.items():
             optimizer, seed = name.split("-s")
             changes = (f"optimizer.name={optimizer}", f"training.seed={seed}")
@@ -47,13 +46,13 @@ def finished_study(studies: Path) -> StudyDirectory:
 
 
 def test_the_tables(finished_study: StudyDirectory, capsys: pytest.CaptureFixture[str]) -> None:
-    analysis = analyse(finished_study.plan, found_in(finished_study), {})
+    analysis = analyse(finished_study.plan, read_results(finished_study), {})
     for table in (cells_table(analysis), comparisons_table(analysis)):
-        show(rich_table(table))
+        show(text_table(table))
     assert_golden("study", capsys.readouterr().out)
 
 
-def test_what_is_finished_is_only_reported(
+def test_a_finished_study_is_only_reported(
     finished_study: StudyDirectory, kilonet: Command
 ) -> None:
     line = (*DIGITS, *OPTIMIZERS, "--seeds", "2", "--name", "two")
@@ -69,13 +68,13 @@ def test_what_is_finished_is_only_reported(
     assert found == json.loads((finished_study.path / "results.json").read_text(encoding="utf-8"))
 
 
-def test_another_line_of_the_same_name(
+def test_another_command_with_the_same_name(
     finished_study: StudyDirectory, refused: Callable[..., str]
 ) -> None:
     line = (*DIGITS, *OPTIMIZERS, "--name", "two")
-    assert "it has 2 seeds, this line 1" in refused(*line, "--seeds", "1")
+    assert "it has 2 seeds, this command 1" in refused(*line, "--seeds", "1")
     words = ("training.epochs=3", "--seeds", "2")
-    assert 'the recipe of its cell "adam" was another' in refused(*line, *words)
+    assert 'the recipe of its cell "adam" is different' in refused(*line, *words)
 
 
 def test_another_format(finished_study: StudyDirectory, refused: Callable[..., str]) -> None:
@@ -95,7 +94,7 @@ def test_another_format(finished_study: StudyDirectory, refused: Callable[..., s
     ("arguments", "status", "text"),
     [
         (["--vary", "optimizer.rl=1,2"], 2, 'unknown key "rl". Did you mean "lr"?'),
-        (["--vary", "optimizer.lr="], 2, "leaves a value empty"),
+        (["--vary", "optimizer.lr="], 2, "has an empty value"),
         (["--vary", "optimizer.lr=a,b"], 2, "[optimizer] lr: must be"),
         (["--seeds", "0"], 2, "--seeds must be at least 1, not 0."),
         (["--jobs", "0"], 2, "--jobs must be at least 1, not 0."),
@@ -121,4 +120,4 @@ def test_refused(
 def test_a_folder_of_something_else(refused: Callable[..., str], studies: Path) -> None:
     (studies / "mine").mkdir(parents=True)
     (studies / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
-    assert "is in use for something else" in refused(*DIGITS, "--seeds", "1", "--name", "mine")
+    assert "exists and is not a study" in refused(*DIGITS, "--seeds", "1", "--name", "mine")

@@ -183,7 +183,7 @@ def test_ctrl_c_names_the_run(
     path = tmp_path / "runs" / "quick-1"
     assert said.status == 130
     assert said.err == (
-        f"Error: Stopped. Whole epochs are kept; go on with: kilonet train --resume {path}\n"
+        f"Error: Stopped. Completed epochs are kept. Resume with: kilonet train --resume {path}\n"
     )
     assert not open_run(path).finished
 

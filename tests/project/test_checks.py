@@ -32,7 +32,7 @@ def test_clean(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["kilonet", "kilonet.cli", "kilonet.recipe.load", "kilonet.workflows.study"]
+    "module", ["kilonet", "kilonet.cli", "kilonet.recipe.load", "kilonet.studies.study"]
 )
 def test_loading_it_imports_no_torch(module: str) -> None:
     heavy = {"torch", "matplotlib", "sklearn", "scipy", "onnx"}

@@ -11,14 +11,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kilonet
 from kilonet.errors import MissingExtraError
+from kilonet.progress import Silent
 from kilonet.report import tensorboard as events
 from kilonet.report.tensorboard import TAGS, TEST_ACCURACY, TEST_LOSS, Events
 from kilonet.runs import layout
 from kilonet.runs.layout import Row
+from kilonet.studies.plan import parse_request
+from kilonet.studies.study import resolve_plan
 from kilonet.workflows import train as module
 from kilonet.workflows.guard import Interrupted
 from kilonet.workflows.run import Run
-from kilonet.workflows.study_plan import ask, settle
 
 WORDS = ("data.name=digits", "training.epochs=3", "training.threads=1", "model.layers=c4 M c4 M")
 LOGGED = (*WORDS, "log.tensorboard=true")
@@ -112,6 +114,6 @@ def test_without_tensorboard_nothing_is_begun(
     with pytest.raises(MissingExtraError, match=r'pip install "kilonet\[tensorboard\]"'):
         kilonet.train("quick", overrides=LOGGED, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    asked = ask("quick", (), 1, [*LOGGED], None, tmp_path / "study")
+    request = parse_request("quick", (), 1, [*LOGGED], None, tmp_path / "study")
     with pytest.raises(MissingExtraError):
-        settle(asked, None, None)
+        resolve_plan(request, None, Silent())

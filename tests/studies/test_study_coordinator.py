@@ -1,4 +1,4 @@
-"""The loop, with a place that does as it is told."""
+"""The coordinator's loop, with an executor whose events are scripted."""
 
 from __future__ import annotations
 
@@ -9,107 +9,131 @@ import pytest
 
 from kilonet.errors import StudyError
 from kilonet.runs.layout import Row
-from kilonet.studies.coordinator import MOST_TRIES, Coordinator, Queue
-from kilonet.studies.places import Done, Epoch, Event, Failed, Lost
-from kilonet.studies.plan import Job
+from kilonet.studies.coordinator import (
+    MAX_ATTEMPTS,
+    Coordinator,
+    EpochFinished,
+    Event,
+    FixedJobs,
+    RunFailed,
+    RunFinished,
+    RunLost,
+)
+from kilonet.studies.plan import RunJob
 
 
-class Stage:
-    """A place with two workers, whose events are written beforehand: a list for each attempt."""
+class ScriptedExecutor:
+    """An executor of two slots; ``script`` has a list of events for each attempt of each job."""
 
-    size = 2
+    slots = 2
 
     def __init__(self, script: dict[str, list[list[Event]]]) -> None:
         self.script = script
-        self.begun: list[str] = []
-        self.answers: list[tuple[str, bool]] = []
-        self.at_work = self.most = 0
+        self.submitted: list[str] = []
+        self.replies: list[tuple[str, bool]] = []
+        self.in_progress = self.most = 0
         self._events: deque[Event] = deque()
 
     def warm_up(self, workers: int) -> None:
-        """Actors are."""
+        """Do nothing."""
 
-    def begin(self, job: Job) -> None:
-        self.begun.append(job.name)
-        self.at_work += 1
-        self.most = max(self.most, self.at_work)
+    def submit(self, job: RunJob) -> None:
+        self.submitted.append(job.name)
+        self.in_progress += 1
+        self.most = max(self.most, self.in_progress)
         self._events += self.script[job.name].pop(0)
 
-    def answer(self, job: str, go_on: bool) -> None:
-        self.answers.append((job, go_on))
+    def reply(self, job: str, proceed: bool) -> None:
+        self.replies.append((job, proceed))
 
     def wait(self, seconds: float) -> Sequence[Event]:
         event = self._events.popleft()
-        self.at_work -= not isinstance(event, Epoch)
+        self.in_progress -= not isinstance(event, EpochFinished)
         return [event]
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
 
-class Notes:
-    """Writes down what it is told."""
+class Recorder:
+    """Records what it is told."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
 
-    def began(self, job: str) -> None:
-        self.said.append(("began", job))
+    def run_started(self, job: str) -> None:
+        self.calls.append(("started", job))
 
-    def epoch(self, job: str, row: Row) -> None:
-        self.said.append(("epoch", job, f"{row['epoch']:g}"))
+    def epoch_finished(self, job: str, row: Row) -> None:
+        self.calls.append(("epoch", job, f"{row['epoch']:g}"))
 
-    def done(self, job: str) -> None:
-        self.said.append(("done", job))
+    def run_finished(self, job: str) -> None:
+        self.calls.append(("finished", job))
 
-    def failed(self, job: str, message: str) -> None:
-        self.said.append(("failed", job, message))
+    def run_pruned(self, job: str) -> None:
+        self.calls.append(("pruned", job))
 
-    def lost(self, job: str, reason: str) -> None:
-        self.said.append(("lost", job, reason))
+    def run_failed(self, job: str, message: str) -> None:
+        self.calls.append(("failed", job, message))
 
-
-def carry_out(script: dict[str, list[list[Event]]]) -> tuple[Stage, Notes]:
-    stage, notes = Stage(script), Notes()
-    Coordinator(Queue(Job(name, "quick", "") for name in [*script]), stage, notes).run()
-    return stage, notes
+    def run_lost(self, job: str, reason: str) -> None:
+        self.calls.append(("lost", job, reason))
 
 
-def test_each_job_once_no_more_at_a_time_than_there_are_workers() -> None:
+def jobs_of(names: Sequence[str]) -> list[RunJob]:
+    return [RunJob(name, "quick", "") for name in names]
+
+
+def run(script: dict[str, list[list[Event]]]) -> tuple[ScriptedExecutor, Recorder, dict[str, str]]:
+    executor, recorder = ScriptedExecutor(script), Recorder()
+    failures = Coordinator(FixedJobs(jobs_of([*script])), executor, recorder).run()
+    return executor, recorder, failures
+
+
+def test_each_job_once_no_more_at_a_time_than_there_are_slots() -> None:
     names = [f"r{number}" for number in range(7)]
-    stage, _ = carry_out({name: [[Epoch(name, {"epoch": 1}), Done(name)]] for name in names})
-    assert stage.begun == names
-    assert stage.most == 2
-    assert stage.answers == []
+    executor, recorder, failures = run(
+        {name: [[EpochFinished(name, {"epoch": 1}), RunFinished(name)]] for name in names}
+    )
+    assert executor.submitted == names
+    assert executor.most == 2
+    assert executor.replies == []
+    assert recorder.calls[:3] == [("started", "r0"), ("started", "r1"), ("epoch", "r0", "1")]
+    assert failures == {}
 
 
-def test_once_the_first_runs_are_given_out_there_is_time_for_something_else() -> None:
-    stage = Stage({name: [[Done(name)]] for name in "abc"})
+def test_after_start_is_called_when_the_first_runs_are_submitted() -> None:
+    executor = ScriptedExecutor({name: [[RunFinished(name)]] for name in "abc"})
     seen: list[list[str]] = []
-    jobs = [Job(name, "quick", "") for name in "abc"]
-    Coordinator(Queue(jobs), stage, Notes()).run(lambda: seen.append([*stage.begun]))
+    coordinator = Coordinator(FixedJobs(jobs_of("abc")), executor, Recorder())
+    coordinator.run(lambda: seen.append([*executor.submitted]))
     assert seen == [["a", "b"]]
-    assert stage.begun == ["a", "b", "c"]
+    assert executor.submitted == ["a", "b", "c"]
 
 
-def test_a_lost_run_is_made_again_first() -> None:
-    stage, notes = carry_out({"a": [[Lost("a", "gone")], [Done("a")]], "b": [[Done("b")]]})
-    assert stage.begun == ["a", "b", "a"]
-    assert ("lost", "a", "gone") in notes.said
-    assert notes.said[-1] == ("done", "a")
+def test_a_lost_run_is_repeated_first() -> None:
+    executor, recorder, _ = run(
+        {"a": [[RunLost("a", "gone")], [RunFinished("a")]], "b": [[RunFinished("b")]]}
+    )
+    assert executor.submitted == ["a", "b", "a"]
+    assert ("lost", "a", "gone") in recorder.calls
+    assert recorder.calls[-1] == ("finished", "a")
 
 
-def test_not_for_ever() -> None:
-    with pytest.raises(StudyError, match=f"a lost its worker {MOST_TRIES} times"):
-        carry_out({"a": [[Lost("a", "gone")]] * MOST_TRIES})
+def test_a_run_is_not_repeated_for_ever() -> None:
+    with pytest.raises(StudyError, match=f"a lost its worker {MAX_ATTEMPTS} times"):
+        run({"a": [[RunLost("a", "gone")]] * MAX_ATTEMPTS})
 
 
-def test_a_run_that_diverges_is_its_own_affair() -> None:
-    stage, notes = carry_out({"a": [[Failed("a", "diverged", False)]], "b": [[Done("b")]]})
-    assert stage.begun == ["a", "b"]
-    assert ("failed", "a", "diverged") in notes.said
+def test_the_study_continues_without_a_run_that_diverges() -> None:
+    executor, recorder, failures = run(
+        {"a": [[RunFailed("a", "diverged", False)]], "b": [[RunFinished("b")]]}
+    )
+    assert executor.submitted == ["a", "b"]
+    assert ("failed", "a", "diverged") in recorder.calls
+    assert failures == {"a": "diverged"}
 
 
-def test_what_no_run_would_escape_ends_the_study() -> None:
+def test_a_failure_of_all_runs_ends_the_study() -> None:
     with pytest.raises(StudyError, match="a: no data"):
-        carry_out({"a": [[Failed("a", "no data", True)]], "b": [[Done("b")]]})
+        run({"a": [[RunFailed("a", "no data", True)]], "b": [[RunFinished("b")]]})

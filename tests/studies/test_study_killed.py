@@ -1,4 +1,4 @@
-"""Real studies that are stopped at any moment, and begun again by the same line."""
+"""Real studies that are stopped at any moment, and resumed by the same command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study_process import PATIENCE, StudyProcess, gone, table
 
 import kilonet
 from kilonet.runs import layout
-from kilonet.studies.plain import CELLS, COMPARISONS, RUNS
+from kilonet.studies.results import CELLS, COMPARISONS, RUNS
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,7 +41,7 @@ def wait_for(study: Path, files: int, what: str = layout.HISTORY) -> None:
         time.sleep(0.02)
 
 
-def test_killed_and_gone_on_with(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_killed_study_is_resumed(undisturbed: Path, tmp_path: Path) -> None:
     studies, moment = tmp_path / "studies", random.Random(0)
     for kill in range(3):
         study = StudyProcess(studies, *LINE)
@@ -58,11 +58,11 @@ def test_killed_and_gone_on_with(undisturbed: Path, tmp_path: Path) -> None:
         assert table(studies / "s" / name) == table(undisturbed / name)
     assert {path: (path / layout.RUN).stat().st_mtime_ns for path in finished} == before
     for run in (undisturbed / "runs").iterdir():
-        ours = studies / "s" / "runs" / run.name
-        assert (ours / layout.BEST).read_bytes() == (run / layout.BEST).read_bytes()
+        resumed = studies / "s" / "runs" / run.name
+        assert (resumed / layout.BEST).read_bytes() == (run / layout.BEST).read_bytes()
 
 
-def test_nothing_finished_is_done_twice(undisturbed: Path) -> None:
+def test_finished_runs_are_not_repeated(undisturbed: Path) -> None:
     runs = sorted((undisturbed / "runs").glob("*/*"))
     before = [path.stat().st_mtime_ns for path in runs]
     assert StudyProcess(undisturbed.parent, *LINE).wait() == 0
@@ -76,7 +76,7 @@ def test_runs_are_runs(undisturbed: Path) -> None:
     assert kilonet.evaluate(runs[0]).accuracy == runs[0].test.accuracy
 
 
-def test_a_second_coordinator_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_second_coordinator_is_refused_and_ctrl_c_says_how_to_resume(tmp_path: Path) -> None:
     studies = tmp_path / "studies"
     first = StudyProcess(studies, *LINE)
     wait_for(studies / "s", 1)
@@ -89,10 +89,10 @@ def test_a_second_coordinator_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path: 
     said = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert "Traceback" not in said
     assert f"{studies / 's'} is in use: another process runs this study." in said
-    assert "the same line goes on." in said
+    assert "Repeat the command to resume." in said
 
 
-def test_a_lost_workers_run_is_made_again(undisturbed: Path, tmp_path: Path) -> None:
+def test_the_run_of_a_lost_worker_is_repeated(undisturbed: Path, tmp_path: Path) -> None:
     studies = tmp_path / "studies"
     study = StudyProcess(studies, *LINE, "--jobs", "1")
     wait_for(studies / "s", 1)

@@ -9,12 +9,12 @@ import pytest
 from kilonet.errors import UsageError
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.grid import cells_of, parse_axes
-from kilonet.studies.plan import Plan, make_plan
+from kilonet.studies.plan import StudyPlan, make_plan
 
 
-def plan(*vary: str, seeds: int = 2, words: tuple[str, ...] = ()) -> Plan:
+def plan(*vary: str, seeds: int = 2, words: tuple[str, ...] = ()) -> StudyPlan:
     cells = cells_of(parse_axes(vary), "quick")
-    resolved = [resolve("quick", ["data.name=digits", *words, *cell.words]) for cell in cells]
+    resolved = [resolve("quick", ["data.name=digits", *words, *cell.overrides]) for cell in cells]
     return make_plan(resolved, cells, seeds, 0)
 
 
@@ -42,14 +42,14 @@ def test_how_many_compute_is_settled() -> None:
 
 def test_through_json() -> None:
     made = plan(OPTIMIZERS)
-    assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+    assert StudyPlan.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
 def test_it_may_grow() -> None:
     small = plan(OPTIMIZERS)
-    assert small.departure_from(small) is None
-    assert plan(OPTIMIZERS, seeds=3).departure_from(small) is None
-    assert plan("optimizer.name=adam,sgd,rmsprop").departure_from(small) is None
+    assert small.difference_from(small) is None
+    assert plan(OPTIMIZERS, seeds=3).difference_from(small) is None
+    assert plan("optimizer.name=adam,sgd,rmsprop").difference_from(small) is None
 
 
 def test_the_cells_of_an_earlier_version_may_have_removed_keys() -> None:
@@ -57,22 +57,22 @@ def test_the_cells_of_an_earlier_version_may_have_removed_keys() -> None:
     stored = now.to_json()
     for cell in stored["cells"]:
         cell["toml"] = cell["toml"].replace("[training]\n", '[training]\nloss = "cross-entropy"\n')
-    earlier = Plan.from_json(stored)
+    earlier = StudyPlan.from_json(stored)
     assert earlier != now
-    assert now.departure_from(earlier) is None
+    assert now.difference_from(earlier) is None
     assert [job.toml for job in earlier.jobs()] == [job.toml for job in now.jobs()]
 
 
 @pytest.mark.parametrize(
     ("other", "text"),
     [
-        (plan(OPTIMIZERS, seeds=1), "it has 2 seeds, this line 1"),
+        (plan(OPTIMIZERS, seeds=1), "it has 2 seeds, this command 1"),
         (plan("optimizer.name=adam"), 'it has the cell "sgd"'),
         (plan(OPTIMIZERS, words=("training.epochs=3",)), 'the recipe of its cell "adam"'),
     ],
 )
-def test_it_may_not_become_another(other: Plan, text: str) -> None:
-    assert text in str(other.departure_from(plan(OPTIMIZERS)))
+def test_it_may_not_become_another(other: StudyPlan, text: str) -> None:
+    assert text in str(other.difference_from(plan(OPTIMIZERS)))
 
 
 def test_refused() -> None:
@@ -80,5 +80,5 @@ def test_refused() -> None:
         plan(seeds=0)
     with pytest.raises(UsageError, match="100,001 runs"):
         plan(seeds=100_001)
-    with pytest.raises(UsageError, match="are the same recipe"):
+    with pytest.raises(UsageError, match="have the same recipe"):
         plan("optimizer.lr=0.1,0.10")

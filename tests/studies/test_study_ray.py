@@ -16,8 +16,8 @@ from study_process import PATIENCE, StudyProcess, table
 
 from kilonet.cli.main import run as kilonet
 from kilonet.errors import StudyError, UsageError
-from kilonet.studies.cluster import located, pack, unpack
-from kilonet.studies.plain import CELLS, COMPARISONS, RUNS
+from kilonet.studies.ray_executor import find_cluster, pack, unpack
+from kilonet.studies.results import CELLS, COMPARISONS, RUNS
 
 LINE = (
     "quick", 'model.layers="c6 M p4 c8 M"', "data.name=digits", "training.epochs=5",
@@ -108,18 +108,18 @@ def test_something_else_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kilonet.studies.cluster.SECONDS_TO_ANSWER", 0.2)
+            patch.setattr("kilonet.studies.ray_executor.CONNECT_SECONDS", 0.2)
             with pytest.raises(StudyError, match=f"No Ray cluster answers at 127.0.0.1:{port}"):
-                located(f"127.0.0.1:{port}")
+                find_cluster(f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("address", ["foo", "host:", ":6379", "host:port", "host:99999"])
 def test_no_address(address: str) -> None:
     with pytest.raises(UsageError, match="is not an address of a Ray cluster"):
-        located(address)
+        find_cluster(address)
 
 
-def test_a_run_comes_home_whole(tmp_path: Path) -> None:
+def test_an_archive_replaces_the_folder(tmp_path: Path) -> None:
     away, home = tmp_path / "away", tmp_path / "home" / "run"
     home.mkdir(parents=True)
     (home / "half.done").write_text("x", encoding="utf-8")

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 import kilonet
+from kilonet.cli.tables import profile_tables
 from kilonet.training import limit
 from kilonet.training.phases import PHASES
 from kilonet.training.workers import Workers
@@ -47,7 +48,7 @@ def test_table() -> None:
         forces="2 threads",
     )
     console = Console(file=io.StringIO(), width=60)
-    console.print(measured.rendered(), soft_wrap=True)
+    console.print(profile_tables(measured), soft_wrap=True)
     assert console.file.getvalue() == TABLE
 
 
@@ -65,7 +66,7 @@ def test_a_training_shows_where_its_time_went(
     run = kilonet.train(own_network, epochs=2, profile=True)
     assert run.profile is not None
     console = Console(file=io.StringIO(), width=40)
-    console.print(run.profile.rendered(), soft_wrap=True)
+    console.print(profile_tables(run.profile), soft_wrap=True)
     lines = console.file.getvalue().splitlines()
     seconds = seconds_of(lines)
     assert list(seconds) == [*PHASES, "rest", "all"]

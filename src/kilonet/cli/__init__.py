@@ -1,4 +1,4 @@
-"""The command line: one thin command per file; each parses, calls the API and prints."""
+"""The command line: each command parses its arguments, calls one function and prints."""
 
 from kilonet.cli.main import main
 

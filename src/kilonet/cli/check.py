@@ -15,15 +15,15 @@ def check(
     run: FinishedRun,
     max_parameters: Annotated[
         int | None,
-        typer.Option("--max-parameters", metavar="N", help="Most parameters it may have."),
+        typer.Option("--max-parameters", metavar="N", help="Maximum number of parameters."),
     ] = None,
     max_epochs: Annotated[
-        int | None, typer.Option("--max-epochs", metavar="N", help="Most epochs it may have taken.")
+        int | None, typer.Option("--max-epochs", metavar="N", help="Maximum number of epochs.")
     ] = None,
     min_accuracy: Annotated[
         float | None,
         typer.Option(
-            "--min-accuracy", metavar="X", help="Least test accuracy, a fraction such as 0.994."
+            "--min-accuracy", metavar="X", help="Minimum test accuracy, a fraction such as 0.994."
         ),
     ] = None,
     require_layer: Annotated[
@@ -31,15 +31,15 @@ def check(
         typer.Option(
             "--require-layer",
             metavar="KIND",
-            help="A layer it must contain: batch-norm, dropout or global-average-pooling; may be "
-            "given several times.",
+            help="A layer that the network must have: batch-norm, dropout or "
+            "global-average-pooling; can be repeated.",
         ),
     ] = None,
 ) -> int:
-    """Hold a run against its recipe's constraints, or those given here; exit 1 if any fails."""
+    """Check a run against its recipe's constraints, or those given here; exit 1 if any fails."""
+    from kilonet.cli.tables import print_checks
     from kilonet.runs.compliance import parse_constraints
-    from kilonet.workflows.check import check as checklist
-    from kilonet.workflows.show import print_checks
+    from kilonet.workflows.check import check as check_run
 
     given = {
         "max_parameters": max_parameters,
@@ -47,7 +47,7 @@ def check(
         "min_accuracy": min_accuracy,
         "required_layers": require_layer or None,
     }
-    checks = checklist(run, parse_constraints(given))
+    checks = check_run(run, parse_constraints(given))
     if not checks:
         raise UsageError(
             f"{run} has no constraints to check. Give some, for example --max-parameters 20000."

@@ -14,14 +14,14 @@ from kilonet.extras import require
 def compare(
     first: FinishedRun, second: FinishedRun, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """Say which of two runs reads more of the same test images, and how surely."""
+    """Compare two runs on the same test images, with a significance test."""
     require("train")
-    from kilonet.workflows.compare import compare as compared
-    from kilonet.workflows.study_show import comparison_table
+    from kilonet import compare as compare_runs
+    from kilonet.cli.tables import comparison_table
 
-    found = compared(first, second, data_dir=data_dir)
+    comparison = compare_runs(first, second, data_dir=data_dir)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
         return
-    show(comparison_table(found))
-    say(found.answer)
+    show(comparison_table(comparison))
+    say(comparison.answer)

@@ -1,4 +1,4 @@
-"""``kilonet data``: list, fetch, show and examine the data sets."""
+"""``kilonet data``: list, download, show and audit the data sets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 
 from kilonet.cli import console
 from kilonet.cli.options import AsJson, DataDir
-from kilonet.cli.reporter import ConsoleReporter, progress
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
 
-app = typer.Typer(help="The data sets: list, fetch, show, examine.", invoke_without_command=True)
+app = typer.Typer(
+    help="The data sets: list, fetch, show, report, audit.", invoke_without_command=True
+)
 
 
 @app.callback()
@@ -30,7 +31,7 @@ def _default(context: typer.Context, data_dir: DataDir = None) -> None:
 @app.command()
 def ls(data_dir: DataDir = None) -> None:
     """List the data sets and where each was found."""
-    from kilonet.workflows.show import datasets_table
+    from kilonet.cli.tables import datasets_table
 
     console.show(datasets_table(data_dir))
 
@@ -42,13 +43,14 @@ def fetch(
     ],
     data_dir: DataDir = None,
 ) -> None:
-    """Download data sets into the cache, unless they are at hand, and verify them."""
+    """Download data sets into the cache, unless they are there already, and verify them."""
     require("train")
-    from kilonet.workflows.data import fetch as fetched
+    from kilonet.cli.reporter import progress
+    from kilonet.workflows.data import fetch as fetch_dataset
 
     for name in names:
         with progress() as reporter:
-            dataset = fetched(name, data_dir, reporter)
+            dataset = fetch_dataset(name, data_dir, reporter)
         console.say(f"{dataset.title}: verified, in {dataset.source}")
 
 
@@ -57,18 +59,18 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set.")],
     recipe: Annotated[
         str | None,
-        typer.Option(
-            "--recipe", metavar="RECIPE", help="Add rows with this recipe's augmentation."
-        ),
+        typer.Option("--recipe", metavar="RECIPE", help="Also show this recipe's augmentation."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.png", help="The picture (default: NAME.png)."),
+        typer.Option("--out", metavar="FILE.png", help="The file to write (default: NAME.png)."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which images are drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed that selects the images.")
+    ] = 0,
     data_dir: DataDir = None,
 ) -> None:
-    """Write a picture of a labelled sample batch, with a recipe's augmentation if wanted."""
+    """Write a picture of labelled sample images, optionally with a recipe's augmentation."""
     require("train")
     from kilonet.workflows.data import show_sample
 
@@ -84,18 +86,19 @@ def report(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a folder of pictures holds: classes, unreadable files, copies in both parts."""
+    """Report on a folder of pictures: classes, unreadable files, duplicates across the splits."""
     require("train")
-    from kilonet.workflows.data import report as found
-    from kilonet.workflows.show_data import folder_findings, folder_table
+    from kilonet.cli.reporter import progress
+    from kilonet.cli.tables import folder_findings, folder_table
+    from kilonet.workflows.data import report as inspect_folder
 
     with progress() as reporter:
-        what = found(folder, reporter)
+        result = inspect_folder(folder, reporter)
     if as_json:
-        typer.echo(json.dumps(what.to_json(), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
         return
-    console.show(folder_table(what))
-    for line in folder_findings(what):
+    console.show(folder_table(result))
+    for line in folder_findings(result):
         console.say(line)
 
 
@@ -103,11 +106,12 @@ def report(
 def audit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, or folder:PATH.")],
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="RECIPE", help="What is trained (default: fast-99).")
+        str,
+        typer.Option("--recipe", metavar="RECIPE", help="The recipe to train (default: fast-99)."),
     ] = "fast-99",
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE...", help="Keys of the recipe to change."),
+        typer.Argument(metavar="KEY=VALUE...", help="Keys to change in the recipe."),
     ] = None,
     folds: Annotated[
         int, typer.Option("--folds", metavar="N", help="Networks to train (default: 5).")
@@ -117,19 +121,21 @@ def audit(
     ] = 50,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Folder for what is found (default: audit-NAME)."
-        ),
+        typer.Option("--out", metavar="DIR", help="Folder for the results (default: audit-NAME)."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Rank the training images whose labels are most likely wrong; stopped, it goes on."""
+    """Rank the training images by how likely their labels are wrong.
+
+    Repeat the same command to resume an audit that was stopped.
+    """
     require("train")
     share_the_machine()
-    from kilonet.workflows.audit import audit as examined
+    from kilonet.cli.reporter import ConsoleReporter
+    from kilonet.workflows.audit import audit as run_audit
 
     with ConsoleReporter(console.output()) as reporter:
-        found = examined(
+        result = run_audit(
             name,
             recipe=recipe,
             overrides=overrides or [],
@@ -139,6 +145,6 @@ def audit(
             data_dir=data_dir,
             reporter=reporter,
         )
-    console.say(found.sentence)
-    for file in found.files:
+    console.say(result.sentence)
+    for file in result.files:
         console.say(f"Wrote {file}")

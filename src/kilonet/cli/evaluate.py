@@ -10,7 +10,6 @@ import typer
 
 from kilonet.cli.console import say, show
 from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
-from kilonet.cli.reporter import progress
 from kilonet.errors import UsageError
 from kilonet.extras import require
 
@@ -22,18 +21,22 @@ if TYPE_CHECKING:
 def evaluate(
     run: FinishedRun,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="NAME", help="Another data set's test split.")
+        str | None,
+        typer.Option("--data", metavar="NAME", help="Use the test split of another data set."),
     ] = None,
     robustness: Annotated[
-        bool, Flag("--robustness", help="On distorted images instead, by kind and strength.")
+        bool, Flag("--robustness", help="Use distorted images, by kind and strength.")
     ] = False,
     images: Annotated[
         int | None,
-        typer.Option("--images", metavar="N", help="How many to distort (default: 1000)."),
+        typer.Option("--images", metavar="N", help="Number of images to distort (default: 1000)."),
     ] = None,
     validation: Annotated[
         bool,
-        Flag("--validation", help="Distort the images that the run held back: for decisions."),
+        Flag(
+            "--validation",
+            help="Distort validation images, so that the results may guide decisions.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -50,15 +53,16 @@ def evaluate(
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a finished run's network on a test split, as it is or distorted."""
-    of_robustness = {"images": images, "validation": validation or None, "out": out}
-    _check_together(robustness, {**of_robustness, "data": data})
+    """Evaluate a finished run on a test split, with its own images or distorted ones."""
+    robustness_options = {"images": images, "validation": validation or None, "out": out}
+    _check_together(robustness, {**robustness_options, "data": data})
     require("train")
     if robustness:
-        from kilonet.workflows.robustness import robustness as distorted
+        from kilonet.cli.reporter import progress
+        from kilonet.workflows.robustness import robustness as evaluate_distorted
 
         with progress() as reporter:
-            report = distorted(
+            report = evaluate_distorted(
                 run,
                 images=images,
                 validation=validation,
@@ -70,9 +74,9 @@ def evaluate(
             )
         _print_robustness(report, as_json)
         return
-    from kilonet.workflows.evaluate import evaluate as measured
+    from kilonet.workflows.evaluate import evaluate as evaluate_run
 
-    metrics = measured(run, data=data, data_dir=data_dir, device=device, model=model)
+    metrics = evaluate_run(run, data=data, data_dir=data_dir, device=device, model=model)
     _print_metrics(metrics, run, as_json)
 
 
@@ -81,11 +85,13 @@ def _check_together(robustness: bool, options: dict[str, object]) -> None:
     if robustness and "data" in given:
         raise UsageError("--robustness distorts the run's own data set. Leave out --data.")
     if not robustness and given not in ([], ["data"]):
-        raise UsageError(f"--{given[0]} belongs to --robustness. Add that, or leave it out.")
+        raise UsageError(
+            f"--{given[0]} belongs to --robustness. Add --robustness, or leave it out."
+        )
 
 
 def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
-    from kilonet.workflows.show import metrics_table
+    from kilonet.cli.tables import metrics_table
 
     if as_json:
         _print_json(metrics.to_json())
@@ -94,7 +100,7 @@ def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
 
 
 def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
-    from kilonet.workflows.show import robustness_table
+    from kilonet.cli.tables import robustness_table
 
     if as_json:
         _print_json(report.to_json())
@@ -103,7 +109,7 @@ def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
     for file in report.files:
         say(f"Wrote {file}")
     if not report.files:
-        say("Not stored: the model belongs to the installed package. --out DIR names a folder.")
+        say("Not stored: the model is part of the installed package. Give a folder with --out.")
 
 
 def _print_json(content: dict[str, Any]) -> None:

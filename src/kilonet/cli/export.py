@@ -20,11 +20,11 @@ def export(
         typer.Option(
             "--to",
             metavar="TARGET",
-            help="What to make: onnx, c, html, lambda or huggingface.",
+            help="The target: onnx, c, html, lambda or huggingface.",
         ),
     ],
     int8: Annotated[
-        bool, Flag("--int8", help="In 8-bit integers, calibrated on training images.")
+        bool, Flag("--int8", help="Quantise to 8-bit integers, calibrated on training images.")
     ] = False,
     raw: Annotated[
         bool, Flag("--raw", help="ONNX with normalised float input and one output, the logits.")
@@ -37,12 +37,12 @@ def export(
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a finished run's network as a file or folder to ship, and verify it."""
+    """Export a finished run's network to a file or folder, and verify it."""
     require("train")
-    from kilonet.workflows.export import export as exported
-    from kilonet.workflows.show import export_table
+    from kilonet.cli.tables import export_table
+    from kilonet.workflows.export import export as export_run
 
-    result = exported(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
+    result = export_run(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
         return

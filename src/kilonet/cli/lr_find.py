@@ -9,7 +9,6 @@ import typer
 
 from kilonet.cli.console import output, say
 from kilonet.cli.options import DataDir
-from kilonet.cli.reporter import ConsoleReporter
 from kilonet.cli.train import split_words
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -22,22 +21,23 @@ def lr_find(
             metavar="RECIPE|FILE.toml [KEY=VALUE...]", help="The recipe, and keys to change in it."
         ),
     ],
-    low: Annotated[float, typer.Option("--low", metavar="RATE", help="The first rate.")] = 1e-6,
-    high: Annotated[float, typer.Option("--high", metavar="RATE", help="The last rate.")] = 10.0,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps between them.")] = 200,
+    low: Annotated[float, typer.Option("--low", metavar="RATE", help="The lowest rate.")] = 1e-6,
+    high: Annotated[float, typer.Option("--high", metavar="RATE", help="The highest rate.")] = 10.0,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Number of steps.")] = 200,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.png", help="The picture (default: lr-find.png).")
+        Path, typer.Option("--out", metavar="FILE.png", help="The plot (default: lr-find.png).")
     ] = Path("lr-find.png"),
     data_dir: DataDir = None,
 ) -> None:
-    """Find a learning rate: train a few steps at rising rates until the loss runs away."""
+    """Find a learning rate: train a few steps at rising rates until the loss diverges."""
     recipe, overrides = split_words(words)
     require("train")
     share_the_machine()
-    from kilonet.workflows.lr_find import lr_find as found_by
+    from kilonet.cli.reporter import ConsoleReporter
+    from kilonet.workflows.lr_find import lr_find as find_rate
 
     with ConsoleReporter(output()) as reporter:
-        found = found_by(
+        result = find_rate(
             recipe,
             overrides=overrides,
             low=low,
@@ -48,8 +48,8 @@ def lr_find(
             reporter=reporter,
         )
     say(
-        f"The training loss falls fastest at a learning rate of {found.suggestion:.2g} and is "
-        f"lowest at {found.lowest:.2g}; beyond that it runs away."
+        f"The training loss falls fastest at a learning rate of {result.suggestion:.2g} and is "
+        f"lowest at {result.lowest:.2g}; above that it diverges."
     )
-    say(f"Try: kilonet train {recipe} optimizer.lr={found.suggestion:.2g}")
+    say(f"Try: kilonet train {recipe} optimizer.lr={result.suggestion:.2g}")
     say(f"Wrote {out}")

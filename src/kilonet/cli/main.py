@@ -1,4 +1,4 @@
-"""The ``kilonet`` command: its subcommands, and what becomes of an error."""
+"""The ``kilonet`` command: its subcommands, error messages and exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from kilonet.cli import (
     lr_find,
     models,
     predict,
-    recipes,
     runs,
     serve,
     study,
@@ -31,7 +30,7 @@ from kilonet.cli.options import Flag
 from kilonet.errors import KilonetError
 
 TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
-STOPPED = 130  # 128 + SIGINT, as shells have it
+STOPPED = 130  # 128 + SIGINT, as in shells
 
 app = typer.Typer(
     add_completion=False,
@@ -39,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, measure and compare image classifiers counted in kilo-parameters.",
 )
-app.add_typer(recipes.app, name="recipes")
+app.add_typer(models.recipes_app, name="recipes")
 app.command("train")(train.train)
 app.command("study")(study.study)
 app.command("compare")(compare.compare)
@@ -71,13 +70,13 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 if all went well, 2 if it was wrong, 1 if it failed."""
+    """Run the command line and exit with 0 on success, 2 for wrong usage, 1 for a failure."""
     console.tolerate_old_encodings()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit status, having printed one message on failure."""
+    """Run the command line and return its exit status; print one message on failure."""
     try:
         status = _invoke(arguments)
         sys.stdout.flush()
@@ -89,7 +88,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt as stop:
         return _fail(_stopped(stop), STOPPED)
     except BrokenPipeError:
-        return _reader_gone()
+        return _pipe_closed()
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
@@ -97,7 +96,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    """Do what ``app(arguments)`` does, but leave Ctrl-C and closed pipes to ``run``."""
+    """Call ``app`` like ``app(arguments)``, but leave Ctrl-C and closed pipes to ``run``."""
     command = typer.main.get_command(app)
     try:
         with command.make_context("kilonet", [*arguments] or ["--help"]) as context:
@@ -120,23 +119,21 @@ def _usage(error: TyperException) -> str:
 
 
 def _stopped(stop: BaseException) -> str:
-    if message := getattr(stop, "message", None):
-        return str(message)
     run_path = getattr(stop, "run", None)
     if run_path is None:
         return str(getattr(stop, "message", "Stopped."))
-    return f"Stopped. Whole epochs are kept; go on with: kilonet train --resume {run_path}"
+    return f"Stopped. Completed epochs are kept. Resume with: kilonet train --resume {run_path}"
 
 
-def _reader_gone() -> int:
-    """Whoever read the output has left (``kilonet recipes | head -1``): that is no failure."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes into it
+def _pipe_closed() -> int:
+    """Return 0: the reader of the output has ended, as in ``kilonet recipes | head -1``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at exit
     return 0
 
 
 def _unexpected(error: Exception) -> str:
     what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
     return (
-        f"{what}. This is a mistake in Kilonet, not yours. Please report it, with what "
-        f"{TRACEBACK_VARIABLE}=1 prints before the same command."
+        f"{what}. This is a bug in Kilonet. Please report it with the traceback, which "
+        f"{TRACEBACK_VARIABLE}=1 before the same command prints."
     )

@@ -1,23 +1,76 @@
-"""``kilonet models``: the trained models that come with the package."""
+"""``kilonet recipes`` and ``kilonet models``: what ships with the package."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from kilonet.cli.console import say, show
 from kilonet.cli.options import AsJson
 
+recipes_app = typer.Typer(
+    help="The recipes that ship: list, show, copy.", invoke_without_command=True
+)
+
 
 def models(as_json: AsJson = False) -> None:
     """List the trained models that ship: sizes, and test accuracy over the seeds."""
-    from kilonet.workflows.models import list_models, models_table
+    from kilonet.cli.tables import models_table
+    from kilonet.workflows.models import list_models
 
-    found = list_models()
+    shipped = list_models()
     if as_json:
-        typer.echo(json.dumps([model.to_json() for model in found], indent=1))
-    elif found:
-        show(models_table(found))
+        typer.echo(json.dumps([model.to_json() for model in shipped], indent=1))
+    elif shipped:
+        show(models_table(shipped))
     else:
         say("No trained models ship with this version. Train one: kilonet train")
+
+
+@recipes_app.callback()
+def _default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        ls()
+
+
+@recipes_app.command()
+def ls() -> None:
+    """List the recipes."""
+    from kilonet.cli.tables import recipes_table
+
+    show(recipes_table())
+
+
+@recipes_app.command("show")
+def show_recipe(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|FILE.toml", help="A shipped recipe or a file of your own."),
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Keys to change.")
+    ] = None,
+) -> None:
+    """Print a recipe with every key and a description of each."""
+    from kilonet.recipe.describe import annotated
+    from kilonet.recipe.load import resolve
+
+    typer.echo(annotated(resolve(name, overrides or []).recipe), nl=False)
+
+
+@recipes_app.command()
+def copy(
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe.")],
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE.toml", help="The file to write (default: RECIPE.toml)."),
+    ] = None,
+) -> None:
+    """Copy a recipe to a file of your own, to change and train."""
+    from kilonet.recipe.catalog import copy_recipe
+
+    path = copy_recipe(name, target or Path(f"{name}.toml"))
+    say(f"Wrote {path}. Train it: kilonet train {path}")

@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-# A switch takes no value; the empty metavar keeps the help from naming a type.
+# A switch has no value; the empty metavar keeps the help from showing a type.
 Flag = partial(typer.Option, metavar="")
 
 DataDir = Annotated[
@@ -18,7 +18,7 @@ DataDir = Annotated[
         metavar="DIR",
         exists=True,
         file_okay=False,
-        help="Folder that holds the data sets (default: KILONET_DATA, then the cache).",
+        help="Folder with the data sets (default: KILONET_DATA, then the cache).",
     ),
 ]
 OwnModel = Annotated[
@@ -26,7 +26,7 @@ OwnModel = Annotated[
     typer.Option(
         "--model",
         metavar="MODULE:CLASS",
-        help="The run's network, where it is a class of your own: names the code to import.",
+        help="Your own network class, if the run uses one: the code to import.",
     ),
 ]
 FinishedRun = Annotated[

@@ -36,11 +36,11 @@ def serve(
         typer.Option(
             "--api-key-file",
             metavar="FILE",
-            help="File with a key that requests must have (or set KILONET_API_KEY).",
+            help="File with the key that requests must send (or set KILONET_API_KEY).",
         ),
     ] = None,
 ) -> None:
-    """Predict digits over HTTP: POST /predict, and a page to try it with at /."""
+    """Classify pictures over HTTP: POST /predict, and a page to try it at /."""
     settings = Settings(
         host, port, workers, max_body, max_pixels, max_batch, max_at_once,
         body_seconds, work_seconds, stop_seconds,
@@ -55,5 +55,5 @@ def serve(
 
 def _announce(address: str) -> None:
     say(
-        f"Reading digits at {address} (its page is there, its API at {address}/docs). Ctrl-C stops."
+        f"Serving at {address} (web page there, API documentation at {address}/docs). Ctrl-C stops."
     )

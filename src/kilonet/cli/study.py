@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kilonet.cli.console import output, say, show
 from kilonet.cli.options import AsJson, DataDir
-from kilonet.cli.reporter import ConsoleReporter
 from kilonet.cli.train import split_words
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
 
 if TYPE_CHECKING:
-    from kilonet.studies.search import Best
+    from kilonet.studies.study import Study
+    from kilonet.studies.trials import BestTrial
 
 
 def study(
@@ -26,7 +25,7 @@ def study(
         list[str],
         typer.Argument(
             metavar="RECIPE|FILE.toml [KEY=VALUE...]",
-            help="What to train, and keys to change in all of it.",
+            help="The recipe, and keys to change in all cells.",
         ),
     ],
     vary: Annotated[
@@ -34,20 +33,22 @@ def study(
         typer.Option(
             "--vary",
             metavar="KEY=A,B,...",
-            help="Values to compare, such as optimizer.name=adam,sgd; several make a grid. A whole "
-            'section is one value: optimizer={name="adam",lr=0.01},{name="sgd",lr=0.1}',
+            help="Values to compare, such as optimizer.name=adam,sgd; several options make a grid. "
+            "A whole section can be one value: "
+            'optimizer={name="adam",lr=0.01},{name="sgd",lr=0.1}',
         ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", metavar="N", help="Runs of each cell, a seed each (default: 5)."),
+        typer.Option("--seeds", metavar="N", help="Seeds, and so runs, of each cell (default: 5)."),
     ] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
             "--search",
             metavar="KEY=log(A,B)",
-            help="Search, by validation images: log(A,B), uniform(A,B), int(A,B) or A,B,...",
+            help="Search the best value by validation accuracy: log(A,B), uniform(A,B), int(A,B) "
+            "or A,B,...",
         ),
     ] = None,
     trials: Annotated[
@@ -57,7 +58,9 @@ def study(
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", metavar="CELL", help="What the others are compared with (default: first)."
+            "--baseline",
+            metavar="CELL",
+            help="The cell that the others are compared with (default: first).",
         ),
     ] = None,
     threshold: Annotated[
@@ -65,8 +68,8 @@ def study(
         typer.Option(
             "--threshold",
             metavar="X",
-            help="Validation accuracy whose epoch is compared, such as 0.97 (default: the highest "
-            "round one that all reach).",
+            help="Compare the epochs until this validation accuracy, such as 0.97 (default: the "
+            "highest round one that all runs reach).",
         ),
     ] = None,
     name: Annotated[
@@ -74,15 +77,19 @@ def study(
         typer.Option(
             "--name",
             metavar="NAME",
-            help="The study's directory, in KILONET_STUDIES or ./studies (default: from the line).",
+            help="The study's directory, in KILONET_STUDIES or ./studies (default: made from the "
+            "arguments).",
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", metavar="N", help="Runs at a time here (default: a core each)."),
+        typer.Option(
+            "--jobs", metavar="N", help="Runs at a time on this machine (default: one per core)."
+        ),
     ] = None,
     on: Annotated[
-        Literal["local", "ray"], typer.Option("--on", help="Where the runs are made.")
+        Literal["local", "ray"],
+        typer.Option("--on", help="Train on this machine or on a Ray cluster."),
     ] = "local",
     address: Annotated[
         str,
@@ -91,88 +98,88 @@ def study(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a grid of recipes with several seeds each, and say what differs, how surely.
+    """Train a grid of recipes with several seeds each, and compare them statistically.
 
-    The same line again goes on where it stopped.
+    Repeat the same command to resume a study that was stopped.
     """
     recipe, overrides = split_words(words)
-    alone: dict[str, object] = {
+    grid_options: dict[str, Any] = {
         "vary": vary,
         "seeds": seeds,
         "baseline": baseline,
         "threshold": threshold,
     }
-    _check_together(bool(search), alone, trials)
+    _check_together(bool(search), grid_options, trials)
     require("train")
     share_the_machine()
+    from kilonet.cli.reporter import study_reporter
+
+    shared: dict[str, Any] = {
+        "overrides": overrides,
+        "name": name,
+        "jobs": jobs,
+        "on": on,
+        "address": address,
+        "data_dir": data_dir,
+    }
+    with study_reporter(None if as_json else output()) as reporter:
+        if search:
+            from kilonet.studies.search import TRIALS
+            from kilonet.studies.search import search as run_search
+
+            best = run_search(
+                recipe, space=search, trials=_given(trials, TRIALS), reporter=reporter, **shared
+            )
+        else:
+            from kilonet.studies.study import SEEDS
+            from kilonet.studies.study import study as run_study
+
+            grid_options |= {"vary": vary or (), "seeds": _given(seeds, SEEDS)}
+            result = run_study(recipe, reporter=reporter, **grid_options, **shared)
     if search:
-        from kilonet.workflows.study_search import TRIALS
-        from kilonet.workflows.study_search import search as searched
-
-        best = searched(
-            recipe,
-            space=search,
-            trials=TRIALS if trials is None else trials,
-            overrides=overrides,
-            name=name,
-            jobs=jobs,
-            on=on,
-            address=address,
-            data_dir=data_dir,
-            reporter=None if as_json else ConsoleReporter(output()),
-        )
         _print_best(best, [recipe, *overrides], as_json)
-        return
-    from kilonet.workflows.study import SEEDS
-    from kilonet.workflows.study import study as carried_out
-
-    console = None if as_json else output()
-    done = carried_out(
-        recipe,
-        vary=vary or [],
-        seeds=SEEDS if seeds is None else seeds,
-        overrides=overrides,
-        baseline=baseline,
-        threshold=threshold,
-        name=name,
-        jobs=jobs,
-        on=on,
-        address=address,
-        data_dir=data_dir,
-        console=console,
-        reporter=ConsoleReporter(console) if console else None,
-    )
-    from kilonet.workflows.study_show import as_text, study_tables
-
-    if as_json:
-        typer.echo(as_text(done))
-        return
-    say("")
-    for table in study_tables(done):
-        show(table)
-        say("")
-    for answer in done.answers:
-        say(answer)
-    say(f"Report: {done.report}")
+    else:
+        _print_study(result, as_json)
 
 
-def _check_together(search: bool, alone: dict[str, object], trials: int | None) -> None:
-    given = [name for name, value in alone.items() if value is not None]
+def _given(number: int | None, default: int) -> int:
+    return default if number is None else number
+
+
+def _check_together(search: bool, grid_options: dict[str, Any], trials: int | None) -> None:
+    given = [name for name, value in grid_options.items() if value is not None]
     if search and given:
         raise UsageError(
-            f"--search decides with one seed; --{given[0]} belongs to the study that follows it. "
+            f"--search uses one seed; --{given[0]} belongs to the study that you run after it. "
             "Leave it out."
         )
     if not search and trials is not None:
-        raise UsageError("--trials belongs to --search. Add that, or leave it out.")
+        raise UsageError("--trials belongs to --search. Add --search, or leave --trials out.")
 
 
-def _print_best(best: Best, words: list[str], as_json: bool) -> None:
+def _print_study(study: Study, as_json: bool) -> None:
+    from kilonet.cli.tables import study_tables
+    from kilonet.studies.results import json_text
+
     if as_json:
-        typer.echo(json.dumps(asdict(best), indent=1, ensure_ascii=False))
+        typer.echo(json_text(study.analysis))
+        return
+    say("")
+    for table in study_tables(study):
+        show(table)
+        say("")
+    for answer in study.answers:
+        say(answer)
+    say(f"Report: {study.report}")
+
+
+def _print_best(best: BestTrial, words: list[str], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(best.to_json(), indent=1, ensure_ascii=False))
         return
     say(
-        f"Best of {best.finished} finished and {best.pruned} given up: {' '.join(best.words)}, "
-        f"{best.accuracy:.2%} on validation images (trial-{best.trial})."
+        f"Best of {best.finished} finished trials ({best.pruned} stopped early): "
+        f"{' '.join(best.overrides)}, {best.accuracy:.2%} on validation images "
+        f"(trial-{best.trial})."
     )
-    say(f"With several seeds: {shlex.join(['kilonet', 'study', *words, *best.words])}")
+    say(f"With several seeds: {shlex.join(['kilonet', 'study', *words, *best.overrides])}")

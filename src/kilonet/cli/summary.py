@@ -19,12 +19,12 @@ def summary(
         ),
     ],
     style: Annotated[
-        Literal["kilonet", "torchsummary"], typer.Option("--style", help="How to lay it out.")
+        Literal["kilonet", "torchsummary"], typer.Option("--style", help="The layout.")
     ] = "kilonet",
     model: OwnModel = None,
 ) -> None:
     """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
     require("train")
-    from kilonet.workflows.summary import summary as text
+    from kilonet.workflows.summary import summary as summarise
 
-    typer.echo(text(source, style, model=model))
+    typer.echo(summarise(source, style, model=model))

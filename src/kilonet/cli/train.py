@@ -9,7 +9,6 @@ import typer
 
 from kilonet.cli.console import output
 from kilonet.cli.options import DataDir, Flag, OwnModel
-from kilonet.cli.reporter import ConsoleReporter
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.openmp import share_the_machine
@@ -63,8 +62,9 @@ def train(
         changes.append(f"training.workers={workers}")
     require("train")
     share_the_machine()
+    from kilonet.cli.reporter import ConsoleReporter
+    from kilonet.cli.tables import print_outcome, profile_tables
     from kilonet.workflows import train as api
-    from kilonet.workflows.show import print_outcome
     from kilonet.workflows.team import assist_torchrun, is_assistant
 
     if is_assistant():
@@ -78,7 +78,7 @@ def train(
         else:
             run = api.train(name, overrides=changes, out=out, **shared)
     if run.profile is not None:
-        console.print(run.profile.rendered(), soft_wrap=True)
+        console.print(profile_tables(run.profile), soft_wrap=True)
     print_outcome(run, console)
 
 

@@ -50,6 +50,17 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def signed(number: float, digits: int = 2) -> str:
+    """Write a difference with its sign: ``+0.12``, ``−0.02``, ``0.00``."""
+    text = f"{number:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """Write a p value with one or two digits: ``0.03``, ``0.40``, ``0.0004``."""
+    return "1" if value > 0.995 else f"{value:.1g}" if value < 0.1 else f"{value:.2f}"
+
+
 def duration(seconds: float) -> str:
     """Write a time in seconds: ``27 s``, ``3 min 05 s``, ``1 h 02 min``."""
     if seconds < 9.95:

@@ -1,1 +1,1 @@
-"""Many runs of one question, and their statistics: what to run, where, and what came of it."""
+"""Studies: many runs of a grid or a search, on this machine or a cluster, and their statistics."""

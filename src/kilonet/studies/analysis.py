@@ -1,8 +1,8 @@
-"""From runs to answers: each cell's mean and spread, and how it compares with the baseline.
+"""Statistics of a study: each cell's mean and spread, and its comparison with the baseline.
 
-Cells are compared on the seeds that both have, pair by pair, as a seed decides the split, the
-first weights and the order of the images; and on the same test images. With several cells the p
-values are adjusted for having looked at all of them (Holm).
+Cells are compared in pairs of equal seeds, because a seed determines the validation split, the
+initial weights and the order of the images; and on the same test images. With several cells the p
+values are adjusted for the number of comparisons (Holm).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from statistics import fmean, stdev
 import numpy as np
 
 from kilonet.evaluation.statistics import McNemar, Paired, better_on_more, holm, paired, t_interval
-from kilonet.studies.found import Found
-from kilonet.studies.plan import Plan
+from kilonet.studies.directory import RunResult
+from kilonet.studies.plan import StudyPlan
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05
-# Where none is asked for, the highest of these that all runs of both cells reach.
+# The default threshold is the highest of these that all runs of both cells reach.
 THRESHOLDS = (
     *(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985),
     *(0.99, 0.992, 0.994, 0.995, 0.996, 0.997, 0.998),
@@ -27,16 +27,16 @@ THRESHOLDS = (
 
 
 @dataclass(frozen=True)
-class Summary:
+class CellSummary:
     """A cell over its seeds. Accuracies are fractions; the interval is Student's."""
 
     label: str
-    runs: tuple[Found, ...]
+    runs: tuple[RunResult, ...]
     mean: float
     deviation: float | None
-    """Standard deviation, None for a single run."""
+    """Standard deviation; None for a single run."""
     half_width: float | None
-    """Of the 95 % interval of the mean, None for a single run."""
+    """Half the width of the mean's 95 % interval; None for a single run."""
     epochs: float
     seconds: float
     parameters: int
@@ -44,63 +44,64 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Sooner:
-    """Epochs to a validation accuracy, both cells' runs having reached it."""
+class EpochsSaved:
+    """The difference in epochs to a validation accuracy that all runs of both cells reach."""
 
     accuracy: float
     epochs: Paired
-    """The baseline's epochs less this cell's: positive where this cell is sooner."""
+    """The baseline's epochs minus this cell's: positive if this cell is faster."""
     p_adjusted: float
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A cell against the baseline; positive differences are in the cell's favour."""
+class CellComparison:
+    """A cell compared with the baseline; positive differences are in the cell's favour."""
 
     label: str
     seeds: int
-    """Which both have."""
+    """Number of seeds that both have."""
     accuracy: Paired
-    """Of test accuracy, as fractions."""
+    """Difference in test accuracy, as fractions."""
     accuracy_p_adjusted: float
     images: McNemar | None
-    """A: the cell; None where it was not recorded which images were read wrongly."""
+    """A: the cell; None if the misclassified images were not recorded."""
     images_p_adjusted: float
     threshold: float | None
-    """The validation accuracy that was waited for, if there was one to wait for."""
-    sooner: Sooner | None
-    never: tuple[int, int] = (0, 0)
+    """The validation accuracy whose epoch is compared, if there is one."""
+    saved: EpochsSaved | None
+    not_reached: tuple[int, int] = (0, 0)
     """How many runs of the cell, and of the baseline, did not reach the threshold."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a study found: cells in the order of the plan, those with no finished run left out."""
+    """The results of a study: cells in the order of the plan, without those with no results."""
 
-    cells: list[Summary]
+    cells: list[CellSummary]
     baseline: str
-    comparisons: list[Comparison]
+    comparisons: list[CellComparison]
     failures: dict[str, str]
-    """The runs that could not be made, and why."""
+    """The runs that failed, with their messages."""
 
 
 def analyse(
-    plan: Plan,
-    found: Sequence[Sequence[Found]],
+    plan: StudyPlan,
+    results: Sequence[Sequence[RunResult]],
     failures: dict[str, str],
     threshold: float | None = None,
 ) -> Analysis:
-    """Return what the runs of ``plan`` say; ``threshold`` is the accuracy whose epoch is compared.
+    """Return the statistics of ``results``, the runs of each cell of ``plan``.
 
-    Cells whose test images differ (another data set) are not compared image by image.
+    ``threshold`` is the validation accuracy whose epoch is compared. Cells with different test
+    images (another data set) are not compared image by image.
     """
     summaries = {
-        cell.label: _summary(cell.label, runs)
-        for cell, runs in zip(plan.cells, found, strict=True)
+        cell.label: _summarise(cell.label, runs)
+        for cell, runs in zip(plan.cells, results, strict=True)
         if runs
     }
     reference = plan.cells[plan.baseline].label
-    comparisons: list[Comparison] = []
+    comparisons: list[CellComparison] = []
     if reference in summaries:
         base = summaries[reference].runs
         comparisons = [
@@ -108,14 +109,14 @@ def analyse(
             for label, cell in summaries.items()
             if label != reference and (compared := _compare(label, cell.runs, base, threshold))
         ]
-    return Analysis([*summaries.values()], reference, _adjusted(comparisons), failures)
+    return Analysis([*summaries.values()], reference, _adjust(comparisons), failures)
 
 
-def _summary(label: str, runs: Sequence[Found]) -> Summary:
+def _summarise(label: str, runs: Sequence[RunResult]) -> CellSummary:
     accuracies = [run.accuracy for run in runs]
     mean, half_width = t_interval(accuracies, CONFIDENCE)
     several = len(runs) > 1
-    return Summary(
+    return CellSummary(
         label=label,
         runs=tuple(runs),
         mean=mean,
@@ -129,80 +130,79 @@ def _summary(label: str, runs: Sequence[Found]) -> Summary:
 
 
 def _compare(
-    label: str, cell: Sequence[Found], base: Sequence[Found], threshold: float | None
-) -> Comparison | None:
-    """Compare on the seeds that both have; None where there is none."""
-    others = {run.seed: run for run in base}
-    mine = [run for run in cell if run.seed in others]
-    theirs = [others[run.seed] for run in mine]
-    if not mine:
+    label: str, cell: Sequence[RunResult], base: Sequence[RunResult], threshold: float | None
+) -> CellComparison | None:
+    """Compare two cells on the seeds that both have; return None if there are none."""
+    base_by_seed = {run.seed: run for run in base}
+    cell = [run for run in cell if run.seed in base_by_seed]
+    base = [base_by_seed[run.seed] for run in cell]
+    if not cell:
         return None
-    accuracy = paired([run.accuracy for run in mine], [run.accuracy for run in theirs], CONFIDENCE)
-    images = _images(mine, theirs)
-    waited = threshold if threshold is not None else _highest(mine, theirs)
-    sooner, never = _sooner(mine, theirs, waited)
-    return Comparison(
+    accuracy = paired([run.accuracy for run in cell], [run.accuracy for run in base], CONFIDENCE)
+    images = _compare_images(cell, base)
+    target = threshold if threshold is not None else _highest_threshold(cell, base)
+    saved, not_reached = _compare_epochs(cell, base, target)
+    return CellComparison(
         label=label,
-        seeds=len(mine),
+        seeds=len(cell),
         accuracy=accuracy,
         accuracy_p_adjusted=accuracy.p_value,
         images=images,
         images_p_adjusted=images.p_value if images else 1.0,
-        threshold=waited,
-        sooner=sooner,
-        never=never,
+        threshold=target,
+        saved=saved,
+        not_reached=not_reached,
     )
 
 
-def _images(mine: Sequence[Found], theirs: Sequence[Found]) -> McNemar | None:
-    if len({(run.dataset, run.images) for run in (*mine, *theirs)}) > 1:
+def _compare_images(cell: Sequence[RunResult], base: Sequence[RunResult]) -> McNemar | None:
+    if len({(run.dataset, run.images) for run in (*cell, *base)}) > 1:
         return None
     counts = []
-    for runs in (mine, theirs):
-        right = np.full(runs[0].images, len(runs))
+    for runs in (cell, base):
+        correct = np.full(runs[0].images, len(runs))
         for run in runs:
             if run.wrong is None:
                 return None
-            right[sorted(run.wrong)] -= 1
-        counts.append(right)
+            correct[sorted(run.wrong)] -= 1
+        counts.append(correct)
     return better_on_more(*counts)
 
 
-def _highest(mine: Sequence[Found], theirs: Sequence[Found]) -> float | None:
-    """Return the highest of the thresholds that every run reached."""
-    best = [max(run.by_epoch(), default=0.0) for run in (*mine, *theirs)]
+def _highest_threshold(cell: Sequence[RunResult], base: Sequence[RunResult]) -> float | None:
+    """Return the highest of ``THRESHOLDS`` that every run reached."""
+    best = [max(run.validation_accuracies(), default=0.0) for run in (*cell, *base)]
     return max((value for value in THRESHOLDS if value <= min(best)), default=None)
 
 
-def _sooner(
-    mine: Sequence[Found], theirs: Sequence[Found], threshold: float | None
-) -> tuple[Sooner | None, tuple[int, int]]:
+def _compare_epochs(
+    cell: Sequence[RunResult], base: Sequence[RunResult], threshold: float | None
+) -> tuple[EpochsSaved | None, tuple[int, int]]:
+    """Return the difference in epochs to ``threshold``, and how many runs did not reach it."""
     if threshold is None:
         return None, (0, 0)
-    mine_at = [run.epochs_to(threshold) for run in mine]
-    theirs_at = [run.epochs_to(threshold) for run in theirs]
-    never = (mine_at.count(None), theirs_at.count(None))
-    if any(never):
-        return None, never
-    epochs = paired(np.array(theirs_at, dtype=float), np.array(mine_at, dtype=float), CONFIDENCE)
-    return Sooner(threshold, epochs, epochs.p_value), never
+    cell_epochs = [run.epochs_to(threshold) for run in cell]
+    base_epochs = [run.epochs_to(threshold) for run in base]
+    not_reached = (cell_epochs.count(None), base_epochs.count(None))
+    if any(not_reached):
+        return None, not_reached
+    epochs = paired(
+        np.array(base_epochs, dtype=float), np.array(cell_epochs, dtype=float), CONFIDENCE
+    )
+    return EpochsSaved(threshold, epochs, epochs.p_value), not_reached
 
 
-def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
-    """Return ``comparisons`` with the p values of each kind adjusted over the cells."""
+def _adjust(comparisons: list[CellComparison]) -> list[CellComparison]:
+    """Return ``comparisons`` with the p values of each kind adjusted for the number of cells."""
     of_accuracy = holm([each.accuracy.p_value for each in comparisons])
-    of_images = _holm_of_those(
-        comparisons, lambda each: each.images.p_value if each.images else None
-    )
-    of_epochs = _holm_of_those(
-        comparisons, lambda each: each.sooner.epochs.p_value if each.sooner else None
-    )
+    of_images = _holm(comparisons, lambda each: each.images.p_value if each.images else None)
+    of_epochs = _holm(comparisons, lambda each: each.saved.epochs.p_value if each.saved else None)
     return [
         replace(
             each,
             accuracy_p_adjusted=accuracy,
             images_p_adjusted=images,
-            sooner=each.sooner and replace(each.sooner, p_adjusted=epochs),
+            saved=each.saved and replace(each.saved, p_adjusted=epochs),
         )
         for each, accuracy, images, epochs in zip(
             comparisons, of_accuracy, of_images, of_epochs, strict=True
@@ -210,10 +210,10 @@ def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
     ]
 
 
-def _holm_of_those(
-    comparisons: Sequence[Comparison], p_value: Callable[[Comparison], float | None]
+def _holm(
+    comparisons: Sequence[CellComparison], p_value: Callable[[CellComparison], float | None]
 ) -> list[float]:
-    """Return the adjusted p values, 1 where a comparison has none of that kind."""
+    """Return the adjusted p values of one kind, 1 for a comparison without a value."""
     values = [p_value(each) for each in comparisons]
     adjusted = iter(holm([value for value in values if value is not None]))
     return [1.0 if value is None else next(adjusted) for value in values]

@@ -1,150 +1,219 @@
-"""The loop that has a study's runs made: who works at what, what came of it, what is made again."""
+"""The coordinator: it gives jobs to an executor, handles the events, and repeats lost runs."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from kilonet.errors import StudyError
 from kilonet.runs.layout import Row
-from kilonet.studies.places import Done, Epoch, Event, Failed, Lost, Place, Pruned
-from kilonet.studies.plan import Job
+from kilonet.studies.plan import RunJob
 
-MOST_TRIES = 3
-PULSE = 0.5  # seconds after which Ctrl-C is heard at the latest
+MAX_ATTEMPTS = 3
+POLL_SECONDS = 0.5  # the longest time until Ctrl-C takes effect
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """A run has completed an epoch; ``row`` is its line of the history."""
+
+    job: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A run is finished, and its directory is in the study's directory."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class RunPruned:
+    """A run was stopped after an epoch, because the coordinator replied so."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class RunFailed:
+    """A run failed; ``message`` says why. If ``fatal``, every other run would fail too."""
+
+    job: str
+    message: str
+    fatal: bool
+
+
+@dataclass(frozen=True)
+class RunLost:
+    """The worker process of a run has ended; the run can be repeated."""
+
+    job: str
+    reason: str
+
+
+Event: TypeAlias = EpochFinished | RunFinished | RunPruned | RunFailed | RunLost
+
+
+class Executor(Protocol):
+    """Makes runs on this machine or on a cluster, up to ``slots`` at a time."""
+
+    @property
+    def slots(self) -> int:
+        """How many runs can be in progress at once."""
+
+    def warm_up(self, workers: int) -> None:
+        """Start up to ``workers`` workers in the background; they load PyTorch meanwhile."""
+
+    def submit(self, job: RunJob) -> None:
+        """Start ``job``; a slot must be free."""
+
+    def reply(self, job: str, proceed: bool) -> None:
+        """Tell a prunable run whether to continue after its last epoch."""
+
+    def wait(self, seconds: float) -> Sequence[Event]:
+        """Return the events since the last call; wait up to ``seconds`` for the first."""
+
+    def close(self) -> None:
+        """Stop all workers, with the runs that are in progress."""
+
+
+class JobQueue(Protocol):
+    """Provides the jobs and records how they end."""
+
+    def next_job(self) -> RunJob | None:
+        """Return the next job, or None if there is none."""
+
+    def should_continue(self, job: str, row: Row) -> bool:
+        """Return whether a prunable run should continue after the epoch of ``row``."""
+
+    def record(self, job: str, event: RunFinished | RunPruned | RunFailed) -> None:
+        """Record how ``job`` ended."""
+
+
+class RunObserver(Protocol):
+    """Receives what happens to the runs."""
+
+    def run_started(self, job: str) -> None:
+        """A run was given to a worker."""
+
+    def epoch_finished(self, job: str, row: Row) -> None:
+        """A run completed an epoch."""
+
+    def run_finished(self, job: str) -> None:
+        """A run is finished."""
+
+    def run_pruned(self, job: str) -> None:
+        """A trial of a search was stopped early."""
+
+    def run_failed(self, job: str, message: str) -> None:
+        """A run failed; the study continues without it."""
+
+    def run_lost(self, job: str, reason: str) -> None:
+        """A run lost its worker; it will be repeated."""
 
 
 class StudyStopped(KeyboardInterrupt):
-    """Ctrl-C while a study was running; ``message`` says how to go on."""
+    """Ctrl-C during a study; ``message`` says how to resume it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
 
-class Watcher(Protocol):
-    """Told how the study goes."""
+class FixedJobs:
+    """A queue of given jobs, in order; each runs to its end."""
 
-    def began(self, job: str) -> None:
-        """A run has been given to a worker."""
-
-    def epoch(self, job: str, row: Row) -> None:
-        """A run has completed an epoch."""
-
-    def done(self, job: str) -> None:
-        """A run is finished."""
-
-    def pruned(self, job: str) -> None:
-        """A trial of a search was given up."""
-
-    def failed(self, job: str, message: str) -> None:
-        """A run diverged; the study goes on without it."""
-
-    def lost(self, job: str, reason: str) -> None:
-        """A run lost its worker, and is made again."""
-
-
-class Source(Protocol):
-    """Where the jobs come from, and who wants to know what comes of them."""
-
-    def next(self) -> Job | None:
-        """Return the next job, or None while, or if, there is none."""
-
-    def go_on(self, job: str, row: Row) -> bool:
-        """Say whether a run is to go on after the epoch of ``row``."""
-
-    def over(self, job: str, event: Done | Pruned | Failed) -> None:
-        """Take note that nothing more is to be done for ``job``."""
-
-
-class Queue:
-    """The jobs of a list, one after another; each goes on to its end."""
-
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[RunJob]) -> None:
         self._jobs = deque(jobs)
 
-    def next(self) -> Job | None:
+    def next_job(self) -> RunJob | None:
         """Return the next job."""
         return self._jobs.popleft() if self._jobs else None
 
-    def go_on(self, job: str, row: Row) -> bool:  # noqa: ARG002
-        """Say yes."""
+    def should_continue(self, job: str, row: Row) -> bool:  # noqa: ARG002
+        """Return True."""
         return True
 
-    def over(self, job: str, event: Done | Pruned | Failed) -> None:
-        """Take note of nothing: the run's directory says it."""
+    def record(self, job: str, event: RunFinished | RunPruned | RunFailed) -> None:
+        """Do nothing: the run's directory has the result."""
 
 
 class Coordinator:
-    """Keeps the workers of ``place`` busy with the jobs of ``source`` and tells ``watcher``."""
+    """Makes the jobs of ``queue`` with ``executor`` and reports to ``observer``."""
 
-    def __init__(self, source: Source, place: Place, watcher: Watcher) -> None:
-        self._source = source
-        self._place = place
-        self._watcher = watcher
-        self._again: deque[Job] = deque()
-        self._at_work: dict[str, Job] = {}
-        self._tries: dict[str, int] = {}
+    def __init__(self, queue: JobQueue, executor: Executor, observer: RunObserver) -> None:
+        self._queue = queue
+        self._executor = executor
+        self._observer = observer
+        self._repeat: deque[RunJob] = deque()
+        self._in_progress: dict[str, RunJob] = {}
+        self._attempts: dict[str, int] = {}
+        self._failures: dict[str, str] = {}
 
-    def run(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Return when there are no more jobs and none is in progress.
+    def run(self, after_start: Callable[[], None] = lambda: None) -> dict[str, str]:
+        """Make all jobs; return the runs that failed with their messages.
 
-        ``meanwhile`` is called once, when the first runs have been given out.
+        ``after_start`` is called once, when the first runs have been submitted.
 
         Raises:
-            StudyError: a run could not be made for a reason that no other would escape, or lost
-                its worker again and again.
+            StudyError: a run failed for a reason that holds for all runs, or lost its worker
+                ``MAX_ATTEMPTS`` times.
         """
-        self._hand_out()
-        meanwhile()
-        while self._hand_out() or self._at_work:
-            for event in self._place.wait(PULSE):
-                self._take(event)
+        self._submit_jobs()
+        after_start()
+        while self._submit_jobs() or self._in_progress:
+            for event in self._executor.wait(POLL_SECONDS):
+                self._handle(event)
+        return self._failures
 
-    def _hand_out(self) -> bool:
-        """Give jobs to the workers that are free; say whether any was given."""
-        given = False
-        while len(self._at_work) < self._place.size:
-            job = self._again.popleft() if self._again else self._source.next()
+    def _submit_jobs(self) -> bool:
+        """Fill the free slots; return whether a job was submitted."""
+        submitted = False
+        while len(self._in_progress) < self._executor.slots:
+            job = self._repeat.popleft() if self._repeat else self._queue.next_job()
             if job is None:
                 break
-            self._at_work[job.name] = job
-            self._tries[job.name] = self._tries.get(job.name, 0) + 1
-            self._watcher.began(job.name)
-            self._place.begin(job)
-            given = True
-        return given
+            self._in_progress[job.name] = job
+            self._attempts[job.name] = self._attempts.get(job.name, 0) + 1
+            self._observer.run_started(job.name)
+            self._executor.submit(job)
+            submitted = True
+        return submitted
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Epoch):
-            self._epoch(event)
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, EpochFinished):
+            self._handle_epoch(event)
             return
-        job = self._at_work.pop(event.job)
-        if isinstance(event, Lost):
-            self._make_again(job, event)
+        job = self._in_progress.pop(event.job)
+        if isinstance(event, RunLost):
+            self._schedule_again(job, event)
             return
-        if isinstance(event, Failed):
+        if isinstance(event, RunFailed):
             if event.fatal:
                 raise StudyError(f"{job.name}: {event.message}")
-            self._watcher.failed(job.name, event.message)
-        elif isinstance(event, Pruned):
-            self._watcher.pruned(job.name)
+            self._failures[job.name] = event.message
+            self._observer.run_failed(job.name, event.message)
+        elif isinstance(event, RunPruned):
+            self._observer.run_pruned(job.name)
         else:
-            self._watcher.done(job.name)
-        self._source.over(job.name, event)
+            self._observer.run_finished(job.name)
+        self._queue.record(job.name, event)
 
-    def _epoch(self, event: Epoch) -> None:
-        self._watcher.epoch(event.job, event.row)
-        if self._at_work[event.job].asks:
-            self._place.answer(event.job, self._source.go_on(event.job, event.row))
+    def _handle_epoch(self, event: EpochFinished) -> None:
+        self._observer.epoch_finished(event.job, event.row)
+        if self._in_progress[event.job].prunable:
+            proceed = self._queue.should_continue(event.job, event.row)
+            self._executor.reply(event.job, proceed)
 
-    def _make_again(self, job: Job, event: Lost) -> None:
-        if self._tries[job.name] >= MOST_TRIES:
+    def _schedule_again(self, job: RunJob, event: RunLost) -> None:
+        if self._attempts[job.name] >= MAX_ATTEMPTS:
             raise StudyError(
-                f"{job.name} lost its worker {MOST_TRIES} times ({event.reason}). If nobody ended "
-                "it, the machine may be out of memory: use fewer workers (--jobs 1), then repeat "
-                "the line; what is finished is kept."
+                f"{job.name} lost its worker {MAX_ATTEMPTS} times ({event.reason}). If nobody "
+                "ended it, the machine may be out of memory: use fewer workers (--jobs 1) and "
+                "repeat the command; finished runs are kept."
             )
-        self._watcher.lost(job.name, event.reason)
-        self._again.append(job)
+        self._observer.run_lost(job.name, event.reason)
+        self._repeat.append(job)

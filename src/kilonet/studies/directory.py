@@ -1,7 +1,7 @@
-"""A study's directory: its plan, its lock, its runs, and what came of them.
+"""A study's directory: its plan, its lock, its runs, and the results that the runs contain.
 
-``study.json`` comes first: the format version and the plan. The runs are in ``runs/``, each the
-directory of an ordinary run, and are the only memory of what has been done.
+``study.json`` is written first: the format version and the plan. ``runs/`` holds the directories
+of ordinary runs; they are the only record of what has been done.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from kilonet.errors import RunError, StudyError, UsageError
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, locked
 from kilonet.runs.find import open_run
-from kilonet.runs.layout import read_json
-from kilonet.studies.plan import Plan
+from kilonet.runs.layout import Row, read_json
+from kilonet.studies.plan import StudyPlan
 
 FORMAT = 1
 
@@ -37,7 +37,7 @@ class StudyDirectory:
     """A study on disk."""
 
     path: Path
-    plan: Plan
+    plan: StudyPlan
 
     @property
     def runs(self) -> Path:
@@ -45,76 +45,134 @@ class StudyDirectory:
         return self.path / RUNS
 
     def file(self, name: str) -> Path:
-        """Return the path of its file called ``name``."""
+        """Return the path of its file ``name``."""
         return self.path / name
 
-    def run(self, name: str) -> RunDirectory | None:
-        """Return its run called ``name``, None where that has not begun.
+    def finished(self, name: str) -> RunDirectory | None:
+        """Return its run ``name`` if that is finished, else None.
 
         Raises:
-            RunError: it is damaged, or of another format.
+            RunError: the run is damaged, or of another format.
         """
         path = self.runs / name
-        return open_run(path) if (path / layout.RUN).is_file() else None
+        if not (path / layout.RUN).is_file():
+            return None
+        run = open_run(path)
+        return run if run.finished else None
 
-    def finished(self, name: str) -> RunDirectory | None:
-        """Return its run called ``name`` if that has been trained to its end."""
-        run = self.run(name)
-        return run if run is not None and run.finished else None
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run reached, and its cost. Accuracies are fractions."""
+
+    name: str
+    seed: int
+    accuracy: float
+    """On the test split, with the weights that the run keeps."""
+    dataset: str
+    images: int
+    """Number of images in the test split."""
+    wrong: frozenset[int] | None
+    """Indices of the misclassified test images; None if the run did not record them."""
+    history: tuple[Row, ...]
+    parameters: int
+    macs: int
+    seconds: float
+    """Wall-clock time of all epochs."""
+
+    def validation_accuracies(self) -> list[float]:
+        """Return the validation accuracy after each epoch; empty without validation images."""
+        return [row["validation_accuracy"] for row in self.history if "validation_accuracy" in row]
+
+    def epochs_to(self, accuracy: float) -> int | None:
+        """Return the first epoch with at least that validation accuracy, or None."""
+        by_epoch = enumerate(self.validation_accuracies(), 1)
+        return next((epoch for epoch, value in by_epoch if value >= accuracy), None)
 
 
 @contextmanager
-def opened(path: Path, plan: Plan) -> Iterator[StudyDirectory]:
-    """Make the study's directory, or go on with the one there; no other process can meanwhile.
+def open_study(path: Path, plan: StudyPlan) -> Iterator[StudyDirectory]:
+    """Create the study's directory, or resume the study there; lock it meanwhile.
 
     Raises:
-        UsageError: a study is there that has runs which ``plan`` would not make; or a folder that
-            is no study.
+        UsageError: the directory has a study with runs that ``plan`` would not make, or is not a
+            study.
         StudyError: it is in use, of another format, damaged, or cannot be written.
     """
-    _require_study_or_nothing(path)
+    _require_study_or_empty(path)
     try:
         (path / RUNS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(
-            f"Cannot write a study to {path}: {error.strerror or error}. Name another with --name."
+            f"Cannot write a study to {path}: {error.strerror or error}. Choose another directory "
+            "with --name."
         ) from None
-    busy = f"{path} is in use: another process runs this study. Wait, or stop it."
+    busy = f"{path} is in use: another process runs this study. Wait for it, or stop it."
     with locked(path, StudyError(busy)):
-        _agree(path, plan)
+        _update_plan(path, plan)
         yield StudyDirectory(path, plan)
 
 
-def read_study(path: Path) -> StudyDirectory:
-    """Return the study at ``path``.
+def read_result(run: RunDirectory, seed: int) -> RunResult:
+    """Return the result of the finished ``run``.
 
     Raises:
-        UsageError: there is none.
-        StudyError: it is of another format, or damaged.
+        RunError: its files are damaged.
     """
-    file = path / STUDY
-    if not file.is_file():
-        raise UsageError(f"There is no study in {path}.")
-    return StudyDirectory(path, _read_plan(file))
+    metrics, history = run.metrics(), run.history()
+    wrong = metrics.get("wrong")
+    return RunResult(
+        name=run.name,
+        seed=seed,
+        accuracy=metrics["test"]["accuracy"],
+        dataset=metrics["dataset"],
+        images=metrics["test"]["total"],
+        wrong=frozenset(wrong) if wrong is not None else None,
+        history=tuple(history),
+        parameters=metrics["parameters"],
+        macs=metrics.get("macs", 0),
+        seconds=sum(row["seconds"] for row in history),
+    )
 
 
-def _require_study_or_nothing(path: Path) -> None:
+def read_results(study: StudyDirectory) -> list[list[RunResult]]:
+    """Return the results of the finished runs of each cell of the plan, in the order of the seeds.
+
+    Raises:
+        RunError: a run is damaged; the message says which, and what to do.
+    """
+    return [list(_results_of_cell(study, index)) for index in range(len(study.plan.cells))]
+
+
+def _results_of_cell(study: StudyDirectory, index: int) -> Iterator[RunResult]:
+    plan = study.plan
+    for seed in plan.seeds:
+        name = plan.run_name(plan.cells[index], seed)
+        try:
+            run = study.finished(name)
+            if run is not None:
+                yield read_result(run, seed)
+        except RunError as error:
+            raise RunError(f"{error} Remove {study.runs / name} to train that run again.") from None
+
+
+def _require_study_or_empty(path: Path) -> None:
     with suppress(OSError):
         if (path / STUDY).is_file() or not path.exists():
             return
         if path.is_dir() and {entry.name for entry in path.iterdir()} <= {RUNS, layout.LOCK}:
-            return  # it was stopped before its plan was written
-    raise UsageError(f"{path} is in use for something else. Name the study with --name.")
+            return  # stopped before its plan was written
+    raise UsageError(f"{path} exists and is not a study. Choose another directory with --name.")
 
 
-def _agree(path: Path, plan: Plan) -> None:
-    """Check that ``plan`` goes on with the one that is there, and write it if there is news."""
+def _update_plan(path: Path, plan: StudyPlan) -> None:
+    """Check that ``plan`` extends the stored plan, and store it if it is new."""
     file = path / STUDY
     earlier = _read_plan(file) if file.is_file() else None
-    if earlier is not None and (departure := plan.departure_from(earlier)):
+    if earlier is not None and (difference := plan.difference_from(earlier)):
         raise UsageError(
-            f"{path} is another study: {departure}. Give this one a name of its own with --name, "
-            "or repeat the line that began it."
+            f"{path} is another study: {difference}. Choose another name with --name, or repeat "
+            "the command that started it."
         )
     if plan != earlier:
         content = {
@@ -126,7 +184,7 @@ def _agree(path: Path, plan: Plan) -> None:
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def _read_plan(file: Path) -> Plan:
+def _read_plan(file: Path) -> StudyPlan:
     content = _read(file)
     version = content.get("format")
     if isinstance(version, int) and version != FORMAT:
@@ -136,10 +194,11 @@ def _read_plan(file: Path) -> Plan:
             "another --name."
         )
     try:
-        return Plan.from_json(content["plan"])
+        return StudyPlan.from_json(content["plan"])
     except (LookupError, TypeError, ValueError) as error:
         raise StudyError(
-            f"{file} is damaged ({error}). Its runs are whole: move the folder away to begin anew."
+            f"{file} is damaged ({error}). Its runs are intact: move the directory away to start "
+            "again."
         ) from None
 
 

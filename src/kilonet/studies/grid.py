@@ -1,10 +1,10 @@
-"""From ``--vary KEY=A,B`` words to the cells of a grid, each with a name to call it by."""
+"""Parse ``--vary`` and ``--search``: the cells of a grid, the dimensions of a search space."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
@@ -12,34 +12,57 @@ from kilonet.errors import UsageError, nearest
 from kilonet.recipe.overrides import parse_overrides
 
 _OPEN, _CLOSE, _QUOTES = "[{(", "]})", "\"'"
+_RANGE = re.compile(r"(log|uniform|int)\(([^,]+),([^,]+)\)")
+_SPACE_EXAMPLE = "optimizer.lr=log(1e-4,1)"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A key of the recipe and the values it is to take, as texts that an override would have."""
+    """A recipe key and the values to compare, written as in an override."""
 
     key: str
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One combination of values: the overrides that make it, what to call it, what its runs' names
-    begin with."""
+class GridCell:
+    """One combination of values: its overrides, its label, and the prefix of its runs' names."""
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     label: str
     slug: str
 
 
+@dataclass(frozen=True)
+class Dimension:
+    """A key to search and its range: from ``low`` to ``high``, or one of ``choices``."""
+
+    key: str
+    kind: str
+    """``log``, ``uniform``, ``int`` or ``choice``."""
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {**asdict(self), "choices": [*self.choices]}
+
+    def extremes(self) -> tuple[str, ...]:
+        """Return the values to check before a search: both ends of the range, or each choice."""
+        if self.choices:
+            return self.choices
+        return tuple(str(int(end) if self.kind == "int" else end) for end in (self.low, self.high))
+
+
 def parse_axes(words: Sequence[str]) -> list[Axis]:
-    """Return an axis for each ``KEY=A,B,...``; commas inside brackets or quotes divide nothing.
+    """Return an axis for each ``KEY=A,B,...``; commas inside brackets or quotes do not separate.
 
     Raises:
-        UsageError: a word is no such thing, a value is missing or there twice, a key comes twice,
-            or the key is the seed's.
+        UsageError: a word has another form, a value is missing or repeated, a key is repeated,
+            or the key is the seed.
     """
-    axes = [_parse(word) for word in words]
+    axes = [_parse_axis(word) for word in words]
     keys = [axis.key for axis in axes]
     for key in keys:
         if keys.count(key) > 1:
@@ -47,24 +70,24 @@ def parse_axes(words: Sequence[str]) -> list[Axis]:
     return axes
 
 
-def _parse(word: str) -> Axis:
+def _parse_axis(word: str) -> Axis:
     key, equals, text = word.partition("=")
     key = key.strip()
     if not equals or not key:
         raise UsageError(f'"{word}" is not KEY=A,B; write for example optimizer.name=adam,sgd.')
     if key == "training.seed":
-        raise UsageError("A study trains every cell with the same seeds: leave it to --seeds N.")
+        raise UsageError("A study trains every cell with the same seeds: use --seeds N instead.")
     values = [value.strip() for value in split_values(text)]
     if "" in values:
-        raise UsageError(f'"{word}" leaves a value empty: the grid would have nothing there.')
+        raise UsageError(f'"{word}" has an empty value. Remove the extra comma, or give a value.')
     for value in values:
         if values.count(value) > 1:
-            raise UsageError(f'"{word}" has the value {value} twice. Leave one out.')
+            raise UsageError(f'"{word}" has the value {value} twice. Remove one.')
     return Axis(key, tuple(values))
 
 
 def split_values(text: str) -> list[str]:
-    """Divide ``text`` at the commas that are in no bracket and no quotes."""
+    """Split ``text`` at the commas that are outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if quote:
@@ -80,27 +103,31 @@ def split_values(text: str) -> list[str]:
     return parts
 
 
-def cells_of(axes: Sequence[Axis], alone: str) -> list[Cell]:
-    """Return the product of ``axes``, the first values first; without any, one cell, ``alone``."""
-    cells: list[Cell] = []
+def cells_of(axes: Sequence[Axis], default_label: str) -> list[GridCell]:
+    """Return the Cartesian product of ``axes``; the first axis changes slowest.
+
+    Without axes, return one cell with the label ``default_label``.
+    """
+    cells: list[GridCell] = []
     for values in product(*(axis.values for axis in axes)):
-        words = tuple(f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True))
-        label = ", ".join(map(_label, words)) or alone
-        cells.append(Cell(words, label, _free(_slug(label), [cell.slug for cell in cells])))
+        overrides = tuple(f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True))
+        label = ", ".join(map(_label, overrides)) or default_label
+        slug = _unique(_slug(label), [cell.slug for cell in cells])
+        cells.append(GridCell(overrides, label, slug))
     return cells
 
 
-def baseline_of(cells: Sequence[Cell], wanted: str | None) -> int:
-    """Return the place of the cell that the others are compared with: the first, or ``wanted``.
+def baseline_of(cells: Sequence[GridCell], wanted: str | None) -> int:
+    """Return the index of the baseline: of the cell called ``wanted``, by default the first.
 
     Raises:
-        UsageError: no cell is called, or made by, ``wanted``.
+        UsageError: no cell has that label, slug or override.
     """
     if wanted is None:
         return 0
-    for place, cell in enumerate(cells):
-        if wanted in (cell.label, cell.slug, *_all_words(cell)):
-            return place
+    for index, cell in enumerate(cells):
+        if wanted in (cell.label, cell.slug, *_override_names(cell)):
+            return index
     names = [cell.label for cell in cells]
     raise UsageError(
         f'There is no cell "{wanted}" to compare with.{nearest(wanted, names)} '
@@ -108,25 +135,25 @@ def baseline_of(cells: Sequence[Cell], wanted: str | None) -> int:
     )
 
 
-def _all_words(cell: Cell) -> Iterator[str]:
-    yield ",".join(cell.words)
-    if len(cell.words) == 1:
-        yield cell.words[0]
-        yield cell.words[0].partition("=")[2]
+def _override_names(cell: GridCell) -> Iterator[str]:
+    yield ",".join(cell.overrides)
+    if len(cell.overrides) == 1:
+        yield cell.overrides[0]
+        yield cell.overrides[0].partition("=")[2]
 
 
-def _label(word: str) -> str:
-    """Return what people would call ``KEY=VALUE``: ``adam``, ``lr=0.1``, ``adam lr=0.1``."""
-    ((key, value),) = parse_overrides([word])
+def _label(override: str) -> str:
+    """Return a short label for ``KEY=VALUE``: ``adam``, ``lr=0.1``, ``adam lr=0.1``."""
+    ((key, value),) = parse_overrides([override])
     if isinstance(value, dict):
         rest = {name: inner for name, inner in value.items() if name != "name"}
         name = str(value.get("name", key))
-        return " ".join([name, *(f"{inner}={_text(rest[inner])}" for inner in rest)])
+        return " ".join([name, *(f"{inner}={_value_text(rest[inner])}" for inner in rest)])
     short = key.rpartition(".")[2]
-    return _text(value) if short == "name" else f"{short}={_text(value)}"
+    return _value_text(value) if short == "name" else f"{short}={_value_text(value)}"
 
 
-def _text(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return "off"
     if isinstance(value, bool):
@@ -134,16 +161,59 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def slug_of(word: str) -> str:
-    """Return what stands for the override ``word`` in the name of a study."""
-    return _slug(_label(word))
+def slug_of(override: str) -> str:
+    """Return the part of a study's name that stands for ``override``."""
+    return _slug(_label(override))
 
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.=+]+", "-", label).strip("-.")[:80] or "cell"
 
 
-def _free(slug: str, taken: Sequence[str]) -> str:
-    """Return ``slug``, numbered where another cell has that name."""
+def _unique(slug: str, taken: Sequence[str]) -> str:
+    """Return ``slug``, with a number added if another cell has that name."""
     numbered = (slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 2)))
     return next(name for name in numbered if name.lower() not in map(str.lower, taken))
+
+
+def parse_space(words: Sequence[str]) -> list[Dimension]:
+    """Return a dimension for each ``KEY=log(A,B)``, ``uniform(A,B)``, ``int(A,B)`` or ``A,B,...``.
+
+    Raises:
+        UsageError: a word has another form, or a key is repeated.
+    """
+    dimensions = [_parse_dimension(word) for word in words]
+    keys = [dimension.key for dimension in dimensions]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UsageError(f"{key} is searched twice. Give it one range.")
+    return dimensions
+
+
+def _parse_dimension(word: str) -> Dimension:
+    key, equals, text = (part.strip() for part in word.partition("="))
+    if not equals or not key or not text:
+        raise UsageError(f'"{word}" is not a search range; write for example {_SPACE_EXAMPLE}.')
+    if key == "training.seed":
+        raise UsageError("A search must not choose the seed: the best of many seeds is only luck.")
+    if match := _RANGE.fullmatch(text.replace(" ", "")):
+        return _parse_range(word, key, *match.groups())
+    choices = tuple(value.strip() for value in split_values(text))
+    if len(choices) < 2 or "" in choices:
+        raise UsageError(
+            f'"{word}" is not a search range; write for example {_SPACE_EXAMPLE}, '
+            "training.batch_size=int(32,512) or optimizer.name=adam,sgd."
+        )
+    return Dimension(key, "choice", choices=choices)
+
+
+def _parse_range(word: str, key: str, kind: str, low: str, high: str) -> Dimension:
+    try:
+        ends = (int(low), int(high)) if kind == "int" else (float(low), float(high))
+    except ValueError:
+        what = "whole numbers" if kind == "int" else "numbers"
+        raise UsageError(f'"{word}": {kind}(...) takes two {what}.') from None
+    if not ends[0] < ends[1] or (kind == "log" and ends[0] <= 0) or abs(ends[1]) == float("inf"):
+        above = " above 0" if kind == "log" else ""
+        raise UsageError(f'"{word}": the range must rise from a number{above} to a greater one.')
+    return Dimension(key, kind, *ends)

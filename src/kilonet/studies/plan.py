@@ -1,56 +1,80 @@
-"""What a study is to do: its cells as whole recipes, its seeds, and the runs that these make."""
+"""The request for a study, and its plan: cells as complete recipes, seeds, and the runs to make."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from kilonet.errors import UsageError
+from kilonet.paths import studies_dir
+from kilonet.recipe.catalog import SUFFIX
 from kilonet.recipe.describe import plain
-from kilonet.recipe.load import Resolved, parse_recipe
+from kilonet.recipe.load import Resolved, parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.studies.grid import Cell
+from kilonet.studies.grid import Axis, GridCell, baseline_of, cells_of, parse_axes, slug_of
+from kilonet.workflows.overrides import as_overrides
 
-MOST_RUNS = 100_000
+MAX_RUNS = 100_000
+_MAX_NAME_LENGTH = 120
+
+Vary: TypeAlias = Mapping[str, Sequence[Any]] | Sequence[str]
+"""Keys and their values, or words such as ``"optimizer.name=adam,sgd"``."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run to be made: its name, the name of its recipe, and that recipe whole, as TOML."""
+class RunJob:
+    """One run to make: its name, the name of its recipe, and the complete recipe as TOML."""
 
     name: str
     recipe: str
     toml: str
-    asks: bool = False
-    """Whether it waits after each epoch for leave to go on: only the trials of a search do."""
+    prunable: bool = False
+    """Whether the run waits after each epoch for the reply whether to continue (trials do)."""
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of the grid with everything decided: ``toml`` is its recipe, less the seed."""
+    """A cell of the grid; ``toml`` is its complete recipe, whose seed each run replaces."""
 
     label: str
     slug: str
-    words: list[str]
+    overrides: list[str]
     toml: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under the names that ``study.json`` has for them."""
+        return {
+            "label": self.label,
+            "slug": self.slug,
+            "words": self.overrides,
+            "toml": self.toml,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> PlannedCell:
+        """Return the cell that ``to_json`` wrote; raise LookupError if a field is missing."""
+        return cls(values["label"], values["slug"], values["words"], values["toml"])
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that decides which runs a study makes."""
+class StudyPlan:
+    """Everything that determines the runs of a study."""
 
     recipe: str
     cells: list[PlannedCell]
     seeds: list[int]
     baseline: int = 0
+    """Index of the cell that the others are compared with."""
     search: dict[str, Any] | None = field(default=None)
-    """What is searched, where anything is; there is one cell then, without seeds."""
+    """The search space, if this is a search; then there is one cell and no seeds."""
 
-    def jobs(self) -> list[Job]:
-        """Return the runs, seed by seed, so that every cell has some early."""
+    def jobs(self) -> list[RunJob]:
+        """Return the runs, seed by seed, so that every cell has some results early."""
         return [
-            Job(self.run_name(cell, seed), self.recipe, with_seed(cell.toml, seed))
+            RunJob(self.run_name(cell, seed), self.recipe, with_seed(cell.toml, seed))
             for seed in self.seeds
             for cell in self.cells
         ]
@@ -64,65 +88,121 @@ class Plan:
         return f"{cell.slug}-s{seed}"
 
     def epochs(self) -> int:
-        """Return the most epochs that any cell trains for."""
+        """Return the largest number of epochs of any cell."""
         return max(parse_recipe(cell.toml, cell.label).training.epochs for cell in self.cells)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
-        return asdict(self)
+        """Return the plan as plain JSON values."""
+        return {
+            "recipe": self.recipe,
+            "cells": [cell.to_json() for cell in self.cells],
+            "seeds": self.seeds,
+            "baseline": self.baseline,
+            "search": self.search,
+        }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Plan:
-        """Return what ``to_json`` wrote; raises TypeError or LookupError where it is not that."""
-        cells = [PlannedCell(**cell) for cell in values["cells"]]
+    def from_json(cls, values: dict[str, Any]) -> StudyPlan:
+        """Return the plan that ``to_json`` wrote; raise TypeError or LookupError for others."""
+        cells = [PlannedCell.from_json(cell) for cell in values["cells"]]
         return cls(**{**values, "cells": cells})
 
-    def departure_from(self, earlier: Plan) -> str | None:
-        """Say which of the runs of ``earlier`` this plan would not make; None if it makes all.
+    def difference_from(self, earlier: StudyPlan) -> str | None:
+        """Describe a run of ``earlier`` that this plan would not make; None if it makes them all.
 
-        A plan may grow by seeds and cells. What was computed stays valid then.
+        A plan may gain seeds and cells: the results that exist stay valid.
         """
         if self.recipe != earlier.recipe:
             return f"its recipe is {earlier.recipe}, not {self.recipe}"
         if self.search != earlier.search:
-            return "it searches something else"
-        mine = {cell.slug: cell for cell in self.cells}
+            return "its search space is different"
+        cells = {cell.slug: cell for cell in self.cells}
         for cell in earlier.cells:
-            if cell.slug not in mine:
-                return f'it has the cell "{cell.label}", which this line has not'
-            if not _same_recipe(mine[cell.slug].toml, cell.toml):
-                return f'the recipe of its cell "{cell.label}" was another'
+            if cell.slug not in cells:
+                return f'it has the cell "{cell.label}", which this command does not have'
+            if not _same_recipe(cells[cell.slug].toml, cell.toml):
+                return f'the recipe of its cell "{cell.label}" is different'
         if not {*earlier.seeds} <= {*self.seeds}:
-            return f"it has {len(earlier.seeds)} seeds, this line {len(self.seeds)}"
+            return f"it has {len(earlier.seeds)} seeds, this command {len(self.seeds)}"
         return None
 
 
-def make_plan(
-    resolved: Sequence[Resolved], cells: Sequence[Cell], seeds: int, baseline: int
-) -> Plan:
-    """Return the plan of ``cells``, whose recipes are ``resolved``, each with as many ``seeds``.
+@dataclass(frozen=True)
+class StudyRequest:
+    """The arguments of a study; its recipes are resolved, no network or data set is loaded yet."""
 
-    The first seed is the recipe's own. Each run computes with one thread unless the recipe says
-    otherwise, so that it comes out the same wherever it is made.
+    recipe: str
+    overrides: list[str]
+    axes: list[Axis]
+    cells: list[GridCell]
+    resolved: list[Resolved]
+    seeds: int
+    baseline: str | None
+    path: Path
+
+    def plan(self, resolved: Sequence[Resolved] | None = None) -> StudyPlan:
+        """Return the plan, with the recipes ``resolved`` in place of the request's own if given."""
+        baseline = baseline_of(self.cells, self.baseline)
+        return make_plan(resolved or self.resolved, self.cells, self.seeds, baseline)
+
+    def command_line(self) -> str:
+        """Return the shell command that repeats the study."""
+        line = ["kilonet", "study", self.recipe, *self.overrides]
+        for axis in self.axes:
+            line += ["--vary", f"{axis.key}={','.join(axis.values)}"]
+        line += ["--seeds", str(self.seeds)]
+        line += ["--baseline", self.baseline] if self.baseline is not None else []
+        return shlex.join([*line, "--name", self.path.name])
+
+
+def parse_request(
+    recipe: str | Path,
+    vary: Vary,
+    seeds: int,
+    overrides: list[str],
+    baseline: str | None,
+    name: str | Path | None,
+) -> StudyRequest:
+    """Return the request with every recipe resolved.
 
     Raises:
-        UsageError: no seeds, more runs than anyone could want, or two cells that are the same.
+        UsageError, RecipeError: an argument is wrong.
+    """
+    axes = parse_axes(_vary_words(vary))
+    is_file = str(recipe).endswith(SUFFIX)
+    title = Path(recipe).stem if is_file else str(recipe)
+    cells = cells_of(axes, title)
+    resolved = [resolve(recipe, [*overrides, *cell.overrides]) for cell in cells]
+    path = studies_dir() / (name if name is not None else _default_name(title, overrides, axes))
+    return StudyRequest(str(recipe), overrides, axes, cells, resolved, seeds, baseline, path)
+
+
+def make_plan(
+    resolved: Sequence[Resolved], cells: Sequence[GridCell], seeds: int, baseline: int
+) -> StudyPlan:
+    """Return the plan that trains each of ``cells``, with recipes ``resolved``, ``seeds`` times.
+
+    The first seed is that of the recipe. Each run uses one thread unless the recipe says otherwise,
+    so that its result is the same on every machine.
+
+    Raises:
+        UsageError: there are no seeds, too many runs, or two equal cells.
     """
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
-    if seeds * len(cells) > MOST_RUNS:
-        raise UsageError(f"That is {seeds * len(cells):,} runs; at most {MOST_RUNS:,} are planned.")
+    if seeds * len(cells) > MAX_RUNS:
+        raise UsageError(f"That is {seeds * len(cells):,} runs; the maximum is {MAX_RUNS:,}.")
     planned = [
-        PlannedCell(cell.label, cell.slug, list(cell.words), plain(settled(one.recipe)))
+        PlannedCell(cell.label, cell.slug, list(cell.overrides), plain(pin_threads(one.recipe)))
         for cell, one in zip(cells, resolved, strict=True)
     ]
-    _all_different(planned)
+    _require_distinct(planned)
     first = resolved[0].recipe.training.seed
-    return Plan(resolved[0].name, planned, list(range(first, first + seeds)), baseline)
+    return StudyPlan(resolved[0].name, planned, list(range(first, first + seeds)), baseline)
 
 
-def settled(recipe: Recipe) -> Recipe:
-    """Return ``recipe`` with one worker and one thread where it leaves them to the machine."""
+def pin_threads(recipe: Recipe) -> Recipe:
+    """Return ``recipe`` with one worker and one thread where it does not set them."""
     training = recipe.training
     workers = 1 if training.workers == "auto" else training.workers
     update = {"threads": training.threads or 1, "workers": workers}
@@ -141,12 +221,32 @@ def _same_recipe(toml: str, earlier: str) -> bool:
     return toml == earlier or parse_recipe(toml, "the study") == parse_recipe(earlier, "its plan")
 
 
-def _all_different(cells: Sequence[PlannedCell]) -> None:
+def _require_distinct(cells: Sequence[PlannedCell]) -> None:
     seen: dict[str, str] = {}
     for cell in cells:
         if cell.toml in seen:
             raise UsageError(
-                f'The cells "{seen[cell.toml]}" and "{cell.label}" are the same recipe. '
-                "Leave one out."
+                f'The cells "{seen[cell.toml]}" and "{cell.label}" have the same recipe. '
+                "Remove one."
             )
         seen[cell.toml] = cell.label
+
+
+def _vary_words(vary: Vary) -> list[str]:
+    """Return ``vary`` as ``KEY=A,B`` words."""
+    if not isinstance(vary, Mapping):
+        return [*vary]
+    return [f"{key}={','.join(_value_texts(key, values))}" for key, values in vary.items()]
+
+
+def _value_texts(key: str, values: Sequence[Any]) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise UsageError(f"vary: {key} needs a list of values, not {values!r}.")
+    keyword = key.replace(".", "_", 1)
+    return [as_overrides({keyword: value})[0].partition("=")[2] for value in values]
+
+
+def _default_name(recipe: str, overrides: Sequence[str], axes: Sequence[Axis]) -> str:
+    """Return the study's name; equal arguments give the same name."""
+    varied = [axis.key.removesuffix(".name").rpartition(".")[2] for axis in axes]
+    return "-".join([recipe, *map(slug_of, overrides), *varied])[:_MAX_NAME_LENGTH]

@@ -1,39 +1,148 @@
-"""The files that say what a study found: CSV, JSON and the report."""
+"""The files with a study's results: JSON, CSV tables and the HTML report."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from kilonet.atomic import write_text
 from kilonet.report.facts import Curve, Point, StudyFacts
 from kilonet.report.formatting import Table
 from kilonet.report.write import write_study_report
 from kilonet.studies import directory
-from kilonet.studies.analysis import Analysis
-from kilonet.studies.directory import StudyDirectory
-from kilonet.studies.plain import csv_tables, to_json
-from kilonet.studies.plan import Plan
-from kilonet.studies.tables import cells_table, comparisons_table, runs_table
-from kilonet.studies.words import sentences
+from kilonet.studies.analysis import Analysis, CellComparison, CellSummary
+from kilonet.studies.directory import RunResult, StudyDirectory
+from kilonet.studies.formatting import answers, cells_table, comparisons_table, runs_table
+from kilonet.studies.plan import StudyPlan
 
-_MOST_CURVES = 8
+CELLS, RUNS, COMPARISONS = "cells.csv", "runs.csv", "comparisons.csv"
+_MAX_CURVES = 8
 
 
 def write_results(study: StudyDirectory, analysis: Analysis, command: str) -> None:
-    """Write what ``analysis`` says into the study's directory; ``command`` is what repeats it."""
-    text = json.dumps(to_json(analysis), indent=1, ensure_ascii=False)
-    write_text(study.file(directory.RESULTS), f"{text}\n")
+    """Write ``analysis`` into the study's directory; ``command`` repeats the study."""
+    write_text(study.file(directory.RESULTS), f"{json_text(analysis)}\n")
     for name, rows in csv_tables(analysis).items():
         write_text(study.file(name), rows)
-    write_study_report(study.file(directory.REPORT), _facts(study, analysis, command))
+    write_study_report(study.file(directory.REPORT), _report_facts(study, analysis, command))
 
 
-def _facts(study: StudyDirectory, analysis: Analysis, command: str) -> StudyFacts:
+def json_text(analysis: Analysis) -> str:
+    """Return all results as JSON; accuracies are fractions."""
+    content = {
+        "baseline": analysis.baseline,
+        "answers": answers(analysis),
+        "cells": [
+            {**_cell_values(cell), "runs": [_run_values(cell, run) for run in cell.runs]}
+            for cell in analysis.cells
+        ],
+        "comparisons": [_comparison_json(each) for each in analysis.comparisons],
+        "failures": analysis.failures,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def csv_tables(analysis: Analysis) -> dict[str, str]:
+    """Return the tables of cells, comparisons and runs as CSV, by file name.
+
+    Numbers have all their digits; an empty table is left out.
+    """
+    tables = {
+        CELLS: [_cell_values(cell) for cell in analysis.cells],
+        COMPARISONS: [_comparison_values(each) for each in analysis.comparisons],
+        RUNS: [_run_csv_values(cell, run) for cell in analysis.cells for run in cell.runs],
+    }
+    return {name: _csv_text(rows) for name, rows in tables.items() if rows}
+
+
+def _csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return ``rows``, which have the same keys, as CSV with a header; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cell_values(cell: CellSummary) -> dict[str, Any]:
+    half = cell.half_width
+    return {
+        "cell": cell.label,
+        "finished_runs": len(cell.runs),
+        "test_accuracy": cell.mean,
+        "standard_deviation": cell.deviation,
+        "low": None if half is None else cell.mean - half,
+        "high": None if half is None else cell.mean + half,
+        "epochs": cell.epochs,
+        "parameters": cell.parameters,
+        "macs": cell.macs,
+        "seconds": cell.seconds,
+    }
+
+
+def _run_values(cell: CellSummary, run: RunResult) -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "cell": cell.label,
+        "seed": run.seed,
+        "test_accuracy": run.accuracy,
+        "validation_accuracy": run.validation_accuracies(),
+        "epochs": len(run.history),
+        "seconds": run.seconds,
+    }
+
+
+def _run_csv_values(cell: CellSummary, run: RunResult) -> dict[str, Any]:
+    best = max(run.validation_accuracies(), default=None)
+    return {**_run_values(cell, run), "validation_accuracy": best}
+
+
+def _comparison_values(comparison: CellComparison) -> dict[str, Any]:
+    images, saved = comparison.images, comparison.saved
+    return {
+        "cell": comparison.label,
+        "seeds": comparison.seeds,
+        "difference": comparison.accuracy.mean,
+        "low": _finite(comparison.accuracy.low),
+        "high": _finite(comparison.accuracy.high),
+        "p": comparison.accuracy_p_adjusted,
+        "images_only_cell": images.only_a if images else None,
+        "images_only_baseline": images.only_b if images else None,
+        "images_p": comparison.images_p_adjusted if images else None,
+        "threshold": comparison.threshold,
+        "epochs_sooner": saved.epochs.mean if saved else None,
+        "epochs_low": _finite(saved.epochs.low) if saved else None,
+        "epochs_high": _finite(saved.epochs.high) if saved else None,
+        "epochs_p": saved.p_adjusted if saved else None,
+    }
+
+
+def _comparison_json(comparison: CellComparison) -> Any:
+    """Return a comparison under the names that ``results.json`` has for its fields."""
+    names = {"saved": "sooner", "not_reached": "never"}
+    return _finite({names.get(key, key): value for key, value in asdict(comparison).items()})
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with None for infinite numbers, which JSON and CSV do not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _report_facts(study: StudyDirectory, analysis: Analysis, command: str) -> StudyFacts:
     return StudyFacts(
         title=study.path.resolve().name,
-        question=question(study.plan),
-        answers=sentences(analysis),
-        tables=_tables(analysis),
+        question=_design(study.plan),
+        answers=answers(analysis),
+        tables=_report_tables(analysis),
         curves=_curves(analysis),
         points=[
             Point(
@@ -42,13 +151,13 @@ def _facts(study: StudyDirectory, analysis: Analysis, command: str) -> StudyFact
             )
             for cell in analysis.cells
         ],
-        measurement=measurement(analysis),
+        measurement=_method(analysis),
         command=command,
     )  # fmt: skip
 
 
-def question(plan: Plan) -> str:
-    """Return what was varied: "Recipe quick, 2 cells, 5 seeds each (0 to 4)."."""
+def _design(plan: StudyPlan) -> str:
+    """Return the size of the study: "Recipe quick, 2 cells, 5 seeds each (0 to 4)."."""
     cells = "1 cell" if len(plan.cells) == 1 else f"{len(plan.cells)} cells"
     seeds = f"{len(plan.seeds)} seeds each ({plan.seeds[0]} to {plan.seeds[-1]})"
     if len(plan.seeds) == 1:
@@ -56,40 +165,40 @@ def question(plan: Plan) -> str:
     return f"Recipe {plan.recipe}, {cells}, {seeds}."
 
 
-def _tables(analysis: Analysis) -> list[tuple[str, str, Table]]:
-    tables = [("Cells", "Mean over seeds; in bold, the baseline", cells_table(analysis))]
+def _report_tables(analysis: Analysis) -> list[tuple[str, str, Table]]:
+    tables = [("Cells", "Mean over seeds; the baseline is bold", cells_table(analysis))]
     if analysis.comparisons:
-        caption = "Differences are in the cell's favour where they are positive"
+        caption = "Positive differences are in the cell's favour"
         tables.append(("Comparisons", caption, comparisons_table(analysis)))
     tables.append(("Runs", "Every finished run", runs_table(analysis)))
     return tables
 
 
 def _curves(analysis: Analysis) -> list[Curve]:
-    """Return the curves of the baseline and of the best cells: more would hide each other."""
+    """Return the curves of the baseline and of the best cells, at most ``_MAX_CURVES``."""
     ranked = sorted(analysis.cells, key=lambda cell: (cell.label != analysis.baseline, -cell.mean))
-    drawn = {cell.label for cell in ranked[:_MOST_CURVES]}
+    drawn = {cell.label for cell in ranked[:_MAX_CURVES]}
     return [
-        Curve(cell.label, [run.by_epoch() for run in cell.runs])
+        Curve(cell.label, [run.validation_accuracies() for run in cell.runs])
         for cell in analysis.cells
-        if cell.label in drawn and all(run.by_epoch() for run in cell.runs)
+        if cell.label in drawn and all(run.validation_accuracies() for run in cell.runs)
     ]
 
 
-def measurement(analysis: Analysis) -> list[str]:
-    """Return how the figures came about, a paragraph each."""
+def _method(analysis: Analysis) -> list[str]:
+    """Return how the numbers were measured, one paragraph each."""
     paragraphs = [
-        "Each run is judged once, at its end, on the test images; epochs and thresholds are those "
-        "of validation images, which were held back from the training images.",
+        "Each run is tested once, at its end, on the test images. Epochs and thresholds use "
+        "validation images, which are held out from the training images.",
         "Means have Student's 95 % interval over the seeds. A cell is compared with the baseline "
-        "on the seeds that both have: a paired t-test over the seeds, of test accuracy and of the "
-        "epochs to the threshold; and McNemar's exact test over the test images, of which each "
-        "counts for the cell whose seeds read it right more often. The p values are adjusted for "
-        "the number of cells (Holm).",
-        "Where no difference was found there may still be one, too small for so many seeds: the "
-        "interval says how large it could be.",
+        "on the seeds that both have: with a paired t-test over the seeds, for test accuracy and "
+        "for the epochs to the threshold; and with McNemar's exact test over the test images, "
+        "where each image counts for the cell that classifies it correctly with more seeds. The "
+        "p values are adjusted for the number of cells (Holm).",
+        "Where no difference was found, there may still be one that is too small for this number "
+        "of seeds: the interval says how large it could be.",
     ]
     if analysis.failures:
         failed = "; ".join(f"{name}: {why}" for name, why in analysis.failures.items())
-        paragraphs.append(f"Left out, as they could not be trained to their end: {failed}")
+        paragraphs.append(f"Not included, because their training failed: {failed}")
     return paragraphs

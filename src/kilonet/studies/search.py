@@ -1,166 +1,167 @@
-"""A search for the best values, by Optuna: which trial is next, which is given up, which won.
-
-Decided by validation images alone. The store, an SQLite file in the study's directory, remembers
-the trials; one that was under way when the search was stopped is gone on with under its number.
-"""
+"""Search the values of some recipe keys that reach the best validation accuracy."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kilonet.errors import StudyError
-from kilonet.runs.layout import Row
-from kilonet.studies.places import Done, Failed, Pruned
-from kilonet.studies.plan import Job
-from kilonet.studies.space import Dimension
+from kilonet.errors import UsageError
+from kilonet.extras import require
+from kilonet.progress import Reporter, Row, Silent
+from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.describe import plain
+from kilonet.recipe.load import parse_recipe, resolve
+from kilonet.studies.coordinator import Coordinator
+from kilonet.studies.directory import STORE, StudyDirectory, open_study
+from kilonet.studies.grid import Dimension, parse_space
+from kilonet.studies.plan import (
+    RunJob,
+    StudyPlan,
+    StudyRequest,
+    parse_request,
+    pin_threads,
+)
+from kilonet.studies.study import ExecutorName, open_executor, resolve_plan, resumable
+from kilonet.studies.trials import BestTrial, OptunaTrials
+from kilonet.workflows.overrides import as_overrides
 
-NAME = "search"
-_WARM_UP_TRIALS = 5  # finished, before any is given up
-_FIRST_VERDICT = 2  # the epoch from which one may be
+TRIALS = 20
+_MAX_NAME_LENGTH = 120
 
 
-@dataclass(frozen=True)
-class Best:
-    """The trial that did best on validation images, as overrides, and its accuracy there."""
+def search(
+    recipe: str | Path = DEFAULT_RECIPE,
+    *,
+    space: Sequence[str],
+    trials: int = TRIALS,
+    overrides: Sequence[str] = (),
+    name: str | Path | None = None,
+    jobs: int | None = None,
+    on: ExecutorName = "local",
+    address: str = "auto",
+    data_dir: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **keywords: Any,
+) -> BestTrial:
+    """Return the best of ``trials`` values from ``space``, such as ``"optimizer.lr=log(1e-4,1)"``.
 
-    trial: int
-    words: list[str]
-    accuracy: float
-    finished: int
-    pruned: int
-
-
-class Search:
-    """The trials of a search as a source of jobs.
-
-    ``job_of`` makes a job of a number and overrides; ``score_of`` tells of a finished run what it
-    reached on validation images.
+    All trials use the recipe's own seed, and only validation images decide. A trial that is worse
+    than the median of the others is stopped early (not on a cluster). The same call resumes a
+    search that was stopped; with more ``trials`` it extends the search. The other arguments are
+    those of ``study``.
 
     Raises:
-        StudyError: the store is damaged or of another version of Optuna.
+        UsageError, RecipeError: an argument is wrong.
+        DataError: the data set cannot be loaded.
+        StudyError: the search is in use, its store is damaged, or no trial was finished.
+        StudyStopped: Ctrl-C.
     """
+    require("train")
+    require("study")
+    reporter = reporter or Silent()
+    dimensions = parse_space(space)
+    if trials < 1:
+        raise UsageError(f"--trials must be at least 1, not {trials}.")
+    all_overrides = [*overrides, *as_overrides(keywords)]
+    if name is None:
+        name = _default_name(recipe, dimensions)
+    request = parse_request(recipe, (), 1, all_overrides, None, name)
+    _check_space(request, dimensions)
+    data_path = Path(data_dir) if data_dir is not None else None
+    with open_executor(request, on, address, jobs, data_path, trials=trials) as executor:
+        plan = _search_plan(resolve_plan(request, data_path, reporter), dimensions)
+        with open_study(request.path, plan) as directory, resumable(directory.path):
+            queue = _open_trials(request, directory, dimensions, trials)
+            Coordinator(queue, executor, _TrialMessages(queue, directory, reporter)).run()
+            return queue.best()
 
-    def __init__(
-        self,
-        store: Path,
-        space: Sequence[Dimension],
-        trials: int,
-        seed: int,
-        job_of: Callable[[int, list[str]], Job],
-        score_of: Callable[[str], float],
-    ) -> None:
-        import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._optuna: Any = optuna
-        self._space = {dimension.key: _distribution(optuna, dimension) for dimension in space}
+class _TrialMessages:
+    """Reports the end of each trial as one message, with the values it tried."""
+
+    def __init__(self, trials: OptunaTrials, directory: StudyDirectory, reporter: Reporter) -> None:
         self._trials = trials
-        self._job_of = job_of
-        self._score_of = score_of
-        self._study = _opened(optuna, store, seed)
-        self._running: dict[str, Any] = {}
-        self._best_so_far: dict[str, float] = {}
-        self._reported: dict[str, int] = {}
-        self._unfinished = deque(self._in_state("RUNNING"))
+        self._directory = directory
+        self._reporter = reporter
 
-    def next(self) -> Job | None:
-        """Return the trial that was under way, or a new one, or None after the last."""
-        if self._unfinished:
-            trial = self._again(self._unfinished.popleft())
-        elif len(self._study.get_trials(deepcopy=False)) < self._trials:
-            trial = self._study.ask(self._space)
-        else:
-            return None
-        job = self._job_of(trial.number, _words(trial.params))
-        self._running[job.name] = trial
-        return job
+    def run_started(self, job: str) -> None:
+        """Do nothing."""
 
-    def words_of(self, job: str) -> list[str]:
-        """Return the overrides of a trial that is under way."""
-        return _words(self._running[job].params)
+    def epoch_finished(self, job: str, row: Row) -> None:
+        """Do nothing."""
 
-    def go_on(self, job: str, row: Row) -> bool:
-        """Say whether the trial is worth another epoch: whether it is above the others' median."""
-        trial, accuracy = self._running[job], row["validation_accuracy"]
-        best = max(accuracy, self._best_so_far.get(job, -math.inf))
-        self._best_so_far[job] = best
-        if row["epoch"] > self._reported.get(job, 0):  # an epoch may be done again
-            trial.report(best, int(row["epoch"]))
-        return not trial.should_prune()
+    def run_finished(self, job: str) -> None:
+        """Report the validation accuracy."""
+        self._report(job, f"{_score(self._directory, job):.2%} on validation images")
 
-    def over(self, job: str, event: Done | Pruned | Failed) -> None:
-        """Tell the store how a trial ended."""
-        trial, state = self._running.pop(job), self._optuna.trial.TrialState
-        if isinstance(event, Done):
-            self._study.tell(trial, self._score_of(job))
-        else:
-            ended = state.PRUNED if isinstance(event, Pruned) else state.FAIL
-            self._study.tell(trial, state=ended)
+    def run_pruned(self, job: str) -> None:
+        """Report that the trial was stopped early."""
+        self._report(job, "stopped early, worse than the median of the other trials")
 
-    def best(self) -> Best:
-        """Return what won.
+    def run_failed(self, job: str, message: str) -> None:
+        """Report the failure."""
+        self._report(job, message)
 
-        Raises:
-            StudyError: no trial was finished.
-        """
-        finished = self._in_state("COMPLETE")
-        if not finished:
-            raise StudyError("No trial was finished: each one failed. Search smaller values.")
-        won = self._study.best_trial
-        pruned = len(self._in_state("PRUNED"))
-        return Best(won.number, _words(won.params), won.value, len(finished), pruned)
+    def run_lost(self, job: str, reason: str) -> None:
+        """Report that the trial is repeated."""
+        self._report(job, f"lost its worker ({reason}) and is started again")
 
-    def _in_state(self, name: str) -> list[Any]:
-        states = (self._optuna.trial.TrialState[name],)
-        return list(self._study.get_trials(deepcopy=False, states=states))
-
-    def _again(self, frozen: Any) -> Any:
-        """Return the trial that was under way, with what it had reported."""
-        trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
-        name = self._job_of(trial.number, _words(trial.params)).name
-        self._best_so_far[name] = max(frozen.intermediate_values.values(), default=-math.inf)
-        self._reported[name] = max(frozen.intermediate_values, default=0)
-        return trial
+    def _report(self, job: str, text: str) -> None:
+        values = ", ".join(self._trials.overrides_of(job))
+        self._reporter.message(f"{job} ({values}): {text}")
 
 
-def _opened(optuna: Any, store: Path, seed: int) -> Any:
-    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    pruner = optuna.pruners.MedianPruner(_WARM_UP_TRIALS, _FIRST_VERDICT)
-    try:
-        return optuna.create_study(
-            storage=f"sqlite:///{store}",
-            study_name=NAME,
-            direction="maximize",
-            load_if_exists=True,
-            sampler=sampler,
-            pruner=pruner,
-        )
-    except Exception as error:  # SQLAlchemy, Alembic and Optuna each have their own
-        raise StudyError(
-            f"The store {store} cannot be read: damaged, or of another version of Optuna than "
-            f"{optuna.__version__} ({type(error).__name__}). The trials' runs beside it are whole; "
-            "give the search another --name."
-        ) from error
+def _default_name(recipe: str | Path, dimensions: Sequence[Dimension]) -> str:
+    keys = [each.key for each in dimensions]
+    return "-".join([Path(recipe).stem, "search", *keys])[:_MAX_NAME_LENGTH]
 
 
-def _distribution(optuna: Any, dimension: Dimension) -> Any:
-    kinds = optuna.distributions
-    if dimension.kind == "choice":
-        return kinds.CategoricalDistribution(dimension.choices)
-    if dimension.kind == "int":
-        return kinds.IntDistribution(int(dimension.low), int(dimension.high))
-    return kinds.FloatDistribution(dimension.low, dimension.high, log=dimension.kind == "log")
+def _check_space(request: StudyRequest, dimensions: Sequence[Dimension]) -> None:
+    """Resolve the recipe with the extreme values of each range, to report mistakes early.
+
+    Raises:
+        UsageError, RecipeError: a key or a value is wrong.
+    """
+    for each in dimensions:
+        for value in each.extremes():
+            resolved = resolve(request.recipe, [*request.overrides, f"{each.key}={value}"])
+            if resolved.recipe.data.validation == 0:
+                raise UsageError(
+                    "A search needs validation images, but data.validation is 0. Hold some "
+                    "images out: data.validation=0.1"
+                )
 
 
-def _words(params: dict[str, Any]) -> list[str]:
-    return [f"{key}={_text(value)}" for key, value in params.items()]
+def _search_plan(plan: StudyPlan, dimensions: Sequence[Dimension]) -> StudyPlan:
+    space = {"space": [each.to_json() for each in dimensions]}
+    return StudyPlan(plan.recipe, plan.cells, [], search=space)
 
 
-def _text(value: Any) -> str:
-    """Write a value to four digits: more would only look exact."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _open_trials(
+    request: StudyRequest, directory: StudyDirectory, dimensions: Sequence[Dimension], trials: int
+) -> OptunaTrials:
+    base = parse_recipe(directory.plan.cells[0].toml, "the study's plan")
+
+    def job_of(number: int, overrides: list[str]) -> RunJob:
+        recipe = resolve(request.recipe, [*request.overrides, *overrides]).recipe
+        data = recipe.data.model_copy(update={"name": base.data.name})
+        recipe = pin_threads(recipe.model_copy(update={"data": data}))
+        return RunJob(f"trial-{number}", directory.plan.recipe, plain(recipe), prunable=True)
+
+    return OptunaTrials(
+        directory.file(STORE),
+        dimensions,
+        trials,
+        base.training.seed,
+        job_of,
+        lambda job: _score(directory, job),
+    )
+
+
+def _score(directory: StudyDirectory, job: str) -> float:
+    """Return the validation accuracy of the weights that a finished run keeps."""
+    run = directory.finished(job)
+    assert run is not None, job
+    accuracies = [row["validation_accuracy"] for row in run.history()]
+    return accuracies[-1] if run.recipe().training.keep == "last" else max(accuracies)

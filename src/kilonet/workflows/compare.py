@@ -29,7 +29,7 @@ class RunComparison:
     @property
     def answer(self) -> str:
         """What can be said, in plain words."""
-        from kilonet.studies.words import p_value, signed
+        from kilonet.report.formatting import p_value, signed
 
         points = signed(100 * (self.accuracies[0] - self.accuracies[1]))
         found = "a difference" if self.test.p_value < 0.05 else "no difference"

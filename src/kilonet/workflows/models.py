@@ -1,17 +1,13 @@
-"""The trained models that ship, as a list and as a table."""
+"""The trained models that ship with the package."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kilonet.runs import layout
 from kilonet.runs.find import ShippedModel, open_run, shipped_models
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -61,21 +57,3 @@ def _figures(model: ShippedModel) -> ModelFigures:
         accuracy=metrics["test"]["accuracy"],
         accuracies=model.accuracies,
     )
-
-
-def models_table(models: Sequence[ModelFigures]) -> Table:
-    """Return ``models`` as a table."""
-    from kilonet.workflows.show import plain_table
-
-    table = plain_table("model", "data", "params>", "MACs>", "kB>", "test>", "mean of seeds>")
-    for model in models:
-        table.add_row(
-            model.name,
-            model.dataset,
-            f"{model.parameters:,}",
-            f"{model.macs:,}",
-            f"{model.weights_bytes / 1000:.1f}",
-            f"{model.accuracy:.2%}",
-            f"{model.mean_accuracy:.3%} of {len(model.accuracies)}",
-        )
-    return table

@@ -6,15 +6,11 @@ import time
 from dataclasses import dataclass
 
 import torch
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from kilonet.training.device import places, same_threads_after
 from kilonet.training.fit import Fit
 from kilonet.training.limit import flops_per_image, throughput
 from kilonet.training.phases import Phases
-from kilonet.workflows.show import plain_table
 
 
 @dataclass(frozen=True)
@@ -31,26 +27,6 @@ class Profile:
     flops: int
     limits: dict[str, float]
     forces: str
-
-    def rendered(self) -> Group:
-        """Return the table of the phases, and under it the speed against the limits."""
-        speed = f"training: {self.images_per_second:,.0f} images/s"
-        limits = (self._against(*limit) for limit in self.limits.items())
-        return Group(Text(), self._table(), Text(), *map(Text, (speed, *limits)))
-
-    def _table(self) -> Table:
-        table, whole = plain_table("phase", "seconds>", "%>"), sum(self.seconds.values())
-        for name, seconds in [*self.seconds.items(), ("all", whole)]:
-            table.add_row(name, f"{seconds:,.2f}", f"{seconds / whole:.1%}".rstrip("%"))
-        return table
-
-    def _against(self, precision: str, limit: float) -> str:
-        possible = limit / self.flops
-        return (
-            f"arithmetic alone, {precision}: {possible:,.0f} images/s ({self.flops / 1e6:,.3g} "
-            f"MFLOP an image, {limit / 1e9:,.0f} GFLOP/s with {self.forces}); training takes "
-            f"{possible / self.images_per_second:.2f} times as long"
-        )
 
 
 class Watch:

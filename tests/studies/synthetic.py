@@ -1,4 +1,4 @@
-"""Made-up plans and runs of studies."""
+"""Synthetic plans and results of studies."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 
 from kilonet.recipe.describe import plain
 from kilonet.recipe.load import resolve
-from kilonet.studies.found import Found
-from kilonet.studies.plan import Plan, PlannedCell
+from kilonet.studies.directory import RunResult
+from kilonet.studies.plan import PlannedCell, StudyPlan
 
 IMAGES = 1000
 
 
-def plan_of(*labels: str, seeds: int = 3) -> Plan:
-    """Return a plan with cells of these names, the first the baseline."""
+def plan_of(*labels: str, seeds: int = 3) -> StudyPlan:
+    """Return a plan with cells of these labels, the first the baseline."""
     toml = plain(resolve("quick", ["data.name=digits"]).recipe)
     cells = [PlannedCell(label, label, [f"optimizer.name={label}"], toml) for label in labels]
-    return Plan("quick", cells, list(range(seeds)))
+    return StudyPlan("quick", cells, list(range(seeds)))
 
 
-def found(
+def results(
     accuracies: Sequence[float],
     *,
     wrong: Sequence[set[int]] | None = None,
     curves: Sequence[Sequence[float]] | None = None,
     dataset: str = "digits",
     parameters: int = 20_000,
-) -> list[Found]:
+) -> list[RunResult]:
     """Return a finished run for each accuracy, with seeds from 0."""
     return [
-        Found(
+        RunResult(
             name=f"run-s{seed}",
             seed=seed,
             accuracy=accuracy,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import StudyError
-from kilonet.studies.places import Done, Failed, Pruned
-from kilonet.studies.plan import Job
-from kilonet.studies.search import Search
-from kilonet.studies.space import parse_space
+from kilonet.studies.coordinator import RunFailed, RunFinished, RunPruned
+from kilonet.studies.grid import parse_space
+from kilonet.studies.plan import RunJob
+from kilonet.studies.trials import OptunaTrials
 
 SPACE = parse_space(["optimizer.lr=log(1e-4,1)"])
 
@@ -22,25 +22,25 @@ class Trials:
         self.store = store
         self.rates: dict[str, float] = {}
 
-    def search(self, trials: int) -> Search:
-        return Search(self.store, SPACE, trials, 0, self._job, self.score)
+    def search(self, trials: int) -> OptunaTrials:
+        return OptunaTrials(self.store, SPACE, trials, 0, self._job, self.score)
 
-    def _job(self, number: int, words: list[str]) -> Job:
+    def _job(self, number: int, words: list[str]) -> RunJob:
         name = f"trial-{number}"
         self.rates[name] = float(words[0].removeprefix("optimizer.lr="))
-        return Job(name, "quick", "", asks=True)
+        return RunJob(name, "quick", "", prunable=True)
 
     def score(self, job: str) -> float:
         rate = self.rates[job]
         return 0.9 * min(rate, 0.01) / max(rate, 0.01)
 
-    def carry_out(self, search: Search) -> list[str]:
+    def run_all(self, search: OptunaTrials) -> list[str]:
         names = []
-        while (job := search.next()) is not None:
+        while (job := search.next_job()) is not None:
             names.append(job.name)
             row = {"epoch": 1.0, "validation_accuracy": self.score(job.name)}
-            assert search.go_on(job.name, row)  # no trial is given up after one epoch
-            search.over(job.name, Done(job.name))
+            assert search.should_continue(job.name, row)  # no trial is given up after one epoch
+            search.record(job.name, RunFinished(job.name))
         return names
 
 
@@ -50,48 +50,51 @@ def trials(tmp_path: Path) -> Trials:
 
 
 def test_the_best_is_found_and_remembered(trials: Trials) -> None:
-    assert trials.carry_out(trials.search(12)) == [f"trial-{number}" for number in range(12)]
+    assert trials.run_all(trials.search(12)) == [f"trial-{number}" for number in range(12)]
     best = trials.search(12).best()
     assert best.accuracy == max(trials.score(f"trial-{number}") for number in range(12))
-    assert best.words == [f"optimizer.lr={trials.rates[f'trial-{best.trial}']:.4g}"]
-    assert trials.search(12).next() is None
-    assert trials.carry_out(trials.search(14)) == ["trial-12", "trial-13"]
+    assert best.overrides == [f"optimizer.lr={trials.rates[f'trial-{best.trial}']:.4g}"]
+    assert trials.search(12).next_job() is None
+    assert trials.run_all(trials.search(14)) == ["trial-12", "trial-13"]
 
 
 def test_what_was_under_way_is_gone_on_with(trials: Trials) -> None:
     search = trials.search(3)
-    first = search.next()
+    first = search.next_job()
     assert first is not None
-    search.go_on(first.name, {"epoch": 1.0, "validation_accuracy": 0.5})
+    search.should_continue(first.name, {"epoch": 1.0, "validation_accuracy": 0.5})
     rate = trials.rates[first.name]
-    assert trials.carry_out(trials.search(3)) == ["trial-0", "trial-1", "trial-2"]
+    assert trials.run_all(trials.search(3)) == ["trial-0", "trial-1", "trial-2"]
     assert trials.rates["trial-0"] == rate
 
 
 def test_what_falls_behind_is_given_up(trials: Trials) -> None:
     search = trials.search(8)
     for accuracy in (0.9, 0.91, 0.92, 0.93, 0.94):
-        job = search.next()
+        job = search.next_job()
         assert job is not None
         for epoch in (1.0, 2.0, 3.0):
-            assert search.go_on(job.name, {"epoch": epoch, "validation_accuracy": accuracy})
-        search.over(job.name, Done(job.name))
-    job = search.next()
+            assert search.should_continue(
+                job.name, {"epoch": epoch, "validation_accuracy": accuracy}
+            )
+        search.record(job.name, RunFinished(job.name))
+    job = search.next_job()
     assert job is not None
     verdicts = [
-        search.go_on(job.name, {"epoch": epoch, "validation_accuracy": 0.2}) for epoch in (1.0, 2.0)
+        search.should_continue(job.name, {"epoch": epoch, "validation_accuracy": 0.2})
+        for epoch in (1.0, 2.0)
     ]
     assert verdicts[-1] is False
-    search.over(job.name, Pruned(job.name))
+    search.record(job.name, RunPruned(job.name))
     assert (search.best().finished, search.best().pruned) == (5, 1)
 
 
 def test_a_search_of_failures(trials: Trials) -> None:
     search = trials.search(1)
-    job = search.next()
+    job = search.next_job()
     assert job is not None
-    search.over(job.name, Failed(job.name, "diverged", fatal=False))
-    assert search.next() is None
+    search.record(job.name, RunFailed(job.name, "diverged", fatal=False))
+    assert search.next_job() is None
     with pytest.raises(StudyError, match="No trial was finished"):
         search.best()
 

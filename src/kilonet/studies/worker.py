@@ -1,0 +1,151 @@
+"""Make the runs of a study, one after another: ``python -m kilonet.studies.worker``.
+
+``local_executor`` starts this process. Each line on standard input is a JSON object: a job, or the
+reply to an epoch of a prunable run. Each event is written as a JSON line to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, TextIO
+
+from kilonet.errors import CheckpointError, KilonetError, RunError, TrainingError
+from kilonet.progress import Reporter, Row, Silent
+from kilonet.recipe.families import CustomConfig
+from kilonet.recipe.load import parse_recipe
+from kilonet.runs import layout
+from kilonet.runs.directory import locked
+from kilonet.runs.find import open_run
+from kilonet.studies.plan import RunJob
+from kilonet.workflows.run import Run
+from kilonet.workflows.train import resume, train
+
+LOCK_SECONDS = 30  # how long the worker of a killed coordinator may take to end
+
+Inbox = queue.Queue[dict[str, Any]]
+
+
+class TrialPrunedError(Exception):
+    """The coordinator replied that this run should stop."""
+
+
+class PipeReporter(Silent):
+    """Sends each epoch to the coordinator; for a prunable run, waits for the reply."""
+
+    def __init__(self, stdout: TextIO, inbox: Inbox, prunable: bool) -> None:
+        self._stdout = stdout
+        self._inbox = inbox
+        self._prunable = prunable
+
+    def epoch_done(self, row: Row, is_best: bool) -> None:  # noqa: ARG002
+        """Send the row of the history.
+
+        Raises:
+            TrialPrunedError: the reply is to stop.
+        """
+        _send(self._stdout, {"kind": "epoch", "row": row})
+        if self._prunable and not self._inbox.get()["proceed"]:
+            raise TrialPrunedError
+
+
+def make_run(job: RunJob, folder: Path, data_dir: Path | None, reporter: Reporter) -> Run:
+    """Return the finished run of ``job`` in ``folder``.
+
+    An interrupted run is resumed, or started again if it cannot be read. ``reporter`` receives its
+    epochs.
+
+    Raises:
+        KilonetError: the training failed, or could not start.
+    """
+    path = folder / job.name
+    if path.exists():
+        run = _finish_existing(job, path, data_dir, reporter)
+        if run is not None:
+            return run
+        shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(prefix="kilonet-") as scratch:
+        recipe = Path(scratch) / f"{job.recipe}.toml"
+        recipe.write_text(job.toml, encoding="utf-8")
+        return train(recipe, data_dir=data_dir, out=path, reporter=reporter)
+
+
+def _finish_existing(
+    job: RunJob, path: Path, data_dir: Path | None, reporter: Reporter
+) -> Run | None:
+    """Return the run at ``path``, resumed if needed; None if there is nothing to resume."""
+    if not (path / layout.RUN).is_file():
+        return None
+    busy = RunError(f"{path} is in use: another process is training there.")
+    with locked(path, busy, LOCK_SECONDS):
+        run = open_run(path)
+    if run.finished:
+        return Run(run)
+    recipe = parse_recipe(job.toml, job.name)
+    model_class = recipe.model.name if isinstance(recipe.model, CustomConfig) else None
+    try:
+        return resume(path, data_dir=data_dir, model=model_class, reporter=reporter)
+    except CheckpointError:
+        return None
+
+
+def main() -> None:
+    """Make runs until standard input closes."""
+    stdin, stdout = _take_standard_streams()
+    inbox: Inbox = queue.Queue()
+    threading.Thread(target=_receive, args=(stdin, inbox), daemon=True).start()
+    while True:
+        message = inbox.get()
+        _send(stdout, _make_job(message, stdout, inbox))
+
+
+def _make_job(message: dict[str, Any], stdout: TextIO, inbox: Inbox) -> dict[str, Any]:
+    """Make the run of ``message`` and return the event to send."""
+    job = RunJob(**message["job"])
+    data_dir = Path(message["data_dir"]) if message["data_dir"] else None
+    try:
+        make_run(job, Path(message["folder"]), data_dir, PipeReporter(stdout, inbox, job.prunable))
+    except TrialPrunedError:
+        return {"kind": "pruned"}
+    except KilonetError as error:
+        return failure_event(error)
+    return {"kind": "finished"}
+
+
+def failure_event(error: KilonetError) -> dict[str, Any]:
+    """Return the event of a failed run: fatal for the study, unless only its training failed."""
+    return {"kind": "failed", "message": str(error), "fatal": not isinstance(error, TrainingError)}
+
+
+def _receive(stdin: TextIO, inbox: Inbox) -> None:
+    """Put each message into ``inbox``; end the process when the coordinator is gone."""
+    for line in stdin:
+        inbox.put(json.loads(line))
+    os._exit(0)
+
+
+def _send(stdout: TextIO, message: dict[str, Any]) -> None:
+    stdout.write(f"{json.dumps(message)}\n")
+    stdout.flush()
+
+
+def _take_standard_streams() -> tuple[TextIO, TextIO]:
+    """Return standard input and output for messages, and replace both by the null device.
+
+    A network class of the user may print or read.
+    """
+    streams = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    return streams
+
+
+if __name__ == "__main__":
+    main()
