@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import venv
@@ -45,6 +46,15 @@ def test_wheel_carries_what_it_needs(installed: Path) -> None:
     assert (package / "exports" / "html" / "page" / "page.html").exists()
     assert (package / "exports" / "aws" / "function" / "handler.py").exists()
     assert "epochs = 15" in _run(installed / "kilonet", "recipes", "show", "gap-14k").stdout
+
+
+def test_readme_on_the_index_links_only_to_other_sites(installed: Path) -> None:
+    """Links and images relative to the repository do not work there."""
+    code = "from importlib.metadata import metadata; print(metadata('kilonet')['Description'])"
+    text = _run(installed / "python", "-c", code).stdout
+    assert text.startswith("# Kilonet\n")
+    assert "make test" in text
+    assert re.findall(r"\]\((?!https?://)[^)]*\)|<!--", text) == []
 
 
 def test_base_install_has_no_torch_and_names_the_extra(installed: Path) -> None:
