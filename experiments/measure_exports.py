@@ -14,6 +14,7 @@ import io
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,20 @@ from kilonet.runs.environment import environment
 from kilonet.workflows.run import Run, find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-FORMS = ({"to": "onnx"}, {"to": "onnx", "raw": True}, {"to": "onnx", "int8": True},
-         {"to": "c"}, {"to": "c", "int8": True}, {"to": "html"}, {"to": "lambda"})  # fmt: skip
+FORMS: Mapping[str, Mapping[str, Any]] = {
+    "onnx": {"to": "onnx"},
+    "onnx-raw": {"to": "onnx", "raw": True},
+    "onnx-int8": {"to": "onnx", "int8": True},
+    "c": {"to": "c"},
+    "c-int8": {"to": "c", "int8": True},
+    "html": {"to": "html"},
+    "lambda": {"to": "lambda"},
+}
 
 
 def measure(run: Run, folder: Path) -> dict[str, Any]:
     """Return what each form of ``run`` is and does; the files are written into ``folder``."""
-    forms = [kilonet.export(run, **form, out=folder).to_json() for form in FORMS]
+    forms = [kilonet.export(run, **form, out=folder).to_json() for form in FORMS.values()]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         command(["export", str(run.path), "--to", "c", "--int8", "--out", str(folder / "again")])
     lines = printed.getvalue().splitlines()
@@ -56,7 +64,7 @@ def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -
     """
     if before["run"] != run.name:
         raise RunError(f"{run.name} is not {before['run']}, which was measured. Measure all of it.")
-    (form,) = [form for form in FORMS if form == {"to": target}]
+    form = FORMS[target]
     new = kilonet.export(run, **form, out=folder).to_json()
     forms = [new if old["target"] == target else old for old in before["forms"]]
     when = {"date": datetime.now(UTC).date().isoformat(), "environment": environment("cpu", 1)}
@@ -67,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure the runs that are named; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", help="finished runs: names or directories")
-    parser.add_argument("--again", choices=("onnx", "c", "html", "lambda"), help="this form alone")
+    parser.add_argument("--again", choices=tuple(FORMS), help="this form alone")
     given = parser.parse_args(arguments)
     try:
         for source in given.runs:

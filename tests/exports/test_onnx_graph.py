@@ -13,8 +13,7 @@ from networks import MEAN, NAMES, STD, example, pictures
 from random_graphs import graphs
 
 from kilonet.exports.graph.lower import lower
-from kilonet.exports.onnx_graph import onnx_model
-from kilonet.exports.onnx_writer import OPSET
+from kilonet.exports.onnx_graph import OPSET, onnx_model
 
 
 def session(model: Any) -> onnxruntime.InferenceSession:

@@ -22,7 +22,7 @@ OPSET = 18
 
 
 class FromPixels(nn.Module):
-    """Raw pixels in, logits and probabilities out: what is deployed around a trained network."""
+    """The deployed form of a trained network: raw pixels in, logits and probabilities out."""
 
     mean: Tensor
     std: Tensor
@@ -51,41 +51,40 @@ def export_onnx(
 ) -> None:
     """Write ``model`` to ``path`` as one ONNX file, checked by ``onnx.checker``.
 
-    Its input ``image`` is uint8 N×C×H×W, raw pixels 0–255, N free; scaling and normalisation are
-    inside. Outputs: ``logits`` and ``probabilities``, float32 N×K. ``metadata`` (class names,
-    provenance) becomes the file's metadata properties.
+    Its input ``image`` is uint8 N×C×H×W, raw pixels 0–255, any N; scaling and normalisation are
+    part of the graph. Outputs: ``logits`` and ``probabilities``, float32 N×K. ``metadata`` (class
+    names, provenance) becomes the file's metadata properties.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
-        KilonetError: the network, one of the user's own, does something that ONNX cannot say.
+        KilonetError: the network (a class of the user's own) cannot be exported to ONNX.
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  (the exporter needs it, and says so less clearly)
+        import onnxscript  # noqa: F401  (the exporter needs it; its own message is less clear)
     except ImportError as error:
         raise MissingExtraError("train", str(error.name)) from None
     plain = with_standard_modules(copy.deepcopy(model))
     wrapped = FromPixels(plain, mean, std).eval().cpu()
-    # channels-last weights would make the exporter write their memory's order into the graph
+    # otherwise the exporter writes the order of channels-last memory into the graph
     wrapped = wrapped.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros(2, *input_shape, dtype=torch.uint8)
     try:
         proto = _traced(wrapped, example)
-    except Exception as error:  # the exporter has many of its own
+    except Exception as error:  # the exporter raises many types
         raise KilonetError(
             f"{type(model).__name__} cannot be exported to ONNX: {_root(error)}. Its forward() "
-            "must not decide by the values of its input, and must use what ONNX has an operator "
-            "for."
+            "must not branch on the values of its input, and may only use operations that ONNX has."
         ) from error
-    _forget_sources(proto.graph)
+    _remove_sources(proto.graph)
     onnx.helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto, full_check=True)
     write_bytes(path, proto.SerializeToString())
 
 
 def _traced(network: nn.Module, example: Tensor) -> Any:
-    """Return the ONNX model (``onnx.ModelProto``) of ``network``, any number of images a batch."""
-    with _quiet():
+    """Return the ``onnx.ModelProto`` of ``network``, for any batch size."""
+    with quiet():
         program = torch.onnx.export(
             network,
             (example,),
@@ -101,17 +100,17 @@ def _traced(network: nn.Module, example: Tensor) -> Any:
     return program.model_proto
 
 
-def _forget_sources(graph: Any) -> None:
-    """Drop the exporter's notes: the training machine's paths and source lines, on every node."""
+def _remove_sources(graph: Any) -> None:
+    """Remove the exporter's notes from every node: paths and source lines of this machine."""
     for part in (graph, *graph.node, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        if attribute.HasField("g"):  # a branch's graph within the graph
-            _forget_sources(attribute.g)
+        if attribute.HasField("g"):  # the graph of a branch
+            _remove_sources(attribute.g)
 
 
 def _root(error: BaseException) -> str:
-    """Return the kind and the first line of the first error in a chain: the exporter wraps it."""
+    """Return the type and first line of the error at the root of a chain: the exporter wraps it."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).splitlines() or [""]
@@ -119,9 +118,10 @@ def _root(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress notes and deprecation warnings off the user's screen."""
-    disabled = logging.root.manager.disable
+def quiet() -> Iterator[None]:
+    """Suppress the output, log messages and warnings of a library inside the block."""
+    disabled, handler = logging.root.manager.disable, logging.NullHandler()
+    logging.root.addHandler(handler)  # without one, logging.warning() adds one that stays
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -133,3 +133,4 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
+            logging.root.removeHandler(handler)

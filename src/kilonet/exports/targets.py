@@ -30,8 +30,7 @@ from kilonet.exports.huggingface.emit import FolderNetwork, folder_files, pretra
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
-from kilonet.exports.onnx_int8 import onnx_int8
-from kilonet.exports.onnx_run import OnnxNetwork
+from kilonet.exports.onnx_runtime import OnnxNetwork, quantise_onnx
 from kilonet.recipe.families import CustomConfig
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _onnx(job: Job) -> Any:
             raise
         return load_onnx(job.onnx)
     if job.calibration is not None:
-        return onnx_int8(graph, job.calibration)
+        return quantise_onnx(graph, job.calibration)
     return onnx_model(graph, raw=job.raw)
 
 
