@@ -142,7 +142,7 @@ SURE = Prediction("7", 0.98765432, "1", 0.01, unsure=False)
 UNSURE = Prediction("7", 0.4, "1", 0.3, unsure=True)
 
 
-def test_rows() -> None:
+def test_rows_of_the_table() -> None:
     table = PredictionTable("0123456789")
     assert [table.heading(), table.row(SURE, "a.png"), table.row(UNSURE, "b.png")] == [
         "digit       confidence  runner-up  confidence  picture",
@@ -151,7 +151,7 @@ def test_rows() -> None:
     ]
 
 
-def test_rows_of_other_things_than_digits_have_room_for_their_names() -> None:
+def test_columns_fit_class_names_that_are_not_digits() -> None:
     table = PredictionTable(("ankle boot", "bag"))
     unsure = Prediction("bag", 0.6, "ankle boot", 0.4, unsure=True)
     assert [table.heading(), table.row(unsure, "a.png")] == [

@@ -1,4 +1,4 @@
-"""A reader of drawn zeros, a picture of one, and the shared run."""
+"""A reader that knows a 0 and a 1, a picture of a 0, and the shared run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trained import Trained, trained
 
 @pytest.fixture(scope="session")
 def finished() -> Trained:
-    """The shared run; not to be changed."""
+    """The shared run; do not change it."""
     return trained()
 
 

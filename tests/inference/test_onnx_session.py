@@ -1,4 +1,4 @@
-"""ONNX files, right and wrong."""
+"""ONNX files, valid and invalid, and the names that mean them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def other_model(path: Path, name: str, kind: int, shape: list[object]) -> Path:
         ("image", TensorProto.UINT8, ["n", 1, 28, "width"]),
     ],
 )
-def test_models_of_something_else(
+def test_models_with_other_inputs(
     name: str, kind: int, shape: list[object], tmp_path: Path
 ) -> None:
     path = other_model(tmp_path / "other.onnx", name, kind, shape)
@@ -73,12 +73,12 @@ def test_damaged_files(content: bytes, tmp_path: Path, capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_a_directory(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: Is a directory"):
         OnnxSession(tmp_path)
 
 
-def test_a_run_by_name_and_by_folder(finished: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_by_name_and_by_directory(finished: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_model(finished.path) == finished.path / layout.ONNX
     assert find_model(str(finished.path)) == finished.path / layout.ONNX
     monkeypatch.setenv("KILONET_RUNS", str(finished.path.parent))
@@ -92,13 +92,13 @@ def test_a_file(finished: Trained, tmp_path: Path) -> None:
         find_model(tmp_path / "missing.onnx")
 
 
-def test_what_is_nothing() -> None:
+def test_an_unknown_name() -> None:
     finish_run(start_run())
     with pytest.raises(UsageError, match=r'no run "quick-2".*Did you mean "quick-1"'):
         find_model("quick-2")
 
 
-def test_a_run_that_has_no_model() -> None:
+def test_a_run_without_a_model() -> None:
     run = start_run()
     with pytest.raises(RunError, match=r"has not finished. Resume it: kilonet train --resume"):
         find_model(run.path)
@@ -107,5 +107,5 @@ def test_a_run_that_has_no_model() -> None:
         find_model(run.path)
 
 
-def test_what_reads_by_default() -> None:
+def test_the_default_model() -> None:
     assert find_model(None) == find.SHIPPED_FOLDER / DEFAULT_MODEL / layout.ONNX

@@ -1,4 +1,4 @@
-"""Pictures in, digits out."""
+"""Pictures in, predictions out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_public_name(finished: Trained, zero: Path) -> None:
     assert not found.unsure
 
 
-def test_the_likeliest_and_the_next(reads: Reader, zero: Path) -> None:
+def test_the_most_likely_class_and_the_runner_up(reads: Reader, zero: Path) -> None:
     found = reads.predict(zero)
     assert (found.digit, found.runner_up) == ("0", "1")
     assert found.confidence > 0.99
@@ -49,7 +49,7 @@ def test_lists_iterators_and_arrays_of_several(reads: Reader, zero: Path) -> Non
     assert list(lazily) == [expected] * 2
 
 
-def test_it_reads_no_further_ahead_than_a_batch(reads: Reader, zero: Path) -> None:
+def test_an_iterator_is_read_one_batch_ahead(reads: Reader, zero: Path) -> None:
     taken = 0
 
     def endless() -> Iterator[bytes]:
@@ -62,7 +62,7 @@ def test_it_reads_no_further_ahead_than_a_batch(reads: Reader, zero: Path) -> No
     assert taken == BATCH
 
 
-def test_a_batch_reads_as_one_by_one(reads: Reader) -> None:
+def test_a_batch_gives_the_same_as_single_pictures(reads: Reader) -> None:
     images = np.random.default_rng(0).integers(0, 256, (BATCH + 5, 30, 30), dtype=np.uint8)
     images[:, :8] = images[:, :, :8] = images[:, -8:] = images[:, :, -8:] = 0
     together = list(reads.stream(images))
@@ -76,7 +76,7 @@ def test_a_batch_reads_as_one_by_one(reads: Reader) -> None:
             assert a[0].confidence == pytest.approx(b[0].confidence, abs=1e-5)
 
 
-def test_one_that_fails_leaves_the_others(reads: Reader, zero: Path) -> None:
+def test_an_error_does_not_affect_other_pictures(reads: Reader, zero: Path) -> None:
     first, second, third = reads.stream([zero, b"nonsense", zero])
     assert first == third == [reads.predict(zero)]
     assert isinstance(second, PictureError)
@@ -93,7 +93,7 @@ def test_several_digits(reads: Reader, zero: Path) -> None:
     assert reads.read_all(zero) == [reads.predict(zero)]
 
 
-def test_unsure_below_the_least_confidence(reads: Reader, zero: Path) -> None:
+def test_unsure_below_the_minimum_confidence(reads: Reader, zero: Path) -> None:
     half = np.asarray(Image.open(zero))[:50]  # neither a 0 nor a 1
     found = reads.predict(half)
     assert not reads.predict(half, min_confidence=found.confidence).unsure

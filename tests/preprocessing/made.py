@@ -1,4 +1,4 @@
-"""Small made pictures: strokes between points, in either polarity."""
+"""Small synthetic pictures: strokes between points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE: Sequence[Sequence[Point]] = [[(0.5, 0.1), (0.5, 0.9)]]
 def drawn(
     strokes: Sequence[Sequence[Point]] = SEVEN, side: int = 140, width: float = 10
 ) -> npt.NDArray[np.uint8]:
-    """Return anti-aliased ink, 255 on 0."""
+    """Return antialiased strokes, 255 on 0."""
     image = Image.new("L", (side * 4, side * 4))
     pen = ImageDraw.Draw(image)
     for stroke in strokes:
@@ -32,7 +32,7 @@ def drawn(
 def on_paper(
     ink: npt.NDArray[np.uint8], contrast: float = 90, noise: float = 4, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Return pencil on paper in light that falls off."""
+    """Return pencil strokes on paper in uneven light."""
     y, x = np.mgrid[-1 : 1 : 1j * ink.shape[0], -1 : 1 : 1j * ink.shape[1]]
     paper = 210 - 40 * x - 15 * y - 20 * x * y
     grey = paper - contrast / 255 * ink + np.random.default_rng(seed).normal(0, noise, ink.shape)
@@ -42,7 +42,7 @@ def on_paper(
 def difference(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     """Return the summed difference of two images as a share of the first one's ink.
 
-    A centre of mass between two pixels may fall to either: a pixel's move is no difference.
+    A centre of mass between two pixels may round to either, so a shift by one pixel is ignored.
     """
     wide = np.pad(b.astype(int), 1)
     moved = [wide[y : y + len(a), x : x + len(a)] for y in range(3) for x in range(3)]

@@ -1,4 +1,4 @@
-"""The paper and its noise."""
+"""The paper is subtracted and its noise is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INK[20:60, 45:53] = INK[52:60, 30:70] = 1
 
 @pytest.mark.parametrize("contrast", [-50, 50])
 @pytest.mark.parametrize("level", [60.0, 128.0, 200.0])
-def test_a_flat_background_is_taken_off_exactly(level: float, contrast: float) -> None:
+def test_an_even_background_is_subtracted_exactly(level: float, contrast: float) -> None:
     foreground = subtract_background(level + INK * contrast)
     assert foreground.noise == 0
     assert foreground.threshold == 5
@@ -25,7 +25,7 @@ def test_a_flat_background_is_taken_off_exactly(level: float, contrast: float) -
 
 @pytest.mark.parametrize("contrast", [-90, 90])
 @pytest.mark.parametrize("paper", ["slope", "bowl", "step"])
-def test_uneven_paper_is_taken_off(paper: str, contrast: float) -> None:
+def test_uneven_paper_is_subtracted(paper: str, contrast: float) -> None:
     """The dark half of the step is a shadow with a sharp edge, right beside the stroke."""
     level = {"slope": 35 * X - 20 * Y, "bowl": 40 * X * Y - 20 * X * X, "step": 30 * (X > 0.1)}
     noise = np.random.default_rng(0).normal(0, 1.5, INK.shape)
@@ -45,8 +45,8 @@ def test_noise_is_measured(deviation: float, slope: float) -> None:
     assert (foreground.values[INK == 0] > foreground.threshold).mean() < 0.001
 
 
-def test_ink_at_the_edge_is_no_background() -> None:
-    """Scans that are cropped tightly: the digit touches all four sides."""
+def test_ink_on_the_border_is_not_background() -> None:
+    """A tightly cropped scan: the digit touches all four sides."""
     strokes = [
         [(0.0, 0.0), (1.0, 0.0), (1.0, 0.3)],
         [(0.3, 0.5), (0.3, 1.0)],
@@ -57,7 +57,7 @@ def test_ink_at_the_edge_is_no_background() -> None:
     assert np.array_equal(foreground.values, ink)
 
 
-def test_smoothed_is_scipys_mean() -> None:
+def test_mean_3x3_equals_scipy() -> None:
     grey = np.random.default_rng(0).uniform(0, 255, (9, 7))
     expected = ndimage.uniform_filter(grey, 3, mode="nearest")
     np.testing.assert_allclose(mean_3x3(grey), expected)
@@ -67,7 +67,7 @@ SHAPES = [(30, 40), (3, 90), (90, 1), (1, 1), (7, 2)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_openings_and_means_are_scipys_at_any_reach(shape: tuple[int, int]) -> None:
+def test_openings_and_box_means_equal_scipy_at_any_reach(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).uniform(0, 255, shape)
     for reach in (1, 4, 25, 200):
         wide = np.pad(values, 2 * reach, mode="edge")

@@ -1,4 +1,4 @@
-"""Connected components, with SciPy as the oracle."""
+"""Connected components, with SciPy as the oracle, and the digits that they form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MASKS = arrays.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)
 
 
 @given(MASKS, st.integers(0, 2**32))
-def test_components_are_those_of_scipy(mask: npt.NDArray[np.bool_], seed: int) -> None:
+def test_components_equal_scipy(mask: npt.NDArray[np.bool_], seed: int) -> None:
     values = np.random.default_rng(seed).uniform(0, 9, mask.shape)
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     found = connected_components(mask, values)
@@ -39,7 +39,7 @@ def test_components_are_those_of_scipy(mask: npt.NDArray[np.bool_], seed: int) -
     assert np.array_equal(found.mask(found.items), mask)
 
 
-def test_sides() -> None:
+def test_the_box_has_sides() -> None:
     component = Component(3, 4, 6, 6, number=0, area=6, runs=2, border=0, weight=1.0)
     assert (component.width, component.height, component.side) == (3, 2, 3)
 
@@ -49,7 +49,7 @@ BODY = (30, 30, 60, 90)
 
 
 def components(*boxes: tuple[int, int, int, int], share: float = 0.5) -> list[Component]:
-    """Return components with boxes x0, y0, x1, y1, that fill a share of them."""
+    """Return components with the boxes x0, y0, x1, y1 and a share of their area."""
     found = []
     for number, (x0, y0, x1, y1) in enumerate(boxes):
         area = max(1, int((x1 - x0) * (y1 - y0) * share))
@@ -91,16 +91,16 @@ def test_digits_side_by_side_are_ordered() -> None:
         (95, 10, 100, 95),  # the dark edge of the photograph
     ],
 )
-def test_what_is_left_out(other: tuple[int, int, int, int]) -> None:
+def test_specks_and_shadows_are_dropped(other: tuple[int, int, int, int]) -> None:
     assert numbers(BODY, other) == [[0]]
 
 
-def test_the_box_is_around_all() -> None:
+def test_the_box_contains_all_components() -> None:
     (digit,) = group_digits(components(BODY, (40, 20, 75, 26)), SHAPE)
     assert (digit.x0, digit.y0, digit.x1, digit.y1) == (30, 20, 75, 90)
     assert (digit.width, digit.height, digit.side) == (45, 70, 70)
     assert digit.weight == 900 + 105
 
 
-def test_a_digit_cut_tightly_touches_the_edge() -> None:
+def test_a_tightly_cropped_digit_touches_the_border() -> None:
     assert numbers((0, 0, 100, 100), (0, 40, 30, 60)) == [[0, 1]]

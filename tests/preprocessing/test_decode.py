@@ -1,4 +1,4 @@
-"""Everything that a picture may come as, and everything that only looks like one."""
+"""Every kind of source, damaged files, and the conversion to grey."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_bools_are_black_and_white() -> None:
         (np.full((5, 5), "a"), "its values are <U1"),
     ],
 )
-def test_arrays_that_are_no_picture(array: Any, message: str) -> None:
+def test_invalid_arrays(array: Any, message: str) -> None:
     with pytest.raises(UnreadableError, match="The array cannot be read") as caught:
         decode_grey(array)
     assert message in str(caught.value)
@@ -127,7 +127,7 @@ def test_a_decompression_bomb(side: int) -> None:
         decode_grey(png_that_claims(side, side))
 
 
-def test_a_limit_of_ones_own() -> None:
+def test_the_limit_on_pixels_can_be_set() -> None:
     with pytest.raises(TooLargeError, match="has 40×40 pixels; at most 1,599 are allowed"):
         decode_grey(encoded(Image.fromarray(INK)), max_pixels=1599)
     for source in (INK, Image.fromarray(INK)):
@@ -152,7 +152,7 @@ def test_a_limit_of_ones_own() -> None:
         b"II*\0\x08\0\0\0\xff\xff",
     ],
 )
-def test_what_only_looks_like_a_picture(content: bytes) -> None:
+def test_invalid_files(content: bytes) -> None:
     with pytest.raises(UnreadableError, match="The picture cannot be read as a picture: "):
         decode_grey(content)
 
@@ -168,7 +168,7 @@ def test_truncated_files(form: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_damaged_files_never_do_worse_than_an_error(data: st.DataObject) -> None:
+def test_damaged_files_give_pixels_or_an_error(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM"]))
     content = bytearray(encoded(Image.fromarray(INK), form))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -182,7 +182,7 @@ def test_damaged_files_never_do_worse_than_an_error(data: st.DataObject) -> None
         assert grey.dtype == np.uint8
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match=r"no\.png cannot be read as a picture: No such file"):
         decode_grey(tmp_path / "no.png")
     with pytest.raises(UnreadableError, match="Is a directory"):
@@ -191,14 +191,14 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         decode_grey("a\0b")
 
 
-def test_luma_is_pillows() -> None:
+def test_luma_equals_pillow() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
     assert np.array_equal(luma(colours), np.asarray(Image.fromarray(colours).convert("L")))
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 30, 30), (120, 120, 120)])
 @pytest.mark.parametrize("hidden", [0, 255])
-def test_ink_on_nothing(colour: tuple[int, int, int], hidden: int) -> None:
+def test_ink_on_a_transparent_background(colour: tuple[int, int, int], hidden: int) -> None:
     rgba = np.dstack([np.full((*INK.shape, 3), colour, dtype=np.uint8), INK])
     rgba[INK == 0, :3] = hidden
     grey = flatten_alpha(rgba).astype(int)
@@ -208,7 +208,7 @@ def test_ink_on_nothing(colour: tuple[int, int, int], hidden: int) -> None:
     assert (grey[INK == 255] == level).all()
 
 
-def test_a_sheet_with_nothing_around() -> None:
+def test_a_sheet_on_a_transparent_background() -> None:
     sheet = np.zeros((60, 60, 4), dtype=np.uint8)
     sheet[10:50, 10:50, :3] = (230 - INK.astype(int) * 200 // 255)[..., None]
     sheet[10:50, 10:50, 3] = 255
@@ -217,7 +217,7 @@ def test_a_sheet_with_nothing_around() -> None:
     assert grey[10:50, 10:50].min() == 30
 
 
-def test_nothing_to_see_and_nothing_transparent() -> None:
+def test_fully_transparent_and_fully_opaque() -> None:
     assert (flatten_alpha(np.zeros((5, 5, 4), dtype=np.uint8)) == 255).all()
     opaque = np.dstack([INK, INK, INK, np.full_like(INK, 255)])
     assert np.array_equal(flatten_alpha(opaque), INK)

@@ -1,4 +1,4 @@
-"""A whole picture scaled to what a network takes."""
+"""A whole picture is resized to a network's input size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _picture(width: int, height: int, colour: tuple[int, ...] = (200, 30, 60)) -
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(4, 40), st.integers(4, 40), st.booleans()
 )
-def test_as_large_as_it_fits_in_the_middle_of_black(
+def test_the_largest_size_that_fits_centred_on_black(
     width: int, height: int, rows: int, columns: int, colour: bool
 ) -> None:
     found = letterbox(_picture(width, height, (255, 255, 255)), (3 if colour else 1, rows, columns))
@@ -66,14 +66,14 @@ def test_exif_orientation_counts() -> None:
     upright[:8] = (250, 10, 10)
     image = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by a quarter, clockwise
+    exif[0x0112] = 6  # rotate by 90° clockwise
     file = io.BytesIO()
     image.save(file, "PNG", exif=exif)
     found = letterbox(file.getvalue(), (3, 16, 16))
     assert (found[0, :8] == 250).all() and (found[0, 8:] == 0).all()
 
 
-def test_what_is_transparent_contrasts_with_the_rest() -> None:
+def test_transparent_pixels_contrast_with_the_rest() -> None:
     for ink, background in ((20, 255), (240, 0)):
         rgba = np.zeros((8, 8, 4), dtype=np.uint8)
         rgba[2:6, 2:6] = (ink, ink, ink, 255)
@@ -82,7 +82,7 @@ def test_what_is_transparent_contrasts_with_the_rest() -> None:
     assert not letterbox(np.zeros((8, 8, 4), dtype=np.uint8), (1, 8, 8)).any()
 
 
-def test_no_picture(tmp_path: Path) -> None:
+def test_invalid_pictures(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="of no known format"):
         letterbox(b"nothing", (3, 8, 8))
     with pytest.raises(PictureError, match="No such file"):

@@ -1,4 +1,4 @@
-"""Printed lines are told from strokes."""
+"""Ruled lines and frames are removed, strokes are not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def squared(grey: Pixels, darker: int = 80) -> Pixels:
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_rules_go_and_strokes_stay(inverted: bool) -> None:
+def test_ruled_lines_are_removed_and_strokes_stay(inverted: bool) -> None:
     plain, ruled = page().astype(float), squared(page()).astype(float)
     if inverted:
         plain, ruled = 255 - plain, 255 - ruled
@@ -36,14 +36,14 @@ def test_rules_go_and_strokes_stay(inverted: bool) -> None:
 
 @pytest.mark.parametrize("strokes", [SEVEN, ONE])
 @pytest.mark.parametrize("width", [1, 2, 6, 15])
-def test_straight_strokes_are_no_rules(
+def test_straight_strokes_are_not_lines(
     strokes: list[list[tuple[float, float]]], width: int
 ) -> None:
     ink = drawn(strokes, side=100, width=width).astype(float)
     assert np.array_equal(remove_ruled_lines(ink), ink)
 
 
-def test_light_that_falls_off_is_no_rule() -> None:
+def test_uneven_light_is_not_a_line() -> None:
     grey = on_paper(drawn(SEVEN, side=100, width=6), noise=2).astype(float)
     assert np.array_equal(remove_ruled_lines(grey), grey)
 
@@ -52,7 +52,7 @@ def test_a_digit_on_squared_paper() -> None:
     assert difference(prepare(page()), prepare(squared(page()))) < 0.2
 
 
-def test_what_is_inside_frame() -> None:
+def test_the_box_inside_a_frame() -> None:
     grey = page().astype(float)
     assert inside_frame(grey) is None
     grey[:2] = 30
@@ -61,14 +61,14 @@ def test_what_is_inside_frame() -> None:
 
 
 @pytest.mark.parametrize("side", [8, 16])
-def test_small_scans_are_cut_too_closely_to_have_bands(side: int) -> None:
+def test_small_scans_have_no_frame(side: int) -> None:
     grey = np.full((side, side), 255.0)
     grey[0] = 0
     assert inside_frame(grey) is None
     assert remove_ruled_lines(grey) is grey
 
 
-def test_a_table_around_a_sheet_is_broader_than_a_band() -> None:
+def test_a_table_around_a_sheet_is_too_wide_for_a_frame() -> None:
     grey = np.full((120, 120), 60.0)
     grey[10:110, 10:110] = page()
     assert inside_frame(grey) is None
@@ -91,7 +91,7 @@ def test_a_digit_in_a_printed_field(side: int) -> None:
 
 @pytest.mark.parametrize("side", [60, 100, 400])
 @pytest.mark.parametrize("noise", [0, 4])
-def test_an_empty_field_is_no_digit(side: int, noise: float) -> None:
+def test_an_empty_field_is_blank(side: int, noise: float) -> None:
     line, around = max(1, side // 80), side // 10
     paper = np.full((side, side), 250.0)
     field = np.pad(np.pad(paper, line, constant_values=90), around, constant_values=250)
@@ -125,7 +125,7 @@ def test_faint_ink_is_not_taken_for_noise(side: int, width: float) -> None:
     assert difference(prepare(ink), prepare(grey.round().astype(np.uint8))) < 0.45
 
 
-def test_reduced_first() -> None:
+def test_the_frame_of_a_downscaled_picture() -> None:
     grey = np.full((600, 600), 240, dtype=np.uint8)
     grey[:12] = 20
     found = inside_frame(downscale(grey, 6))

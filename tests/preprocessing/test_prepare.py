@@ -1,4 +1,4 @@
-"""The whole way, from a picture to 28×28."""
+"""From a picture to 28×28, and each step from ink to 28×28."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kilonet.preprocessing.segment import DigitInk
 
 
 @pytest.mark.parametrize("strokes", [SEVEN, FIVE_APART, ONE])
-def test_the_same_digit_whatever_it_comes_on(strokes: list[list[tuple[float, float]]]) -> None:
+def test_the_same_digit_on_any_background(strokes: list[list[tuple[float, float]]]) -> None:
     ink = drawn(strokes, side=280, width=20)
     reference = prepare(ink)
     nothing = np.dstack([np.zeros((280, 280, 3), dtype=np.uint8), ink])
@@ -40,7 +40,7 @@ def test_the_same_digit_whatever_it_comes_on(strokes: list[list[tuple[float, flo
 
 
 @pytest.mark.parametrize("width", [1, 3, 8, 20, 40])
-def test_any_pen(width: float) -> None:
+def test_any_stroke_width(width: float) -> None:
     image = prepare(drawn(SEVEN, side=280, width=width))
     assert image.max() == 255
     assert 30 < (image > 127).sum() < 200
@@ -92,7 +92,7 @@ def test_any_pixels_give_an_image_or_an_error(grey: np.ndarray) -> None:  # type
 
 
 @pytest.mark.mnist
-def test_mnists_own_training_images_come_through(mnist_dir: Path) -> None:
+def test_mnist_training_images_stay_almost_the_same(mnist_dir: Path) -> None:
     images = read_idx_images(mnist_dir / "mnist" / "train-images-idx3-ubyte.gz")[:300]
     differences = [difference(image, prepare(image)) for image in images]
     assert np.mean(np.array(differences) == 0) > 0.95
@@ -129,7 +129,7 @@ def box(image: np.ndarray) -> tuple[int, int]:  # type: ignore[type-arg]
 
 
 @pytest.mark.parametrize("side", [16, 28, 50, 200])
-def test_fits_20_by_20_keeping_its_aspect(side: int) -> None:
+def test_the_digit_fits_20_by_20_and_keeps_its_aspect_ratio(side: int) -> None:
     image = to_28x28(of(drawn(SEVEN, side, side / 8)), "it")
     assert image.shape == (28, 28)
     assert image.dtype == np.uint8
@@ -137,12 +137,12 @@ def test_fits_20_by_20_keeping_its_aspect(side: int) -> None:
 
 
 @pytest.mark.parametrize("strokes", [SEVEN, ONE])
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_centre_of_mass_is_where_mnist_has_it(
-    strokes: list[list[tuple[float, float]]], turned: bool
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_centre_of_mass_is_that_of_mnist(
+    strokes: list[list[tuple[float, float]]], transposed: bool
 ) -> None:
     ink = drawn(strokes, side=100, width=12)
-    image = to_28x28(of(ink.T if turned else ink), "it").astype(float)
+    image = to_28x28(of(ink.T if transposed else ink), "it").astype(float)
     assert all(13.5 <= middle < 14.5 for middle in ndimage.center_of_mass(image))
 
 
@@ -158,7 +158,7 @@ def test_a_digit_of_the_right_size_is_averaged_over_areas() -> None:
 
 
 @pytest.mark.parametrize("width", [2, 5, 12, 30])
-def test_strokes_get_a_width_that_mnist_has(width: float) -> None:
+def test_strokes_get_a_width_of_mnist(width: float) -> None:
     image = to_28x28(of(drawn(SEVEN, side=160, width=width)), "it")
     assert image.max() > 220
     found = stroke_width(image / 255.0)
@@ -176,7 +176,7 @@ def prepared() -> np.ndarray:  # type: ignore[type-arg]
     return to_28x28(of(drawn(SEVEN, side=100, width=12)), "it")
 
 
-def test_what_is_ready_stays_as_it_is() -> None:
+def test_a_prepared_image_stays_as_it_is() -> None:
     image = prepared()
     found, inverted = if_prepared(image), if_prepared(255 - image)
     assert found is not None
@@ -185,7 +185,7 @@ def test_what_is_ready_stays_as_it_is() -> None:
     assert np.array_equal(inverted, image)
 
 
-def test_what_is_not_ready() -> None:
+def test_images_that_are_not_prepared() -> None:
     image = prepared()
     for other in (
         np.roll(image, 3, axis=0),

@@ -1,4 +1,4 @@
-"""Finding digits in pictures."""
+"""Digits are found in pictures; blank pictures and noise are refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def found(grey: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float64]]:
     return [ink.values / ink.full for ink in find_digits(GreyPicture("it", grey))]
 
 
-def shown(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the ink's own box and the pixel around it."""
+def bounding_box(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the ink's bounding box and one pixel around it."""
     rows, columns = (np.nonzero(ink.max(axis=axis) > 102)[0] for axis in (1, 0))
     return ink[rows[0] - 1 : rows[-1] + 2, columns[0] - 1 : columns[-1] + 2]
 
@@ -27,19 +27,19 @@ def shown(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def test_ink_in_either_polarity(strokes: list[list[tuple[float, float]]], inverted: bool) -> None:
     ink = drawn(strokes, side=100, width=8)
     (values,) = found(255 - ink if inverted else ink)
-    assert values.shape == shown(ink).shape
-    np.testing.assert_allclose(values, shown(ink) / 255, atol=0.1)
+    assert values.shape == bounding_box(ink).shape
+    np.testing.assert_allclose(values, bounding_box(ink) / 255, atol=0.1)
 
 
 @pytest.mark.parametrize("strokes", [SEVEN, FIVE_APART, ONE])
 def test_pencil_on_paper(strokes: list[list[tuple[float, float]]]) -> None:
     ink = drawn(strokes, side=100, width=6)
     (values,) = found(on_paper(ink))
-    assert values.shape == pytest.approx(shown(ink).shape, abs=1)
+    assert values.shape == pytest.approx(bounding_box(ink).shape, abs=1)
     assert values[values > 0.5].sum() == pytest.approx((ink / 255).sum(), rel=0.1)
 
 
-def test_specks_are_left_out() -> None:
+def test_specks_are_dropped() -> None:
     ink = drawn(SEVEN, side=100, width=8)
     dirty = ink.copy()
     dirty[3:5, 3:5] = dirty[90:92, 80] = dirty[50, 8] = 255
@@ -47,7 +47,7 @@ def test_specks_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("side", [300, 1050, 2400])
-def test_a_small_digit_on_a_large_page_is_looked_at_closely(side: int) -> None:
+def test_a_small_digit_on_a_large_page_is_segmented_again(side: int) -> None:
     page = np.full((side, side), 250, dtype=np.uint8)
     digit = drawn(SEVEN, side=100, width=6)
     page[side // 2 : side // 2 + 100, 40:140] = 250 - digit // 2
@@ -60,17 +60,17 @@ def test_a_sheet_on_a_table() -> None:
     table = np.full((120, 130), 60, dtype=np.uint8)
     table[10:110, 10:110] = sheet
     (values,) = found(table)
-    assert values.shape == pytest.approx(shown(drawn(SEVEN, side=100, width=6)).shape, abs=1)
+    assert values.shape == pytest.approx(bounding_box(drawn(SEVEN, side=100, width=6)).shape, abs=1)
 
 
-def test_a_fat_stroke_is_no_sheet() -> None:
+def test_a_thick_stroke_is_not_a_sheet() -> None:
     (values,) = found(np.pad(np.full((70, 60), 255, dtype=np.uint8), 10))
     assert values.shape == (72, 62)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_noisy_scan_that_is_cut_tightly(seed: int) -> None:
-    """A fat 0 that touches all four sides: paper is to be seen in the corners and the middle."""
+def test_a_noisy_tightly_cropped_scan(seed: int) -> None:
+    """A thick 0 touches all four sides; paper is visible in the corners and the middle."""
     y, x = np.mgrid[-1:1:40j, -1:1:30j]
     ink = np.clip((0.3 - np.abs(np.hypot(x, y) - 0.78)) * 15, 0, 1)
     noise = np.random.default_rng(seed).normal(0, 3, ink.shape)
@@ -93,7 +93,7 @@ def test_blank(shape: tuple[int, int], level: int) -> None:
         found(np.full(shape, level, dtype=np.uint8))
 
 
-def test_an_empty_sheet_is_blank_too() -> None:
+def test_an_empty_sheet_is_refused() -> None:
     for seed in range(5):
         with pytest.raises((BlankError, NoiseError, TooSmallError)):
             found(on_paper(np.zeros((200, 200), dtype=np.uint8), seed=seed))
@@ -125,7 +125,7 @@ def test_far_too_small() -> None:
 
 @pytest.mark.parametrize("shape", [(12, 12), (13, 17), (5, 1)])
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
-def test_reduce_is_the_mean_of_blocks(shape: tuple[int, int], step: int) -> None:
+def test_downscale_is_the_mean_of_blocks(shape: tuple[int, int], step: int) -> None:
     grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     small = downscale(grey, step)
     padded = np.pad(grey, [(0, -length % step) for length in shape], mode="edge")

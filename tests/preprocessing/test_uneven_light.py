@@ -1,4 +1,4 @@
-"""Paper in light that falls off: a curved surface is taken off where nothing else finds the ink."""
+"""A curved surface is subtracted if nothing else finds the ink: photographs in uneven light."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def photograph(
 
 
 @pytest.mark.parametrize("dark", [True, False])
-def test_a_surface_of_degree_two_is_taken_off(dark: bool) -> None:
+def test_a_surface_of_degree_two_is_subtracted(dark: bool) -> None:
     grey = 120 + 30 * X - 20 * Y - 25 * X * Y + 15 * X * X + (-60 if dark else 60) * INK
     foreground = subtract_surface(grey, dark=dark)
     assert np.abs(foreground.values - 60 * INK).max() < 4
@@ -41,12 +41,12 @@ def test_narrow_pictures(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("contrast", [0.3, 0.5])
 @pytest.mark.parametrize("invert", [False, True])
 def test_a_thick_stroke_in_dark_corners(invert: bool, contrast: float) -> None:
-    """Without the surface, the paler one is refused, and the other one loses its shape."""
+    """Without the surface, the low contrast is refused, and the high one loses its shape."""
     picture = photograph(INK, contrast=contrast)
     assert difference(prepare(255 - picture if invert else picture), prepare(INK)) < 0.3
 
 
-def test_it_must_be_clearer_than_what_was_found() -> None:
+def test_the_snr_must_exceed_the_minimum() -> None:
     grey = photograph(INK).astype(np.float64)
     lit = subtract_uneven_light(grey, 0)
     assert lit is not None
@@ -58,7 +58,7 @@ def test_it_must_be_clearer_than_what_was_found() -> None:
 @pytest.mark.parametrize("noise", [0, 1, 2])
 @pytest.mark.parametrize("power", [2, 3])
 def test_light_of_another_shape_is_not_sharp(power: int, noise: float) -> None:
-    """No surface of degree two takes it off, and what is left in the corners has no edges."""
+    """No surface of degree two fits it, and the remainder in the corners has no edges."""
     grey = 230 * (1 - 0.75 * ((X * X + Y * Y) / 2) ** power)
     grey = grey + np.random.default_rng(0).normal(0, noise, grey.shape)
     assert subtract_surface(grey, dark=True).snr > 7
@@ -67,7 +67,7 @@ def test_light_of_another_shape_is_not_sharp(power: int, noise: float) -> None:
 
 @pytest.mark.parametrize("side", [90, 300])
 @pytest.mark.parametrize("noise", [0, 2])
-def test_a_sheet_in_a_spot_of_light_is_no_digit(noise: float, side: int) -> None:
+def test_a_blank_sheet_in_a_spotlight_is_refused(noise: float, side: int) -> None:
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     grey = 230 * 0.25 ** ((x * x + y * y) / 2)
     grey = grey + np.random.default_rng(0).normal(0, noise, grey.shape)
@@ -76,6 +76,6 @@ def test_a_sheet_in_a_spot_of_light_is_no_digit(noise: float, side: int) -> None
 
 
 @pytest.mark.parametrize("noise", [0.5, 2, 6])
-def test_a_sheet_with_dark_corners_is_no_digit(noise: float) -> None:
+def test_a_blank_sheet_with_dark_corners_is_refused(noise: float) -> None:
     with pytest.raises(PictureError):
         prepare(photograph(np.zeros_like(INK), noise))

@@ -57,7 +57,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def in_the_browser(page: Page, function: str, vector: Vector) -> Any:
-    """Call a function of prepare.js; its typed arrays come back as lists."""
+    """Call a function of prepare.js; return its typed arrays as lists."""
     rgba = vector.rgba()
     height, width, _ = rgba.shape
     return page.evaluate(
@@ -93,7 +93,7 @@ def test_javascript_for_one_digit(page: Page, vector: Vector) -> None:
         check(vector, [found["image"]])
 
 
-def test_the_vectors_cover_what_can_happen() -> None:
+def test_the_vectors_cover_every_result() -> None:
     assert {vector.error for vector in VECTORS} == {None, "blank", "noise", "too-small"}
     assert {len(vector.digits) for vector in VECTORS} >= {0, 1, 2, 3}
     assert any(vector.pixels.ndim == 3 for vector in VECTORS)

@@ -1,4 +1,4 @@
-"""The shared vectors: what Python and JavaScript must both make of the same pictures."""
+"""The shared test vectors: pictures, and the results that Python and JavaScript must give."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = Path(__file__).parent / "vectors.json"
 
 @dataclass(frozen=True, eq=False)
 class Vector:
-    """A picture, (H, W) or (H, W, 4), and its digits, or the kind of error."""
+    """A picture, (H, W) or (H, W, 4), and its digits, or the kind of its error."""
 
     name: str
     pixels: npt.NDArray[np.uint8]

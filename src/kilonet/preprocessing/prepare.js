@@ -73,7 +73,7 @@ const KilonetPictures = (() => {
 
   function contrastOf({ values, threshold }) {
     const above = values.data.filter((value) => value > threshold);
-    return above.length ? weighedMean(above) : 0;
+    return above.length ? weightedMean(above) : 0;
   }
 
   function subtractBackground(grey) {
@@ -572,7 +572,7 @@ const KilonetPictures = (() => {
     return { ...found, labels: connectedComponents(found.values, threshold), noisy: noise > STRONG_NOISE };
   }
 
-  function weighedMean(values) {
+  function weightedMean(values) {
     let [squares, sum] = [0, 0];
     for (const value of values) {
       squares += value * value;
@@ -651,7 +651,7 @@ const KilonetPictures = (() => {
         if (nextTo(x, y)) ink.data[(y - top) * ink.width + x - left] = values.data[y * width + x];
       }
     }
-    return { values: ink, full: weighedMean(ink.data) };
+    return { values: ink, full: weightedMean(ink.data) };
 
     function nextTo(x, y) {
       for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {

@@ -37,7 +37,7 @@ class _PendingPicture:
 
 
 @dataclass(eq=False)
-class _WorkerProcess:
+class _PoolWorker:
     process: asyncio.subprocess.Process
     groups: deque[list[_PendingPicture]] = field(default_factory=deque)
     busy_since: float = 0.0  # when it began its current group
@@ -77,7 +77,7 @@ class WorkerPool:
         self.classes: tuple[str, ...] = ()
         self._max_pixels = max_pixels
         self._work_seconds = work_seconds
-        self._workers: set[_WorkerProcess] = set()
+        self._workers: set[_PoolWorker] = set()
         self._queue: deque[_PendingPicture] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -150,12 +150,12 @@ class WorkerPool:
                 size += len(pending.picture.content)
         return group
 
-    async def _start_worker(self) -> _WorkerProcess:
+    async def _start_worker(self) -> _PoolWorker:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "kilonet.serve.worker", str(self.model), str(self._max_pixels),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        worker = _WorkerProcess(process)
+        worker = _PoolWorker(process)
         self._workers.add(worker)
         try:
             first = from_json(await worker.receive())
@@ -168,7 +168,7 @@ class WorkerPool:
         worker.ready = True
         return worker
 
-    async def _supervise(self, worker: _WorkerProcess | None) -> None:
+    async def _supervise(self, worker: _PoolWorker | None) -> None:
         """Receive a worker's results until it is lost, then replace it; for ever."""
         while True:
             if worker is not None:
@@ -183,7 +183,7 @@ class WorkerPool:
                 log("worker-not-started", level="error", message=str(error))
             self._dispatch()
 
-    async def _receive_results(self, worker: _WorkerProcess) -> None:
+    async def _receive_results(self, worker: _PoolWorker) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 results = messages.unpack_results(await worker.receive())
@@ -193,7 +193,7 @@ class WorkerPool:
                         pending.result.set_result(result)
                 self._dispatch()
 
-    async def _kill(self, worker: _WorkerProcess) -> None:
+    async def _kill(self, worker: _PoolWorker) -> None:
         """Kill a worker if it still runs, and mark the results of its pictures as lost."""
         worker.ready = False
         self._workers.discard(worker)
