@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from benchmarks.contestants import task
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.runs.environment import environment
 
 Figures = dict[str, PositiveFloat]

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.runs.environment import environment
 from serving.attack import attack
 from serving.hostile import hostile

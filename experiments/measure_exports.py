@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import kilonet
-from kilonet.atomic import write_text
 from kilonet.cli.main import run as command
 from kilonet.errors import KilonetError, RunError
+from kilonet.files import write_text
 from kilonet.runs.environment import environment
 from kilonet.workflows.run import Run, find_run
 

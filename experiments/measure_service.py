@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from fuzz_service import running
-from kilonet.atomic import write_text
 from kilonet.errors import KilonetError
+from kilonet.files import write_text
 from kilonet.inference.model import find_model
 from kilonet.runs.environment import environment
 from serving.load import TICKS, Processes, run_wrk, write_pictures

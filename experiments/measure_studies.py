@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kilonet.atomic import write_text
 from kilonet.errors import StudyError
+from kilonet.files import write_text
 from kilonet.runs.environment import environment
 from kilonet.studies.ray_executor import find_cluster
 

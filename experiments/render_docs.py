@@ -35,8 +35,8 @@ from doc_tables import (
     reproduction,
     shipping,
 )
-from kilonet.atomic import write_text
 from kilonet.errors import KilonetError, UsageError, nearest
+from kilonet.files import write_text
 
 REGION = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
 TABLES: dict[str, Callable[..., str]] = {

@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 import kilonet
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe

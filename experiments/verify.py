@@ -20,9 +20,9 @@ import onnxruntime
 import torch
 
 import kilonet
-from kilonet.atomic import write_text
 from kilonet.data.dataset import load_dataset
 from kilonet.data.normalise import normalise
+from kilonet.files import write_text
 from kilonet.progress import PrintReporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.contestants import task
 from benchmarks.contestants.meter import AfterStep
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 
 RECIPE = "gap-14k"
 
@@ -36,7 +36,7 @@ def train(
     after_step: AfterStep, data: str, epochs: int, batch_size: int, changes: Sequence[str] = ()
 ) -> None:
     """Train the recipe with ``changes``, overrides such as ``training.precision=bfloat16``."""
-    share_the_machine()  # as the command does; it has to be said before PyTorch is loaded
+    limit_openmp_spinning()  # as the command does; it has to be said before PyTorch is loaded
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
     import kilonet

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.contestants import task
 from benchmarks.contestants.kilonet_loop import RECIPE, overrides
 from benchmarks.contestants.meter import Meter
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 
 
 def answer_requests(
@@ -26,7 +26,7 @@ def answer_requests(
     loop that is stopped; a whole run has its own.
     """
     del epochs
-    share_the_machine()
+    limit_openmp_spinning()
     import kilonet
 
     words = [*overrides(epochs_each, batch_size), *changes]

@@ -15,8 +15,8 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from findings.questions import Question, recipes_of
-from kilonet.atomic import write_text
 from kilonet.errors import UsageError
+from kilonet.files import write_text
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.directory import RunResult

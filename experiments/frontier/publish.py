@@ -19,10 +19,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
-from kilonet.atomic import write_text
 from kilonet.errors import KilonetError, RunError
 from kilonet.exports.huggingface.card import shipped_card
 from kilonet.exports.huggingface.emit import pretrained_of
+from kilonet.files import write_text
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import CARD, SHIPPED_FOLDER

@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset, load_dataset
+from kilonet.files import write_text
 from kilonet.models.measure import count_parameters, total_macs
 from kilonet.progress import Silent
 from kilonet.recipe.describe import fingerprint

@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
 from doc_tables.frontier import read_frontier
-from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.data.normalise import normalise
 from kilonet.data.traits import Traits
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
+from kilonet.files import write_text
 from kilonet.models.measure import count_parameters
 from kilonet.workflows.load import traits_of
 from kilonet.workflows.run import find_run

@@ -21,9 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kilonet.atomic import write_text
 from kilonet.data.dataset import load_dataset
 from kilonet.data.split import split_validation
+from kilonet.files import write_text
 from kilonet.inference import Reader, reader
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.runs.environment import environment

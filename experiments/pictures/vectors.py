@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.preprocessing import PictureError, prepare, split
 from pictures.harder import HARDER
 from pictures.kinds import KINDS, Floats, axes, on_paper, photographed, placed, to_bytes

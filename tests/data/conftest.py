@@ -20,7 +20,7 @@ TRAIN, TEST = 30, 20
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty download cache; KILONET_DATA and KILONET_MIRROR are unset."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr("kilonet.paths.data_cache", lambda: folder)
+    monkeypatch.setattr("kilonet.files.data_cache", lambda: folder)
     monkeypatch.delenv("KILONET_DATA", raising=False)
     monkeypatch.delenv("KILONET_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")

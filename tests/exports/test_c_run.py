@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from networks import example, pictures
 
-from kilonet.compilers import find_compiler
 from kilonet.errors import KilonetError
 from kilonet.exports.c.emit import emit
 from kilonet.exports.c.run import CompiledNetwork
+from kilonet.machine import find_compiler
 
 pytestmark = pytest.mark.compiler
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from kilonet.paths import runs_dir
+from kilonet.files import runs_dir
 from kilonet.recipe.load import resolve
 from kilonet.runs import layout
 from kilonet.runs.changelog import Change, ChangeLogEntry, change_log, differences

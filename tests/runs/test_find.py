@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import RunError, UsageError
-from kilonet.paths import runs_dir
+from kilonet.files import runs_dir
 from kilonet.runs import layout
 from kilonet.runs.find import is_run, list_runs, open_run
 from trained import start_run

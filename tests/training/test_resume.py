@@ -116,7 +116,7 @@ def test_killed_from_outside(undisturbed: Path, tmp_path: Path) -> None:
 # before was killed.
 DRIVER = """
 import os, signal, sys
-import kilonet.workflows.finish, kilonet.workflows.train, kilonet.atomic, sklearn.datasets
+import kilonet.workflows.finish, kilonet.workflows.train, kilonet.files, sklearn.datasets
 from kilonet.cli import main
 from kilonet.runs.directory import RunDirectory
 from kilonet.training.fit import Fit
@@ -144,7 +144,7 @@ def in_mid_epoch(step):
 def half_way_through_a_file(number):
     def halve(handle):
         os.ftruncate(handle, os.fstat(handle).st_size // 2)
-    kilonet.atomic.os.fsync = after(number, os.fsync, halve)
+    kilonet.files.os.fsync = after(number, os.fsync, halve)
 
 def between_state_and_history():
     RunDirectory.write_history = after(1, RunDirectory.write_history)

@@ -12,7 +12,7 @@ from kilonet.cli import console
 from kilonet.cli.options import AsJson, DataDir
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 
 app = typer.Typer(
     help="The data sets: list, fetch, show, report, audit.", invoke_without_command=True
@@ -130,7 +130,7 @@ def audit(
     Repeat the same command to resume an audit that was stopped.
     """
     require("train")
-    share_the_machine()
+    limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.workflows.audit import audit as run_audit
 

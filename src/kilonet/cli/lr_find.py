@@ -11,7 +11,7 @@ from kilonet.cli.console import output, say
 from kilonet.cli.options import DataDir
 from kilonet.cli.train import split_words
 from kilonet.extras import require
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 
 
 def lr_find(
@@ -32,7 +32,7 @@ def lr_find(
     """Find a learning rate: train a few steps at rising rates until the loss diverges."""
     recipe, overrides = split_words(words)
     require("train")
-    share_the_machine()
+    limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.workflows.lr_find import lr_find as find_rate
 

@@ -92,7 +92,7 @@ def read_change_log(folder: Path | None = None) -> ChangeLog:
     Raises:
         RunError: the folder cannot be read.
     """
-    from kilonet.paths import runs_dir
+    from kilonet.files import runs_dir
     from kilonet.runs.changelog import change_log
     from kilonet.runs.find import list_runs
 

@@ -13,7 +13,7 @@ from kilonet.cli.options import AsJson, DataDir
 from kilonet.cli.train import split_words
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 
 if TYPE_CHECKING:
     from kilonet.studies.study import Study
@@ -111,7 +111,7 @@ def study(
     }
     _check_together(bool(search), grid_options, trials)
     require("train")
-    share_the_machine()
+    limit_openmp_spinning()
     from kilonet.cli.reporter import study_reporter
 
     shared: dict[str, Any] = {

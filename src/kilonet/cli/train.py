@@ -11,7 +11,7 @@ from kilonet.cli.console import output
 from kilonet.cli.options import DataDir, Flag, OwnModel
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.openmp import share_the_machine
+from kilonet.machine import limit_openmp_spinning
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 
 
@@ -61,7 +61,7 @@ def train(
     if workers is not None:
         changes.append(f"training.workers={workers}")
     require("train")
-    share_the_machine()
+    limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.cli.tables import print_outcome, profile_tables
     from kilonet.workflows import train as api

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from kilonet import paths
+from kilonet import files
 from kilonet.data.digits import load_digits
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
@@ -115,7 +115,7 @@ def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, reporter:
     if download:
         reporter.message(f"{entry.title} is not on this machine; downloading it.")
         try:
-            fetch(entry, paths.data_cache(), reporter)
+            fetch(entry, files.data_cache(), reporter)
         except DownloadError as error:
             remedy = str(error)
     files = locate(entry, data_dir)

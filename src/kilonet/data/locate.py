@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kilonet import paths
+from kilonet import files
 from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.members import Location, Member
 from kilonet.data.registry import DatasetSpec, spec
@@ -20,8 +20,8 @@ def search_path(data_dir: Path | None) -> tuple[Path, ...]:
 
     First ``data_dir`` or, where it is None, the one that ``KILONET_DATA`` names; then the cache.
     """
-    named = data_dir or paths.data_dir_from_environment()
-    cache = paths.data_cache()
+    named = data_dir or files.data_dir_from_environment()
+    cache = files.data_cache()
     return (cache,) if named is None else (named.expanduser(), cache)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kilonet.atomic import write_bytes
 from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.files import write_bytes
 from kilonet.models.blocks import with_standard_modules
 
 OPSET = 18

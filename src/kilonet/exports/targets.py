@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kilonet.compilers import find_compiler
 from kilonet.errors import UsageError, nearest
 from kilonet.exports.aws.archive import unpacked_bytes
 from kilonet.exports.aws.emit import function_files
@@ -31,6 +30,7 @@ from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_runtime import OnnxNetwork, quantise_onnx
+from kilonet.machine import find_compiler
 from kilonet.recipe.families import CustomConfig
 
 if TYPE_CHECKING:

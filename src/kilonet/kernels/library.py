@@ -11,9 +11,9 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from kilonet.compilers import compile_library, find_compiler
 from kilonet.errors import KilonetError
-from kilonet.paths import kernel_cache
+from kilonet.files import kernel_cache
+from kilonet.machine import compile_library, find_compiler
 
 SOURCE = "chain.c"
 _HEADERS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from kilonet.atomic import write_text
 from kilonet.errors import UsageError, nearest
+from kilonet.files import write_text
 
 DEFAULT_RECIPE = "fast-99.4"
 SUFFIX = ".toml"

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from kilonet.atomic import write_atomically
+from kilonet.files import write_atomically
 
 DPI = 150
 

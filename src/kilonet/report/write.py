@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.report import rendering
 from kilonet.report.facts import ReportFacts, StudyFacts
 from kilonet.report.image_grids import mistakes

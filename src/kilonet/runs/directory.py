@@ -17,11 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kilonet.atomic import PART, write_text
 from kilonet.data.registry import spec
 from kilonet.data.traits import Traits
 from kilonet.errors import KilonetError, RecipeError, RunError
-from kilonet.paths import runs_dir
+from kilonet.files import PART, runs_dir, write_text
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kilonet.errors import RunError, UsageError, nearest
-from kilonet.paths import runs_dir
+from kilonet.files import runs_dir
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.layout import FileContent, RunFacts, checked, read_json

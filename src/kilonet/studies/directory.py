@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kilonet import __version__
-from kilonet.atomic import write_text
 from kilonet.errors import RunError, StudyError, UsageError
+from kilonet.files import write_text
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, locked
 from kilonet.runs.find import open_run

@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kilonet.cores import physical_cores
 from kilonet.errors import StudyError
+from kilonet.machine import physical_cores
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.coordinator import (
     EpochFinished,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kilonet.errors import UsageError
-from kilonet.paths import studies_dir
+from kilonet.files import studies_dir
 from kilonet.recipe.catalog import SUFFIX
 from kilonet.recipe.describe import plain
 from kilonet.recipe.load import Resolved, parse_recipe, resolve

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kilonet.atomic import write_text
+from kilonet.files import write_text
 from kilonet.report.facts import Curve, Point, StudyFacts
 from kilonet.report.formatting import Table
 from kilonet.report.write import write_study_report

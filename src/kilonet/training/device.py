@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import torch
 
-from kilonet.cores import processors
 from kilonet.errors import UsageError, nearest
+from kilonet.machine import processors
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 _NAME = re.compile(r"(cpu|mps)|cuda(:\d{1,4})?", re.ASCII)

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from kilonet.atomic import write_bytes
 from kilonet.errors import CheckpointError
+from kilonet.files import write_bytes
 
 State = dict[str, Any]
 

@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from kilonet.atomic import write_bytes
 from kilonet.errors import CheckpointError
+from kilonet.files import write_bytes
 
 Weights = dict[str, torch.Tensor]
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kilonet.atomic import write_atomically, write_text
 from kilonet.data.dataset import Dataset
 from kilonet.data.describe import settled
 from kilonet.data.folder import folder_path, is_folder, short_name
@@ -23,6 +22,7 @@ from kilonet.data.split import stratified_folds
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
 from kilonet.evaluation.predict import predict_probabilities
+from kilonet.files import write_atomically, write_text
 from kilonet.models.build import build
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.describe import fingerprint

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from kilonet.atomic import write_bytes, write_text
 from kilonet.data.dataset import Dataset, is_available
 from kilonet.data.folder import folder_path, is_folder
 from kilonet.errors import RunError
@@ -18,6 +17,7 @@ from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
 from kilonet.exports.targets import Job, Made, find_target
 from kilonet.exports.verify import Verification, verify
 from kilonet.extras import require
+from kilonet.files import write_bytes, write_text
 from kilonet.runs import layout
 from kilonet.runs.environment import environment
 from kilonet.training.seeding import generator

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset
 from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.exports.onnx import export_onnx
+from kilonet.files import write_text
 from kilonet.metadata import pack_classes
 from kilonet.models.measure import (
     count_parameters,

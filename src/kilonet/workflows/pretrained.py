@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kilonet.atomic import write_bytes
 from kilonet.errors import RunError, UsageError
 from kilonet.exports.huggingface.config import CONFIG, MODEL_TYPE
 from kilonet.exports.huggingface.emit import CARD, folder_files, pretrained_of
 from kilonet.exports.huggingface.pretrained import WEIGHTS, Pretrained, is_folder, read_pretrained
+from kilonet.files import write_bytes
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.workflows.load import load

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kilonet.atomic import write_text
 from kilonet.data.dataset import Dataset
 from kilonet.data.split import split_validation, stratified_split
 from kilonet.errors import RunError, UsageError
@@ -24,6 +23,7 @@ from kilonet.evaluation.robustness import (
     Robustness,
     measure_robustness,
 )
+from kilonet.files import write_text
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter, Silent, track

@@ -8,8 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from kilonet.cores import physical_cores
 from kilonet.errors import UsageError
+from kilonet.machine import physical_cores
 from kilonet.recipe.schema import Recipe
 from kilonet.training.crew import Crew
 from kilonet.training.device import one_of_several, places

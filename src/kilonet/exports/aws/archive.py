@@ -21,7 +21,7 @@ OWN = (
     "__init__.py",
     "errors.py",
     "metadata.py",
-    "paths.py",
+    "files.py",
     "runs/__init__.py",
     "runs/layout.py",
 )

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.compilers import compile_library
 from kilonet.errors import KilonetError
 from kilonet.exports.c.emit import CSource
 from kilonet.exports.graph.interpret import Pixels
+from kilonet.machine import compile_library
 
 FLAGS = ("-std=c99", "-O3")
 

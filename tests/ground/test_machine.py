@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kilonet.compilers import compile_library, find_compiler
 from kilonet.errors import KilonetError
+from kilonet.machine import compile_library, find_compiler
 
 
 @pytest.mark.compiler

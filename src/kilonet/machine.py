@@ -1,0 +1,70 @@
+"""The machine: its cores, its C compiler, and how OpenMP threads wait. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from kilonet.errors import KilonetError
+
+COMPILERS = ("cc", "gcc", "clang")
+
+
+def physical_cores() -> int:
+    """Return the number of physical cores that this process may use.
+
+    On Linux, two hyper-threads count as one core, and the limit of a control group (``cpu.max``)
+    is respected. Elsewhere every logical processor counts as a core.
+    """
+    topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    try:
+        cores = len({Path(topology.format(n)).read_text() for n in processors()})
+    except OSError:
+        cores = len(processors())
+    try:
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+    except (OSError, ValueError):  # no control groups, or no limit: "max 100000"
+        return cores
+    return max(1, min(cores, quota // period))
+
+
+def processors() -> set[int]:
+    """Return the numbers of the logical processors that this process may run on."""
+    try:
+        return os.sched_getaffinity(0)
+    except AttributeError:  # known on Linux only
+        return set(range(os.cpu_count() or 1))
+
+
+def find_compiler() -> str | None:
+    """Return the path of a C compiler, or None if there is none."""
+    return next((path for name in COMPILERS if (path := shutil.which(name))), None)
+
+
+def compile_library(compiler: str, flags: Sequence[str], source: Path, library: Path) -> None:
+    """Compile ``source``, a C file, into the shared library ``library``.
+
+    Raises:
+        KilonetError: the compilation failed; the message has the first line of the compiler.
+    """
+    command = [compiler, *flags, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        first = (done.stderr.splitlines() or ["no message"])[0]
+        raise KilonetError(f"{compiler} does not compile {source.name}: {first}")
+
+
+def limit_openmp_spinning() -> None:
+    """Make OpenMP threads that wait at a barrier yield their core early, unless the user decided.
+
+    GNU OpenMP spins 300,000 times by default (``GOMP_SPINCOUNT`` in its manual), which takes several
+    milliseconds. On a busy machine a spinning thread can occupy the core that the awaited thread
+    needs, and a step takes many times longer than on one thread. Without spinning, each of the
+    hundreds of barriers of a step wakes its threads anew, which is slow as well. A tenth of a
+    millisecond is a good compromise. Call this before PyTorch is loaded: it has no effect once
+    libgomp is loaded, nor on other OpenMP libraries.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
