@@ -60,7 +60,7 @@ def compile_library(compiler: str, flags: Sequence[str], source: Path, library: 
 def limit_openmp_spinning() -> None:
     """Make OpenMP threads that wait at a barrier yield their core early, unless the user decided.
 
-    GNU OpenMP spins 300,000 times by default (``GOMP_SPINCOUNT`` in its manual), which takes several
+    GNU OpenMP spins 300,000 times by default (``GOMP_SPINCOUNT`` in its manual), several
     milliseconds. On a busy machine a spinning thread can occupy the core that the awaited thread
     needs, and a step takes many times longer than on one thread. Without spinning, each of the
     hundreds of barriers of a step wakes its threads anew, which is slow as well. A tenth of a

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from kilonet import files
 from kilonet.data.digits import load_digits
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
@@ -20,6 +19,7 @@ from kilonet.data.registry import DatasetSpec, spec
 from kilonet.data.specs import USUAL_LOOK, Look, Preparation
 from kilonet.data.traits import Traits
 from kilonet.errors import DataError
+from kilonet.files import data_cache
 from kilonet.progress import Reporter, Silent
 
 __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
@@ -115,7 +115,7 @@ def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, reporter:
     if download:
         reporter.message(f"{entry.title} is not on this machine; downloading it.")
         try:
-            fetch(entry, files.data_cache(), reporter)
+            fetch(entry, data_cache(), reporter)
         except DownloadError as error:
             remedy = str(error)
     files = locate(entry, data_dir)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kilonet import files
 from kilonet.data.folder import folder_path, is_folder
 from kilonet.data.members import Location, Member
 from kilonet.data.registry import DatasetSpec, spec
 from kilonet.data.specs import TEST_LABELS, FileSpec
 from kilonet.data.verify import belongs_elsewhere
+from kilonet.files import data_cache, data_dir_from_environment
 
 Files = dict[str, Location]
 
@@ -20,8 +20,8 @@ def search_path(data_dir: Path | None) -> tuple[Path, ...]:
 
     First ``data_dir`` or, where it is None, the one that ``KILONET_DATA`` names; then the cache.
     """
-    named = data_dir or files.data_dir_from_environment()
-    cache = files.data_cache()
+    named = data_dir or data_dir_from_environment()
+    cache = data_cache()
     return (cache,) if named is None else (named.expanduser(), cache)
 
 
