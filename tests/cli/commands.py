@@ -1,4 +1,4 @@
-"""What a command said."""
+"""The result of a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """Exit status, standard output and standard error of a command."""
 
     status: int
@@ -15,4 +15,4 @@ class Said:
     err: str
 
 
-Command = Callable[..., Said]
+Command = Callable[..., CommandResult]

@@ -1,4 +1,4 @@
-"""Running the command line in this process, and what it said."""
+"""Fixtures that run the command line in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import Command, Said
+from commands import Command, CommandResult
 
 from kilonet.cli.main import run
 from trained import Trained, trained
@@ -16,12 +16,12 @@ from trained import Trained, trained
 def kilonet(capsys: pytest.CaptureFixture[str]) -> Command:
     """Run ``kilonet`` with some arguments."""
 
-    def call(*arguments: str | Path) -> Said:
+    def call(*arguments: str | Path) -> CommandResult:
         capsys.readouterr()
         status = run([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return Said(status, said.out, said.err)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return CommandResult(status, captured.out, captured.err)
 
     return call
 
@@ -31,12 +31,12 @@ def refused(kilonet: Command) -> Callable[..., str]:
     """Run ``kilonet`` with arguments that it refuses; return the one message on standard error."""
 
     def call(*arguments: str | Path, status: int = 2) -> str:
-        said = kilonet(*arguments)
-        assert said.status == status, said
-        assert said.out == ""
-        assert said.err.startswith("Error: ")
-        assert said.err.count("\n") == 1
-        return said.err.removeprefix("Error: ").rstrip("\n")
+        result = kilonet(*arguments)
+        assert result.status == status, result
+        assert result.out == ""
+        assert result.err.startswith("Error: ")
+        assert result.err.count("\n") == 1
+        return result.err.removeprefix("Error: ").rstrip("\n")
 
     return call
 

@@ -20,9 +20,9 @@ def three_runs() -> None:
 
 @pytest.mark.usefixtures("three_runs")
 def test_the_checklist(kilonet: Command) -> None:
-    said = kilonet("check", "gap-14k-1")
-    assert (said.status, said.err) == (1, "")  # its fake network has no global average pooling
-    assert_golden("check", said.out)
+    result = kilonet("check", "gap-14k-1")
+    assert (result.status, result.err) == (1, "")  # its fake network has no global average pooling
+    assert_golden("check", result.out)
 
 
 @pytest.mark.usefixtures("three_runs")
@@ -49,8 +49,8 @@ def test_the_checklist(kilonet: Command) -> None:
     ],
 )
 def test_flags(kilonet: Command, flags: list[str], status: int, line: str) -> None:
-    said = kilonet("check", "quick-1", *flags)
-    assert (said.status, said.out, said.err) == (status, line, "")
+    result = kilonet("check", "quick-1", *flags)
+    assert (result.status, result.out, result.err) == (status, line, "")
 
 
 @pytest.mark.usefixtures("three_runs")

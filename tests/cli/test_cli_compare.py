@@ -26,9 +26,9 @@ def two() -> None:
 
 @pytest.mark.usefixtures("two")
 def test_what_is_printed(kilonet: Command) -> None:
-    said = kilonet("compare", "quick-1", "quick-2")
-    assert (said.status, said.err) == (0, "")
-    assert_golden("compare", said.out)
+    result = kilonet("compare", "quick-1", "quick-2")
+    assert (result.status, result.err) == (0, "")
+    assert_golden("compare", result.out)
     found = json.loads(kilonet("compare", "quick-1", "quick-2", "--json").out)
     assert (found["test"]["only_a"], found["test"]["only_b"]) == (15, 5)
 
@@ -67,8 +67,8 @@ def test_runs_as_csv(kilonet: Command) -> None:
 def test_a_learning_rate_is_found(kilonet: Command, tmp_path: Path) -> None:
     picture = tmp_path / "lr.png"
     words = ("data.name=digits", "training.threads=1", "optimizer.name=sgd", "--steps", "60")
-    said = kilonet("lr-find", "quick", *words, "--out", picture)
-    assert said.status == 0
-    rate = float(said.out.partition("rate of ")[2].split()[0])
+    result = kilonet("lr-find", "quick", *words, "--out", picture)
+    assert result.status == 0
+    rate = float(result.out.partition("rate of ")[2].split()[0])
     assert 1e-4 < rate < 5  # plain SGD with batch norm learns somewhere between
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -12,12 +12,12 @@ from kilonet.data.registry import DATASETS
 
 
 def test_the_list(kilonet: Command, tmp_path: Path) -> None:
-    said = kilonet("data")
-    assert (said.status, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = kilonet("data")
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert [line.split()[0] for line in lines] == ["name", *DATASETS]
     assert "scikit-learn" in lines[-1]
-    assert kilonet("data", "ls").out == said.out
+    assert kilonet("data", "ls").out == result.out
     assert kilonet("data", "--data-dir", tmp_path).status == 0
 
 
@@ -25,13 +25,13 @@ def test_the_list(kilonet: Command, tmp_path: Path) -> None:
 def test_where_mnist_was_found(kilonet: Command, mnist_dir: Path) -> None:
     for arguments in (["ls", "--data-dir", mnist_dir], ["--data-dir", mnist_dir]):
         assert str(mnist_dir / "mnist") in kilonet("data", *arguments).out
-    said = kilonet("data", "fetch", "mnist", "--data-dir", mnist_dir)
-    assert said.out == f"MNIST: verified, in {mnist_dir / 'mnist'}\n"
+    result = kilonet("data", "fetch", "mnist", "--data-dir", mnist_dir)
+    assert result.out == f"MNIST: verified, in {mnist_dir / 'mnist'}\n"
 
 
 def test_fetch_what_needs_no_fetching(kilonet: Command) -> None:
-    said = kilonet("data", "fetch", "digits")
-    assert said.out == "Optical digits (scikit-learn): verified, in scikit-learn\n"
+    result = kilonet("data", "fetch", "digits")
+    assert result.out == "Optical digits (scikit-learn): verified, in scikit-learn\n"
 
 
 def test_a_picture(kilonet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

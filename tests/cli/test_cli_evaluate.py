@@ -15,9 +15,9 @@ from trained import Trained, start_run
 
 
 def test_a_table_by_class(kilonet: Command, finished_here: str, finished: Trained) -> None:
-    said = kilonet("evaluate", finished_here)
-    assert (said.status, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = kilonet("evaluate", finished_here)
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == "quick-1"
     assert lines[1].split() == ["class", "precision", "recall", "F1", "images"]
     assert [line.split()[0] for line in lines[2:12]] == list("0123456789")
@@ -48,6 +48,6 @@ def test_runs_that_cannot_be_evaluated(
 
 @pytest.mark.mnist
 def test_another_data_set(kilonet: Command, finished_here: str, mnist_dir: Path) -> None:
-    said = kilonet("evaluate", finished_here, "--data", "mnist", "--data-dir", mnist_dir)
-    assert said.status == 0
-    assert "of 10,000)" in said.out
+    result = kilonet("evaluate", finished_here, "--data", "mnist", "--data-dir", mnist_dir)
+    assert result.status == 0
+    assert "of 10,000)" in result.out

@@ -11,7 +11,7 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.cli.console import show
+from kilonet.cli.common import print_table
 from kilonet.cli.tables import export_table
 from kilonet.exports.verify import Verification
 from kilonet.workflows.export import Export
@@ -20,12 +20,12 @@ from trained import start_run
 
 @pytest.mark.compiler
 def test_prints_what_it_measured(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
-    said = kilonet("export", finished_here, "--to", "c", "--int8", "--out", tmp_path)
-    assert (said.status, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = kilonet("export", finished_here, "--to", "c", "--int8", "--out", tmp_path)
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == "quick-1 as c-int8"
-    assert re.search(r"^same label +3\d\d of 359$", said.out, re.MULTILINE)
-    assert re.search(r"^RAM, static +[\d,]+ bytes$", said.out, re.MULTILINE)
+    assert re.search(r"^same label +3\d\d of 359$", result.out, re.MULTILINE)
+    assert re.search(r"^RAM, static +[\d,]+ bytes$", result.out, re.MULTILINE)
     assert lines[-1] == f"Report: {tmp_path / 'quick-1-c-int8.json'}"
     assert {path.name for path in tmp_path.iterdir()} == {
         "quick_1_int8.c",
@@ -35,8 +35,8 @@ def test_prints_what_it_measured(kilonet: Command, finished_here: str, tmp_path:
 
 
 def test_as_json(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
-    said = kilonet("export", finished_here, "--to", "onnx", "--out", tmp_path, "--json")
-    found = json.loads(said.out)
+    result = kilonet("export", finished_here, "--to", "onnx", "--out", tmp_path, "--json")
+    found = json.loads(result.out)
     assert found["target"] == "onnx"
     assert found["verification"]["same_labels"] == 359
 
@@ -55,6 +55,6 @@ def test_table(tmp_path: Path, capsys: object) -> None:
     files = tuple(sorted(tmp_path.iterdir()))
     found = Verification(10_000, 9_993, 0.3127, 0.9941, 0.9943, 0.2114, 0.8349)
     budget = {"weight_bytes": 8_104, "arena_bytes": 7_840, "stack_bytes": 352}
-    result = Export("c-int8", "net-1", files, tmp_path / "x.json", found, budget, None)
-    show(export_table(result))
+    export = Export("c-int8", "net-1", files, tmp_path / "x.json", found, budget, None)
+    print_table(export_table(export))
     assert_golden("export", capsys.readouterr().out)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import pytest
 from commands import Command
 
 from kilonet import __version__
-from kilonet.cli import console, tables
+from kilonet.cli import common, tables
 from kilonet.cli.main import main
 from kilonet.errors import DataError, MissingExtraError, RecipeError
 
@@ -29,20 +29,20 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
 def test_help_names_every_command(kilonet: Command, arguments: list[str]) -> None:
-    said = kilonet(*arguments)
-    assert (said.status, said.err) == (0, "")
-    assert "Usage: kilonet" in said.out
-    assert all(f" {name} " in said.out for name in COMMANDS)
+    result = kilonet(*arguments)
+    assert (result.status, result.err) == (0, "")
+    assert "Usage: kilonet" in result.out
+    assert all(f" {name} " in result.out for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS] + SUBCOMMANDS, ids=" ".join)
 def test_every_command_has_help(kilonet: Command, command: list[str]) -> None:
-    said = kilonet(*command, "--help")
-    assert (said.status, said.err) == (0, "")
-    assert f"Usage: kilonet {' '.join(command)}" in said.out
+    result = kilonet(*command, "--help")
+    assert (result.status, result.err) == (0, "")
+    assert f"Usage: kilonet {' '.join(command)}" in result.out
     # All it takes is a name of its own and a sentence; a bare type says that both were forgotten.
-    assert "<int>" not in said.out
-    assert "<float>" not in said.out
+    assert "<int>" not in result.out
+    assert "<float>" not in result.out
 
 
 def test_version(kilonet: Command) -> None:
@@ -175,6 +175,6 @@ def test_output_is_as_wide_as_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "33")
-    assert console.output().width == 33
+    assert common.output().width == 33
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert console.output().width == console.UNLIMITED
+    assert common.output().width == common.UNLIMITED

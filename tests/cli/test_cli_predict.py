@@ -32,17 +32,17 @@ def zero(tmp_path: Path) -> Path:
 
 
 def test_a_table(kilonet: Command, model: Path, zero: Path) -> None:
-    said = kilonet("predict", zero, zero, "--model", model)
-    assert (said.status, said.err) == (0, "")
-    heading, *rows = said.out.splitlines()
+    result = kilonet("predict", zero, zero, "--model", model)
+    assert (result.status, result.err) == (0, "")
+    heading, *rows = result.out.splitlines()
     assert heading.split() == ["digit", "confidence", "runner-up", "confidence", "picture"]
     assert [(row.split()[0], row.split()[-1]) for row in rows] == [("0", str(zero))] * 2
 
 
 def test_a_model_that_ships_is_taken(kilonet: Command, zero: Path) -> None:
-    said = kilonet("predict", zero)
-    assert (said.status, said.err) == (0, "")
-    assert said.out.splitlines()[1].split()[0] == "0"
+    result = kilonet("predict", zero)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines()[1].split()[0] == "0"
 
 
 def test_nothing_to_read_with(refused: Callable[..., str], zero: Path) -> None:
@@ -52,9 +52,9 @@ def test_nothing_to_read_with(refused: Callable[..., str], zero: Path) -> None:
 def test_as_json(kilonet: Command, model: Path, zero: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nonsense")
-    said = kilonet("predict", zero, bad, zero, "--model", model, "--json")
-    assert (said.status, said.err) == (1, "")
-    first, second, third = json.loads(said.out)
+    result = kilonet("predict", zero, bad, zero, "--model", model, "--json")
+    assert (result.status, result.err) == (1, "")
+    first, second, third = json.loads(result.out)
     assert first == third
     assert (first["picture"], first["digit"], first["unsure"]) == (str(zero), "0", False)
     assert (second["picture"], second["error"]) == (str(bad), "unreadable")
@@ -66,23 +66,23 @@ def test_an_unreadable_file_does_not_stop_the_others(
 ) -> None:
     blank = tmp_path / "blank.png"
     Image.new("L", (60, 60), 255).save(blank)
-    said = kilonet("predict", "missing.png", zero, blank, zero, "--model", model)
-    assert said.status == 1
-    assert len(said.out.splitlines()) == 3
-    missing, empty = said.err.splitlines()
+    result = kilonet("predict", "missing.png", zero, blank, zero, "--model", model)
+    assert result.status == 1
+    assert len(result.out.splitlines()) == 3
+    missing, empty = result.err.splitlines()
     assert missing.startswith("Error: missing.png cannot be read as a picture: No such file")
     assert empty.startswith(f"Error: {blank} is blank")
 
 
 def test_split(kilonet: Command, model: Path, tmp_path: Path) -> None:
     row = ring(tmp_path / "row.png", count=3)
-    said = kilonet("predict", row, "--model", model)
-    assert said.status == 1
-    assert "shows 3 digits, and one was expected; --split reads them" in said.err
-    said = kilonet("predict", row, "--model", model, "--split")
-    assert [line.split()[0] for line in said.out.splitlines()] == ["digit", "0", "0", "0"]
-    said = kilonet("predict", row, "--model", model, "--split", "--json")
-    (entry,) = json.loads(said.out)
+    result = kilonet("predict", row, "--model", model)
+    assert result.status == 1
+    assert "shows 3 digits, and one was expected; --split reads them" in result.err
+    result = kilonet("predict", row, "--model", model, "--split")
+    assert [line.split()[0] for line in result.out.splitlines()] == ["digit", "0", "0", "0"]
+    result = kilonet("predict", row, "--model", model, "--split", "--json")
+    (entry,) = json.loads(result.out)
     assert [digit["digit"] for digit in entry["digits"]] == ["0", "0", "0"]
 
 
@@ -91,8 +91,8 @@ def test_unsure(
 ) -> None:
     half = tmp_path / "half.png"
     Image.open(zero).crop((0, 0, 70, 50)).save(half)  # neither a 0 nor a 1
-    said = kilonet("predict", half, "--model", model, "--min-confidence", "0.999999")
-    assert said.out.splitlines()[1].startswith("unsure (")
+    result = kilonet("predict", half, "--model", model, "--min-confidence", "0.999999")
+    assert result.out.splitlines()[1].startswith("unsure (")
     wrong = ("predict", zero, "--model", model, "--min-confidence", "2")
     assert "must be 0 to 1" in refused(*wrong)
 

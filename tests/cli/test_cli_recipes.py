@@ -15,10 +15,10 @@ from kilonet.recipe.load import parse_recipe, resolve
 
 
 def test_the_list(kilonet: Command) -> None:
-    said = kilonet("recipes")
-    assert (said.status, said.err) == (0, "")
-    assert kilonet("recipes", "ls").out == said.out
-    lines = said.out.splitlines()
+    result = kilonet("recipes")
+    assert (result.status, result.err) == (0, "")
+    assert kilonet("recipes", "ls").out == result.out
+    lines = result.out.splitlines()
     assert [line.split()[0] for line in lines] == ["recipe", *recipe_names()]
     assert all(line.endswith(resolve(line.split()[0]).recipe.title) for line in lines[1:])
 
@@ -32,24 +32,24 @@ def test_its_layout(kilonet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_what_show_prints_is_the_recipe(kilonet: Command, name: str) -> None:
-    said = kilonet("recipes", "show", name)
-    assert (said.status, said.err) == (0, "")
-    assert parse_recipe(said.out, name) == resolve(name).recipe
+    result = kilonet("recipes", "show", name)
+    assert (result.status, result.err) == (0, "")
+    assert parse_recipe(result.out, name) == resolve(name).recipe
 
 
 def test_show_with_changes_and_of_a_file(kilonet: Command, tmp_path: Path) -> None:
-    said = kilonet("recipes", "show", "quick", "optimizer.lr=0.5", "training.ema=0.9")
+    result = kilonet("recipes", "show", "quick", "optimizer.lr=0.5", "training.ema=0.9")
     path = tmp_path / "mine.toml"
-    path.write_text(said.out, encoding="utf-8")
-    assert "lr = 0.5\n" in said.out
-    assert "ema = 0.9\n" in said.out
-    assert kilonet("recipes", "show", path).out == said.out
+    path.write_text(result.out, encoding="utf-8")
+    assert "lr = 0.5\n" in result.out
+    assert "ema = 0.9\n" in result.out
+    assert kilonet("recipes", "show", path).out == result.out
 
 
 def test_copy(kilonet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    said = kilonet("recipes", "copy", "gap-14k")
-    assert said.out == "Wrote gap-14k.toml. Train it: kilonet train gap-14k.toml\n"
+    result = kilonet("recipes", "copy", "gap-14k")
+    assert result.out == "Wrote gap-14k.toml. Train it: kilonet train gap-14k.toml\n"
     assert Path("gap-14k.toml").read_text(encoding="utf-8") == recipe_text("gap-14k")
     assert kilonet("recipes", "copy", "quick", tmp_path / "[b]mine.toml").status == 0
     assert (tmp_path / "[b]mine.toml").exists()

@@ -10,7 +10,7 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.cli.console import show
+from kilonet.cli.common import print_table
 from kilonet.cli.tables import robustness_table
 from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
@@ -23,9 +23,9 @@ from trained import Trained, start_run
 def test_prints_and_stores_what_it_measured(
     kilonet: Command, finished_here: str, tmp_path: Path
 ) -> None:
-    said = kilonet("evaluate", finished_here, "--robustness", "--images", "20", "--out", tmp_path)
-    assert (said.status, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = kilonet("evaluate", finished_here, "--robustness", "--images", "20", "--out", tmp_path)
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == "quick-1: 20 of 359 Optical digits (scikit-learn) test images"
     assert lines[-2:] == [f"Wrote {tmp_path / f'robustness.{end}'}" for end in ("json", "png")]
     assert len(lines) == 3 + sum(len(kind.strengths) for kind in DISTORTIONS) + 3 + 2
@@ -61,9 +61,9 @@ def test_a_model_that_ships_is_not_written_to(
 ) -> None:
     monkeypatch.setattr("kilonet.runs.find.SHIPPED_FOLDER", tmp_path)
     path = finished.copy(tmp_path / "tiny")
-    said = kilonet("evaluate", path, "--robustness", "--images", "2")
-    assert said.status == 0
-    assert said.out.splitlines()[-1].startswith("Not stored")
+    result = kilonet("evaluate", path, "--robustness", "--images", "2")
+    assert result.status == 0
+    assert result.out.splitlines()[-1].startswith("Not stored")
 
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,5 +80,5 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
         Estimate(0.71234, 0.0051),
         Estimate(0.952, 0.0034),
     )
-    show(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482, "cpu")))
+    print_table(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482, "cpu")))
     assert_golden("robustness", capsys.readouterr().out)

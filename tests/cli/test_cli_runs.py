@@ -29,10 +29,10 @@ def five_runs() -> None:
 
 @pytest.mark.usefixtures("five_runs")
 def test_the_change_log(kilonet: Command) -> None:
-    said = kilonet("runs")
-    assert (said.status, said.err) == (0, "")
-    assert all(line == line.rstrip() for line in said.out.splitlines())
-    assert_golden("runs", said.out)
+    result = kilonet("runs")
+    assert (result.status, result.err) == (0, "")
+    assert all(line == line.rstrip() for line in result.out.splitlines())
+    assert_golden("runs", result.out)
 
 
 @pytest.mark.usefixtures("five_runs")
@@ -74,11 +74,11 @@ def test_what_cannot_be_read_is_said(kilonet: Command) -> None:
     finish_run(start_run())
     finish_run(start_run()).file(layout.METRICS).write_text("[", encoding="utf-8")
     start_run().file(layout.RUN).write_text("[", encoding="utf-8")
-    said = kilonet("runs")
-    assert said.status == 0
-    assert "Left out: " in said.out
-    assert "quick-2/metrics.json is damaged" in said.out
-    assert "quick-3/run.json is damaged" in said.out
+    result = kilonet("runs")
+    assert result.status == 0
+    assert "Left out: " in result.out
+    assert "quick-2/metrics.json is damaged" in result.out
+    assert "quick-3/run.json is damaged" in result.out
 
 
 def test_refused(refused: Callable[..., str], tmp_path: Path) -> None:

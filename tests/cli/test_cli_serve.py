@@ -20,8 +20,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_setting_is_an_option(kilonet: Command) -> None:
-    said = kilonet("serve", "--help")
-    assert all(option(one.name) in said.out for one in fields(Settings))
+    result = kilonet("serve", "--help")
+    assert all(option(one.name) in result.out for one in fields(Settings))
 
 
 @pytest.mark.parametrize(

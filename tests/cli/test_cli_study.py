@@ -10,7 +10,7 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
-from kilonet.cli.console import show
+from kilonet.cli.common import print_table
 from kilonet.cli.tables import text_table
 from kilonet.runs import layout
 from kilonet.studies.analysis import analyse
@@ -48,7 +48,7 @@ def finished_study(studies: Path) -> StudyDirectory:
 def test_the_tables(finished_study: StudyDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     analysis = analyse(finished_study.plan, read_results(finished_study), {})
     for table in (cells_table(analysis), comparisons_table(analysis)):
-        show(text_table(table))
+        print_table(text_table(table))
     assert_golden("study", capsys.readouterr().out)
 
 
@@ -56,9 +56,9 @@ def test_a_finished_study_is_only_reported(
     finished_study: StudyDirectory, kilonet: Command
 ) -> None:
     line = (*DIGITS, *OPTIMIZERS, "--seeds", "2", "--name", "two")
-    said = kilonet(*line)
-    assert (said.status, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = kilonet(*line)
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert "sgd and adam reached 90 % on validation images equally soon" in lines[-2]
     assert lines[-1] == f"Report: {finished_study.path / 'report.html'}"
     page = (finished_study.path / "report.html").read_text(encoding="utf-8")

@@ -10,15 +10,15 @@ import kilonet as library
 
 
 def test_a_recipe(kilonet: Command) -> None:
-    said = kilonet("summary", "gap-14k")
-    assert (said.status, said.err) == (0, "")
-    assert said.out == library.summary("gap-14k") + "\n"
-    assert "14,210" in said.out
+    result = kilonet("summary", "gap-14k")
+    assert (result.status, result.err) == (0, "")
+    assert result.out == library.summary("gap-14k") + "\n"
+    assert "14,210" in result.out
 
 
 def test_the_other_style(kilonet: Command) -> None:
-    said = kilonet("summary", "stacked-1x1", "--style", "torchsummary")
-    assert said.out == library.summary("stacked-1x1", "torchsummary") + "\n"
+    result = kilonet("summary", "stacked-1x1", "--style", "torchsummary")
+    assert result.out == library.summary("stacked-1x1", "torchsummary") + "\n"
 
 
 def test_refused(refused: Callable[..., str]) -> None:

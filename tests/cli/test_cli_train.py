@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from commands import Command
 
-from kilonet.cli.train import split_words
+from kilonet.cli.common import split_words
 from kilonet.data.dataset import load_dataset
 from kilonet.errors import UsageError
 from kilonet.recipe.catalog import DEFAULT_RECIPE
@@ -179,20 +179,20 @@ def test_ctrl_c_names_the_run(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(api, "save_state", save)
-    said = kilonet("train", "quick", "data.name=digits", "training.threads=1")
+    result = kilonet("train", "quick", "data.name=digits", "training.threads=1")
     path = tmp_path / "runs" / "quick-1"
-    assert said.status == 130
-    assert said.err == (
+    assert result.status == 130
+    assert result.err == (
         f"Error: Stopped. Completed epochs are kept. Resume with: kilonet train --resume {path}\n"
     )
     assert not open_run(path).finished
 
 
 def test_a_finished_run_is_said_to_be_finished(kilonet: Command, finished_here: str) -> None:
-    said = kilonet("train", "--resume", finished_here)
-    assert (said.status, said.err) == (0, "")
-    assert "quick-1 has finished already: nothing is left to train.\n" in said.out
-    assert said.out.endswith("report.html\n")
+    result = kilonet("train", "--resume", finished_here)
+    assert (result.status, result.err) == (0, "")
+    assert "quick-1 has finished already: nothing is left to train.\n" in result.out
+    assert result.out.endswith("report.html\n")
 
 
 @pytest.mark.parametrize("name", [layout.RECIPE, layout.STATE, layout.RUN])

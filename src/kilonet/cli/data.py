@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kilonet.cli import console
-from kilonet.cli.options import AsJson, DataDir
+from kilonet.cli.common import AsJson, DataDir, output, print_json, print_line, print_table
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.machine import limit_openmp_spinning
@@ -33,7 +31,7 @@ def ls(data_dir: DataDir = None) -> None:
     """List the data sets and where each was found."""
     from kilonet.cli.tables import datasets_table
 
-    console.show(datasets_table(data_dir))
+    print_table(datasets_table(data_dir))
 
 
 @app.command()
@@ -51,11 +49,11 @@ def fetch(
     for name in names:
         with progress() as reporter:
             dataset = fetch_dataset(name, data_dir, reporter)
-        console.say(f"{dataset.title}: verified, in {dataset.source}")
+        print_line(f"{dataset.title}: verified, in {dataset.source}")
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_samples(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set.")],
     recipe: Annotated[
         str | None,
@@ -76,7 +74,7 @@ def show(
 
     target = out or Path(f"{Path(name).name.removeprefix('folder:')}.png")
     path = show_sample(name, target, recipe=recipe, seed=seed, data_dir=data_dir)
-    console.say(f"Wrote {path}")
+    print_line(f"Wrote {path}")
 
 
 @app.command()
@@ -95,11 +93,11 @@ def report(
     with progress() as reporter:
         result = inspect_folder(folder, reporter)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        print_json(result.to_json())
         return
-    console.show(folder_table(result))
+    print_table(folder_table(result))
     for line in folder_findings(result):
-        console.say(line)
+        print_line(line)
 
 
 @app.command()
@@ -134,7 +132,7 @@ def audit(
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.workflows.audit import audit as run_audit
 
-    with ConsoleReporter(console.output()) as reporter:
+    with ConsoleReporter(output()) as reporter:
         result = run_audit(
             name,
             recipe=recipe,
@@ -145,6 +143,6 @@ def audit(
             data_dir=data_dir,
             reporter=reporter,
         )
-    console.say(result.sentence)
+    print_line(result.sentence)
     for file in result.files:
-        console.say(f"Wrote {file}")
+        print_line(f"Wrote {file}")

@@ -1,15 +1,23 @@
-"""``kilonet evaluate``."""
+"""``kilonet evaluate``, ``kilonet check`` and ``kilonet compare``: measure finished runs."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonet.cli.console import say, show
-from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
+from kilonet.cli.common import (
+    AsJson,
+    DataDir,
+    FinishedRun,
+    Flag,
+    OwnModel,
+    output,
+    print_json,
+    print_line,
+    print_table,
+)
 from kilonet.errors import UsageError
 from kilonet.extras import require
 
@@ -94,23 +102,80 @@ def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:
     from kilonet.cli.tables import metrics_table
 
     if as_json:
-        _print_json(metrics.to_json())
+        print_json(metrics.to_json())
     else:
-        show(metrics_table(metrics, run))
+        print_table(metrics_table(metrics, run))
 
 
 def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
     from kilonet.cli.tables import robustness_table
 
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
         return
-    show(robustness_table(report))
+    print_table(robustness_table(report))
     for file in report.files:
-        say(f"Wrote {file}")
+        print_line(f"Wrote {file}")
     if not report.files:
-        say("Not stored: the model is part of the installed package. Give a folder with --out.")
+        print_line("Not stored: the model is part of the installed package. --out DIR stores it.")
 
 
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+def check(
+    run: FinishedRun,
+    max_parameters: Annotated[
+        int | None,
+        typer.Option("--max-parameters", metavar="N", help="Maximum number of parameters."),
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option("--max-epochs", metavar="N", help="Maximum number of epochs.")
+    ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            "--min-accuracy", metavar="X", help="Minimum test accuracy, a fraction such as 0.994."
+        ),
+    ] = None,
+    require_layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require-layer",
+            metavar="KIND",
+            help="A layer that the network must have: batch-norm, dropout or "
+            "global-average-pooling; can be repeated.",
+        ),
+    ] = None,
+) -> int:
+    """Check a run against its recipe's constraints, or those given here; exit 1 if any fails."""
+    from kilonet.cli.tables import print_checks
+    from kilonet.runs.compliance import parse_constraints
+    from kilonet.workflows.check import check as check_run
+
+    given = {
+        "max_parameters": max_parameters,
+        "max_epochs": max_epochs,
+        "min_accuracy": min_accuracy,
+        "required_layers": require_layer or None,
+    }
+    checks = check_run(run, parse_constraints(given))
+    if not checks:
+        raise UsageError(
+            f"{run} has no constraints to check. Give some, for example --max-parameters 20000."
+        )
+    print_checks(checks, output())
+    return 0 if all(line.passed for line in checks) else 1
+
+
+def compare(
+    first: FinishedRun, second: FinishedRun, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Compare two runs on the same test images, with a significance test."""
+    require("train")
+    from kilonet import compare as compare_runs
+    from kilonet.cli.tables import comparison_table
+
+    comparison = compare_runs(first, second, data_dir=data_dir)
+    if as_json:
+        print_json(comparison.to_json())
+        return
+    print_table(comparison_table(comparison))
+    print_line(comparison.answer)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kilonet.cli.console import say, show
-from kilonet.cli.options import AsJson, DataDir, FinishedRun, Flag, OwnModel
+from kilonet.cli.common import (
+    AsJson,
+    DataDir,
+    FinishedRun,
+    Flag,
+    OwnModel,
+    print_json,
+    print_line,
+    print_table,
+)
 from kilonet.extras import require
 
 
@@ -44,9 +51,9 @@ def export(
 
     result = export_run(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        print_json(result.to_json())
         return
-    show(export_table(result))
+    print_table(export_table(result))
     if result.note:
-        say(f"Note: {result.note}.")
-    say(f"Report: {result.report}")
+        print_line(f"Note: {result.note}.")
+    print_line(f"Report: {result.report}")

@@ -10,23 +10,8 @@ import typer
 from typer.exceptions import TyperException
 
 from kilonet import __version__
-from kilonet.cli import (
-    check,
-    compare,
-    console,
-    data,
-    evaluate,
-    export,
-    lr_find,
-    models,
-    predict,
-    runs,
-    serve,
-    study,
-    summary,
-    train,
-)
-from kilonet.cli.options import Flag
+from kilonet.cli import data, evaluate, export, models, predict, runs, serve, study, train
+from kilonet.cli.common import Flag, print_error, replace_unencodable
 from kilonet.errors import KilonetError
 
 TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
@@ -41,14 +26,14 @@ app = typer.Typer(
 app.add_typer(models.recipes_app, name="recipes")
 app.command("train")(train.train)
 app.command("study")(study.study)
-app.command("compare")(compare.compare)
-app.command("lr-find")(lr_find.lr_find)
+app.command("compare")(evaluate.compare)
+app.command("lr-find")(train.lr_find)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
-app.command("summary")(summary.summary)
-app.command("check")(check.check)
+app.command("summary")(models.summary)
+app.command("check")(evaluate.check)
 app.command("runs")(runs.runs)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
@@ -71,7 +56,7 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with 0 on success, 2 for wrong usage, 1 for a failure."""
-    console.tolerate_old_encodings()
+    replace_unencodable()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -107,7 +92,7 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    console.fail(message)
+    print_error(message)
     return status
 
 

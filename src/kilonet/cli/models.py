@@ -1,15 +1,14 @@
-"""``kilonet recipes`` and ``kilonet models``: what ships with the package."""
+"""``kilonet recipes``, ``kilonet models`` and ``kilonet summary``."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from kilonet.cli.console import say, show
-from kilonet.cli.options import AsJson
+from kilonet.cli.common import AsJson, OwnModel, print_json, print_line, print_table
+from kilonet.extras import require
 
 recipes_app = typer.Typer(
     help="The recipes that ship: list, show, copy.", invoke_without_command=True
@@ -23,11 +22,11 @@ def models(as_json: AsJson = False) -> None:
 
     shipped = list_models()
     if as_json:
-        typer.echo(json.dumps([model.to_json() for model in shipped], indent=1))
+        print_json([model.to_json() for model in shipped])
     elif shipped:
-        show(models_table(shipped))
+        print_table(models_table(shipped))
     else:
-        say("No trained models ship with this version. Train one: kilonet train")
+        print_line("No trained models ship with this version. Train one: kilonet train")
 
 
 @recipes_app.callback()
@@ -41,7 +40,7 @@ def ls() -> None:
     """List the recipes."""
     from kilonet.cli.tables import recipes_table
 
-    show(recipes_table())
+    print_table(recipes_table())
 
 
 @recipes_app.command("show")
@@ -73,4 +72,24 @@ def copy(
     from kilonet.recipe.catalog import copy_recipe
 
     path = copy_recipe(name, target or Path(f"{name}.toml"))
-    say(f"Wrote {path}. Train it: kilonet train {path}")
+    print_line(f"Wrote {path}. Train it: kilonet train {path}")
+
+
+def summary(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A recipe, a run, or a class of your own as module:Class.",
+        ),
+    ],
+    style: Annotated[
+        Literal["kilonet", "torchsummary"], typer.Option("--style", help="The layout.")
+    ] = "kilonet",
+    model: OwnModel = None,
+) -> None:
+    """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
+    require("train")
+    from kilonet.workflows.summary import summary as summarise
+
+    typer.echo(summarise(source, style, model=model))

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonet.cli import console
-from kilonet.cli.options import AsJson, Flag
+from kilonet.cli.common import AsJson, Flag, print_error, print_line
 
 if TYPE_CHECKING:
     from kilonet.inference.predict import PictureResult, Prediction
@@ -66,10 +65,10 @@ def _print_table(results: Iterable[tuple[str, PictureResult]], classes: Sequence
         if isinstance(result, list):
             lines = [] if has_heading else [table.heading()]
             lines += [table.row(prediction, name) for prediction in result]
-            console.say("\n".join(lines))
+            print_line("\n".join(lines))
             has_heading = True
         else:
-            console.fail(str(result))
+            print_error(str(result))
             failed = True
     return int(failed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,8 +14,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from kilonet.cli.console import say, show
-from kilonet.cli.options import AsJson, Flag
+from kilonet.cli.common import AsJson, Flag, print_json, print_line, print_table
 from kilonet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,13 +45,12 @@ def runs(
         typer.echo(log.as_csv(), nl=False)
         return
     if as_json:
-        entries = [entry.to_json() for entry in log.entries]
-        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+        print_json([entry.to_json() for entry in log.entries])
         return
     if log.entries:
-        show(log.rendered())
+        print_table(log.rendered())
     for message in log.messages:
-        say(message)
+        print_line(message)
 
 
 @dataclass(frozen=True)

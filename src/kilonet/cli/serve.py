@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kilonet.cli.console import say
+from kilonet.cli.common import print_line
 from kilonet.extras import require
 from kilonet.serve.settings import Settings, help_text, option
 
@@ -54,6 +54,6 @@ def serve(
 
 
 def _announce(address: str) -> None:
-    say(
+    print_line(
         f"Serving at {address} (web page there, API documentation at {address}/docs). Ctrl-C stops."
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kilonet.cli.console import output, say, show
-from kilonet.cli.options import AsJson, DataDir
-from kilonet.cli.train import split_words
+from kilonet.cli.common import (
+    AsJson,
+    DataDir,
+    output,
+    print_json,
+    print_line,
+    print_table,
+    split_words,
+)
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.machine import limit_openmp_spinning
@@ -164,22 +169,22 @@ def _print_study(study: Study, as_json: bool) -> None:
     if as_json:
         typer.echo(json_text(study.analysis))
         return
-    say("")
+    print_line("")
     for table in study_tables(study):
-        show(table)
-        say("")
+        print_table(table)
+        print_line("")
     for answer in study.answers:
-        say(answer)
-    say(f"Report: {study.report}")
+        print_line(answer)
+    print_line(f"Report: {study.report}")
 
 
 def _print_best(best: BestTrial, words: list[str], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(best.to_json(), indent=1, ensure_ascii=False))
+        print_json(best.to_json())
         return
-    say(
+    print_line(
         f"Best of {best.finished} finished trials ({best.pruned} stopped early): "
         f"{' '.join(best.overrides)}, {best.accuracy:.2%} on validation images "
         f"(trial-{best.trial})."
     )
-    say(f"With several seeds: {shlex.join(['kilonet', 'study', *words, *best.overrides])}")
+    print_line(f"With several seeds: {shlex.join(['kilonet', 'study', *words, *best.overrides])}")

@@ -1,4 +1,4 @@
-"""``kilonet train``."""
+"""``kilonet train`` and ``kilonet lr-find``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kilonet.cli.console import output
-from kilonet.cli.options import DataDir, Flag, OwnModel
+from kilonet.cli.common import DataDir, Flag, OwnModel, output, print_line, split_words
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.machine import limit_openmp_spinning
@@ -20,8 +19,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="RECIPE|FILE.toml",
-            help=f"What to train: a shipped recipe or a file of your own (default: "
-            f"{DEFAULT_RECIPE}).",
+            help=f"A shipped recipe or a file of your own (default: {DEFAULT_RECIPE}).",
         ),
     ] = None,
     overrides: Annotated[
@@ -39,7 +37,7 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run.")
+        str | None, typer.Option("--resume", metavar="RUN", help="Resume an interrupted run.")
     ] = None,
     model: OwnModel = None,
     workers: Annotated[
@@ -51,10 +49,14 @@ def train(
         ),
     ] = None,
     profile: Annotated[
-        bool, Flag("--profile", help="Also show where the time goes, and what would be possible.")
+        bool,
+        Flag(
+            "--profile",
+            help="Also print the time of each phase, and the speed as a share of the limit.",
+        ),
     ] = False,
 ) -> None:
-    """Train a recipe; writes a run's directory with weights, plots and a report."""
+    """Train a recipe and write a run directory with weights, plots and a report."""
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
     _check_together(words, {"--out": out, "--workers": workers}, resume, model)
@@ -82,17 +84,6 @@ def train(
     print_outcome(run, console)
 
 
-def split_words(words: list[str]) -> tuple[str, list[str]]:
-    """Tell the recipe from the overrides: the recipe is the one word without an equals sign."""
-    recipes = [word for word in words if "=" not in word]
-    if len(recipes) > 1:
-        raise UsageError(
-            f'One recipe at a time: got "{recipes[0]}" and "{recipes[1]}". '
-            "Keys are changed as KEY=VALUE, without spaces."
-        )
-    return (recipes or [DEFAULT_RECIPE])[0], [word for word in words if "=" in word]
-
-
 def _check_together(
     words: list[str], options: dict[str, object], resume: str | None, model: str | None
 ) -> None:
@@ -106,5 +97,46 @@ def _check_together(
     given = [f"{name} {value}" for name, value in options.items() if value is not None]
     for extra in [*words, *given][:1]:
         raise UsageError(
-            f'--resume goes on with a run as it is; "{extra}" would change it. Leave it out.'
+            f'--resume continues a run unchanged; "{extra}" would change it. Leave it out.'
         )
+
+
+def lr_find(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE|FILE.toml [KEY=VALUE...]", help="The recipe, and keys to change in it."
+        ),
+    ],
+    low: Annotated[float, typer.Option("--low", metavar="RATE", help="The lowest rate.")] = 1e-6,
+    high: Annotated[float, typer.Option("--high", metavar="RATE", help="The highest rate.")] = 10.0,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Number of steps.")] = 200,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.png", help="The plot (default: lr-find.png).")
+    ] = Path("lr-find.png"),
+    data_dir: DataDir = None,
+) -> None:
+    """Find a learning rate: train a few steps at rising rates until the loss diverges."""
+    recipe, overrides = split_words(words)
+    require("train")
+    limit_openmp_spinning()
+    from kilonet.cli.reporter import ConsoleReporter
+    from kilonet.workflows.lr_find import lr_find as find_rate
+
+    with ConsoleReporter(output()) as reporter:
+        result = find_rate(
+            recipe,
+            overrides=overrides,
+            low=low,
+            high=high,
+            steps=steps,
+            out=out,
+            data_dir=data_dir,
+            reporter=reporter,
+        )
+    print_line(
+        f"The training loss falls fastest at a learning rate of {result.suggestion:.2g} and is "
+        f"lowest at {result.lowest:.2g}; above that it diverges."
+    )
+    print_line(f"Try: kilonet train {recipe} optimizer.lr={result.suggestion:.2g}")
+    print_line(f"Wrote {out}")

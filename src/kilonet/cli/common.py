@@ -1,0 +1,104 @@
+"""Shared by the commands: options, and printing to standard output and standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from kilonet.errors import UsageError
+from kilonet.recipe.catalog import DEFAULT_RECIPE
+
+# A switch has no value; the empty metavar keeps the help from showing a type.
+Flag = partial(typer.Option, metavar="")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Folder with the data sets (default: KILONET_DATA, then the cache).",
+    ),
+]
+OwnModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODULE:CLASS",
+        help="Your own network class, if the run uses one: the code to import.",
+    ),
+]
+FinishedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A finished run (its name or directory) or a shipped model."
+    ),
+]
+AsJson = Annotated[bool, Flag("--json", help="Print JSON.")]
+
+# Wider than any table, so that lines are not wrapped in a file or a pipe.
+UNLIMITED = 10_000
+
+
+def output() -> Console:
+    """Return the console for results; it prints plain text, without Rich's markup and emoji."""
+    width = None if sys.stdout.isatty() else UNLIMITED
+    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+
+
+def print_line(message: str) -> None:
+    """Print one line of results, without wrapping."""
+    output().print(message, soft_wrap=True)
+
+
+def print_table(result: RenderableType) -> None:
+    """Print a table without trailing spaces."""
+    console = output()
+    with console.capture() as captured:
+        console.print(result)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    sys.stdout.write("\n".join(lines).strip("\n") + "\n")
+
+
+def print_error(message: str) -> None:
+    """Print an error message to standard error."""
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("Error:", "bold red"), f" {message}"), soft_wrap=True)
+
+
+def replace_unencodable() -> None:
+    """Print a question mark for characters, such as "✓", that the stream's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def print_json(content: Any) -> None:
+    """Print ``content`` as indented JSON."""
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def split_words(words: list[str]) -> tuple[str, list[str]]:
+    """Return the recipe and the overrides: the recipe is the one word without an equals sign.
+
+    Without a recipe it is the default recipe.
+
+    Raises:
+        UsageError: there are two recipes.
+    """
+    recipes = [word for word in words if "=" not in word]
+    if len(recipes) > 1:
+        raise UsageError(
+            f'One recipe at a time: got "{recipes[0]}" and "{recipes[1]}". '
+            "Keys are changed as KEY=VALUE, without spaces."
+        )
+    return (recipes or [DEFAULT_RECIPE])[0], [word for word in words if "=" in word]
