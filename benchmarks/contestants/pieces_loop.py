@@ -19,8 +19,7 @@ from kilonet.models.blocks import ConvBlock
 from kilonet.models.build import build
 from kilonet.models.dropout import Dropout
 from kilonet.recipe.load import resolve
-from kilonet.training.device import keep_freed_memory
-from kilonet.training.kernels import use_kernels
+from kilonet.training.device import keep_freed_memory, use_kernels
 
 
 @dataclass(frozen=True)

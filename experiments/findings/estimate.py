@@ -19,7 +19,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import parse_recipe
 from kilonet.recipe.schema import Data, Recipe
-from kilonet.training.device import choose_device, configure, same_threads_after
+from kilonet.training.device import choose_device, configure, threads_restored
 from kilonet.training.fit import Fit
 from kilonet.workflows.load import network_for
 from kilonet.workflows.material import load_shown
@@ -110,7 +110,7 @@ def _dataset(data: Data) -> Dataset:
 def _epoch_seconds(toml: str) -> float:
     recipe = parse_recipe(toml, "a cell")
     device = choose_device("cpu")
-    with same_threads_after():
+    with threads_restored():
         configure(device, 1, False)
         material = without_test(_dataset(recipe.data), recipe)
         fit = Fit(network_for(recipe), material, recipe, device)

@@ -13,7 +13,7 @@ from frontier.search import without_test
 from kilonet.errors import TrainingError
 from kilonet.progress import Silent
 from kilonet.recipe.schema import Recipe
-from kilonet.training.device import choose_device, configure, same_threads_after
+from kilonet.training.device import choose_device, configure, threads_restored
 from kilonet.training.fit import Fit
 from kilonet.training.seeding import derive
 from kilonet.workflows.load import network_for
@@ -68,7 +68,7 @@ def attempt(recipe: Recipe, rate: float) -> Trial:
 def _trained(recipe: Recipe) -> float:
     device = choose_device(recipe.training.device)
     dataset = load_shown(recipe.data, None, None)
-    with same_threads_after():
+    with threads_restored():
         configure(device, recipe.training.threads or 1, recipe.training.deterministic)
         torch.manual_seed(derive(recipe.training.seed, "weights"))
         network = network_for(recipe)

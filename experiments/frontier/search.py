@@ -33,9 +33,9 @@ from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.environment import commit
+from kilonet.training.data import Split, TrainingData, split_dataset
 from kilonet.training.device import choose_device, configure
 from kilonet.training.fit import Fit
-from kilonet.training.material import Material, Part, prepare
 from kilonet.training.seeding import derive
 from kilonet.workflows.load import network_for
 
@@ -96,10 +96,10 @@ def run(trial: Trial, seed: int, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def without_test(dataset: Dataset, recipe: Recipe) -> Material:
+def without_test(dataset: Dataset, recipe: Recipe) -> TrainingData:
     """Return the material of a fit with nothing in the place of the test images."""
-    material = prepare(dataset, recipe.data.validation, recipe.training.seed, DEVICE)
-    nothing = Part(material.test.images[:0], material.test.labels[:0])
+    material = split_dataset(dataset, recipe.data.validation, recipe.training.seed, DEVICE)
+    nothing = Split(material.test.images[:0], material.test.labels[:0])
     return replace(material, test=nothing)
 
 

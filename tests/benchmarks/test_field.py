@@ -56,7 +56,7 @@ def test_a_variant_of_ours_is_a_name_and_its_overrides() -> None:
     assert words[0] == sys.executable
     assert words[3] == "kilonet_loop"
     assert json.loads(words[4])["changes"] == ["training.precision=bfloat16"]
-    assert ours("two", "training.workers=2", whole_runs=True).module == "kilonet_run"
+    assert ours("whole", whole_runs=True).module == "kilonet_run"
 
 
 def test_who_is_left_out_is_left_out() -> None:

@@ -154,7 +154,7 @@ def change(**keys: Any) -> Callable[[Path], None]:
         (change(kilonet_format=2), "is of format 2; this version .* reads format 1"),
         (change(model={"name": "resnet"}), 'there is no model "resnet"'),
         (change(model={"name": "conv-stack", "layers": "x"}), '"x" is not a layer'),
-        (change(model={"name": "conv-stack", "layers": "c8"}), "are not of this network"),
+        (change(model={"name": "conv-stack", "layers": "c8"}), "do not belong to this network"),
         (change(model=[]), "model: input should be a valid dictionary"),
         (change(input_shape=[1, 2, 2]), "cannot be made"),
         (change(input_shape=[1, 28]), "input_shape"),
@@ -162,7 +162,7 @@ def change(**keys: Any) -> Callable[[Path], None]:
         (change(image_std=[0.0]), "image_std must be above 0"),
         (change(id2label={"1": "a", "0": "b"}), "the keys of id2label"),
         (change(id2label={}), "id2label"),
-        (change(id2label={"0": "a", "1": "b"}), "are not of this network"),
+        (change(id2label={"0": "a", "1": "b"}), "do not belong to this network"),
     ],
 )
 def test_broken_and_foreign_folders_say_so(

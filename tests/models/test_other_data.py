@@ -8,7 +8,7 @@ import torch
 from kilonet.models.build import build
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
-from kilonet.training.augmenting import augmentation_in
+from kilonet.training.data import augmentation_in
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((3, 32, 32), 10), ((1, 28, 28), 47)])

@@ -74,14 +74,19 @@ def test_keys_that_came_later_name_a_recipe_once_they_are_used() -> None:
         fingerprint(recipe(training=training))
         for training in (
             {},
-            {"workers": 2},
-            {"workers": "auto"},
             {"precision": "bfloat16"},
             {"precision": "auto"},
         )
     ]
     assert len(set(names)) == len(names)
-    assert fingerprint(recipe(training={"workers": 1, "precision": "float32"})) == names[0]
+    assert fingerprint(recipe(training={"precision": "float32"})) == names[0]
+
+
+def test_several_processes_are_part_of_a_fingerprint() -> None:
+    """They were once, as a key of the recipe; stored states and results have such fingerprints."""
+    names = [fingerprint(recipe(), processes) for processes in (1, 2, 3)]
+    assert names[0] == fingerprint(recipe())
+    assert len(set(names)) == 3
 
 
 @pytest.mark.parametrize(

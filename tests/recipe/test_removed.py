@@ -9,7 +9,6 @@ import pytest
 from kilonet.errors import RecipeError
 from kilonet.recipe.describe import fingerprint, plain
 from kilonet.recipe.load import parse_recipe, resolve
-from kilonet.recipe.schema import Training
 
 # The recipe.toml of a run of version 0.1.0, shortened to the keys without a default.
 STORED = """
@@ -24,9 +23,6 @@ epochs = 3
 loss = "cross-entropy"
 workers = 2
 """
-WORKERS_REMOVED = pytest.mark.skipif(
-    "workers" in Training.model_fields, reason="training.workers is still a key"
-)
 
 
 def test_a_stored_recipe_is_read_without_removed_keys() -> None:
@@ -35,7 +31,6 @@ def test_a_stored_recipe_is_read_without_removed_keys() -> None:
     assert "loss" not in plain(recipe)
 
 
-@WORKERS_REMOVED
 def test_a_stored_recipe_keeps_the_fingerprint_of_the_first_results() -> None:
     recipe = parse_recipe(STORED, "runs/old/recipe.toml")
     assert fingerprint(recipe) == "d4032f95855c"
@@ -46,11 +41,7 @@ def test_a_stored_recipe_keeps_the_fingerprint_of_the_first_results() -> None:
     ("line", "answer"),
     [
         ('loss = "cross-entropy"', "Cross-entropy is the only loss; leave the key out."),
-        pytest.param(
-            "workers = 2",
-            "torchrun --nproc-per-node N -m kilonet train RECIPE",
-            marks=WORKERS_REMOVED,
-        ),
+        ("workers = 2", "torchrun --nproc-per-node N -m kilonet train RECIPE"),
     ],
 )
 @pytest.mark.parametrize("how", ["file", "override", "off"])

@@ -42,7 +42,6 @@ def accepted(**tables: dict[str, Any]) -> bool:
         ("training", "keep", ["best", "last"], ["first"]),
         ("training", "seed", [0, 2**32 - 1], [-1, 2**32, 0.5]),
         ("training", "threads", [1, 64], [0, 10**6]),
-        ("training", "workers", [1, 64, "auto"], [0, -1, True, 2.0, "2", "many", None, [2]]),
         ("training", "precision", ["float32", "bfloat16", "auto"], ["float16", "bf16", 16, None]),
         ("training", "deterministic", [True, False], [0, 1, "yes"]),
         ("constraints", "max_parameters", [1, 10**7], [0, 1e4]),

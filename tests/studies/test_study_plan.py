@@ -34,8 +34,8 @@ def test_the_first_seed_is_the_recipes() -> None:
 
 
 def test_how_many_compute_is_settled() -> None:
-    alone = parse_recipe(plan(words=("training.workers=auto",)).cells[0].toml, "cell").training
-    assert (alone.workers, alone.threads) == (1, 1)
+    alone = parse_recipe(plan().cells[0].toml, "cell").training
+    assert alone.threads == 1
     told = parse_recipe(plan(words=("training.threads=2",)).cells[0].toml, "cell").training
     assert told.threads == 2
 

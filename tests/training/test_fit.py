@@ -11,16 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from trials import CPU, digits, figures, fit, material, recipe, same, trained
+from trials import CPU, digits, figures, fit, recipe, same, trained, training_data
 
 from kilonet.errors import CheckpointError, RecipeError, TrainingError
 from kilonet.models.build import build
 from kilonet.progress import Silent
 from kilonet.recipe.load import resolve
+from kilonet.training.checkpoints import State, Weights, load_state, save_state, weights_of
+from kilonet.training.data import evaluate_split, split_dataset
 from kilonet.training.fit import Fit
-from kilonet.training.material import prepare, score
-from kilonet.training.state import State, load_state, save_state
-from kilonet.training.weights import Weights, weights_of
 
 STILL = ("model.batch_norm=false", "optimizer.lr=1e-30")  # its accuracy never changes
 RESUMED = {
@@ -132,10 +131,10 @@ def test_evaluates_the_averaged_weights() -> None:
     assert running.ema is not None
     assert same(outcome.last, weights_of(running.ema.module))
     assert not same(outcome.last, weights_of(running.model))
-    data, row = running.material, outcome.history[-1]
+    data, row = running.data, outcome.history[-1]
     found = (row["validation_loss"], row["validation_accuracy"])
-    assert found == score(running.ema.module, data.validation, data, CPU)
-    assert found != score(running.model, data.validation, data, CPU)
+    assert found == evaluate_split(running.ema.module, data.validation, data, CPU)
+    assert found != evaluate_split(running.model, data.validation, data, CPU)
 
 
 def test_best_is_the_first_of_the_highest_validation_accuracies() -> None:
@@ -187,8 +186,8 @@ def test_runs_all_epochs_otherwise() -> None:
 def blind_fit(*overrides: str) -> Fit:
     """Return a fit without validation images."""
     chosen = recipe("data.validation=0", "training.keep=last", *overrides)
-    whole = prepare(digits(), 0, 0, CPU)
-    data = replace(material(recipe()), train=whole.train, validation=whole.validation)
+    whole = split_dataset(digits(), 0, 0, CPU)
+    data = replace(training_data(recipe()), train=whole.train, validation=whole.validation)
     torch.manual_seed(0)
     return Fit(build(chosen.model), data, chosen, CPU)
 
@@ -205,7 +204,7 @@ def test_without_validation_the_latest_weights_are_the_best() -> None:
 
 def test_label_smoothing_is_the_formula() -> None:
     running = fit("training.label_smoothing=0.2", "model.dropout=0.0", "training.batch_size=1000")
-    data = running.material
+    data = running.data
     images = (data.train.images.float() / 255 - data.mean[0]) / data.std[0]
     with torch.no_grad():
         log_p = F.log_softmax(running.model.train()(images), dim=1).double()
@@ -273,7 +272,7 @@ class Own(nn.Module):
 )
 def test_a_network_that_fails_is_named_in_one_message(model: Own, message: str) -> None:
     chosen = recipe()
-    running = Fit(model, material(chosen), chosen, CPU)
+    running = Fit(model, training_data(chosen), chosen, CPU)
     with pytest.raises((TrainingError, RecipeError), match=message):
         running.run(lambda _: None, Silent())
 
@@ -294,7 +293,7 @@ class Net(nn.Module):
     words = ["model.name=kilonet_own_for_fit:Net", "model.width=20", "optimizer.lr=0.1"]
     chosen = resolve("gap-14k", ["data.name=digits", "training.epochs=4", *words]).recipe
     torch.manual_seed(0)
-    running = Fit(build(chosen.model), material(chosen, images=600), chosen, CPU)
+    running = Fit(build(chosen.model), training_data(chosen, images=600), chosen, CPU)
     outcome = running.run(lambda _: None, Silent())
     assert outcome.history[-1]["train_accuracy"] > 0.7 > outcome.history[0]["train_accuracy"]
 

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
 from torch.optim import lr_scheduler as schedules
-from trials import figures, fit, material, recipe, same, trained
+from trials import figures, fit, recipe, same, trained, training_data
 
 from kilonet.data.augment import Augmentation
 from kilonet.models.conv_stack import ConvStack
 from kilonet.progress import Silent
-from kilonet.training.material import Part
+from kilonet.training.data import Split
 
 Rows = list[tuple[float, float, float]]
 
@@ -36,7 +36,7 @@ def inputs(images: Tensor, mean: float, std: float) -> Tensor:
     return ((images.float() / 255 - mean) / std).to(memory_format=torch.channels_last)
 
 
-def right(model: nn.Module, part: Part, mean: float, std: float) -> float:
+def right(model: nn.Module, part: Split, mean: float, std: float) -> float:
     with torch.no_grad():
         guesses = model.eval()(inputs(part.images, mean, std)).argmax(1)
     return (guesses == part.labels).double().mean().item()
@@ -54,7 +54,7 @@ def reference(
     epochs: int = 3,
 ) -> tuple[dict[str, Tensor], Rows]:
     """Train as the recipes below say; return the judged weights and the epochs' figures."""
-    data = material(recipe(f"training.seed={seed}"))
+    data = training_data(recipe(f"training.seed={seed}"))
     mean, std = data.mean[0], data.std[0]
     torch.manual_seed(stream(seed, "weights"))
     model = ConvStack("c4 M p6 c8 M", "gap", dropout=0.05).to(memory_format=torch.channels_last)

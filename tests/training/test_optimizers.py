@@ -1,4 +1,4 @@
-"""Optimizers have the settings of the recipe, and go on from a file as if nothing had been."""
+"""Optimizers by name, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from pydantic import TypeAdapter
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 from kilonet.errors import RecipeError
 from kilonet.recipe import schema
-from kilonet.training.optimizers import build_optimizer, restore_optimizer
-from kilonet.training.state import load_state, save_state
+from kilonet.training.checkpoints import load_state, save_state
+from kilonet.training.optimizers import MovingAverage, build_optimizer, restore_optimizer
 
 SECTIONS: list[tuple[dict[str, Any], type[optim.Optimizer], dict[str, Any]]] = [
     (
@@ -105,3 +105,60 @@ def test_nothing_to_train() -> None:
     for model in (frozen, nn.Flatten()):
         with pytest.raises(RecipeError, match=r"has no parameters that training may change"):
             build_optimizer(model, parsed({"name": "adam"}))
+
+
+def averaged_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5))
+
+
+def floats(model: nn.Module) -> dict[str, Tensor]:
+    state = model.state_dict()
+    return {name: value.clone() for name, value in state.items() if value.is_floating_point()}
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.998])
+def test_average_by_hand(decay: float) -> None:
+    model = averaged_network()
+    ema = MovingAverage(model, decay)
+    expected: dict[str, Tensor] = {}
+    for step in range(12):
+        model(torch.randn(4, 1, 6, 6) + step)  # moves the running statistics
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        ema.update()
+        for name, value in floats(model).items():
+            # The first step starts the average: there is no bias towards the initial weights.
+            old = expected.get(name, value.double())
+            grown = min(decay, (1 + step) / (10 + step))
+            expected[name] = grown * old + (1 - grown) * value.double()
+    found = floats(ema.module)
+    assert {"1.running_mean", "1.running_var"} <= found.keys() == expected.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_goes_on_from_its_own_count() -> None:
+    """Restored, the decay goes on growing where it was."""
+    model = averaged_network()
+    first, second = MovingAverage(model, 0.99), MovingAverage(model, 0.99)
+    for _ in range(3):
+        first.update()
+    second.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+    for average in (first, second):
+        average.update()
+    expected = floats(first.module)
+    found = floats(second.module)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_average_is_a_copy() -> None:
+    model = averaged_network()
+    before = floats(model)
+    ema = MovingAverage(model, 0.9)
+    with torch.no_grad():
+        model[0].weight.zero_()
+    assert torch.equal(ema.module.state_dict()["0.weight"], before["0.weight"])

@@ -17,8 +17,8 @@ import kilonet
 from kilonet.errors import TrainingError
 from kilonet.progress import Reporter, Row
 from kilonet.runs import layout
+from kilonet.training.checkpoints import load_state
 from kilonet.training.fit import Fit
-from kilonet.training.state import load_state
 from kilonet.workflows import finish
 
 RECIPE = "gap-14k"
@@ -107,7 +107,7 @@ def test_killed_from_outside(undisturbed: Path, tmp_path: Path) -> None:
     assert Command("--resume", str(run), log=log).wait() == 0, log.read_text()
     assert_same(run, undisturbed)
     printed = log.read_text()
-    assert printed.count("Going on with ") == 2
+    assert printed.count("Resuming ") == 2
     assert f"after {after_first} epochs" in printed
 
 

@@ -16,8 +16,8 @@ from torch import nn, optim
 
 from kilonet.errors import RecipeError
 from kilonet.recipe import schema
+from kilonet.training.checkpoints import load_state, save_state
 from kilonet.training.schedules import Schedule
-from kilonet.training.state import load_state, save_state
 
 PEAK = 0.2
 ALL = [

@@ -12,11 +12,11 @@ from kilonet.models.build import build
 from kilonet.progress import Row, Silent
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
-from kilonet.training.fit import ALONE, Fit, Outcome
-from kilonet.training.material import Material, Part, prepare
+from kilonet.training.checkpoints import Weights
+from kilonet.training.data import Split, TrainingData, split_dataset
+from kilonet.training.distributed import ProcessGroup
+from kilonet.training.fit import SINGLE, Fit, Outcome
 from kilonet.training.seeding import derive
-from kilonet.training.weights import Weights
-from kilonet.training.workers import Workers
 
 CPU = torch.device("cpu")
 SMALL = (
@@ -41,22 +41,22 @@ def recipe(*overrides: str) -> Recipe:
     return resolve("gap-14k", [*SMALL, *overrides]).recipe
 
 
-def material(recipe: Recipe, images: int = 150, validation: int = 60) -> Material:
+def training_data(recipe: Recipe, images: int = 150, validation: int = 60) -> TrainingData:
     """Return the first images of each part that the recipe's split gives."""
-    whole = prepare(digits(), recipe.data.validation, recipe.training.seed, CPU)
+    whole = split_dataset(digits(), recipe.data.validation, recipe.training.seed, CPU)
     sizes = {"train": images, "validation": validation, "test": 60}
     parts = {
-        name: Part(getattr(whole, name).images[:size], getattr(whole, name).labels[:size])
+        name: Split(getattr(whole, name).images[:size], getattr(whole, name).labels[:size])
         for name, size in sizes.items()
     }
-    return Material(**parts, mean=whole.mean, std=whole.std)
+    return TrainingData(**parts, mean=whole.mean, std=whole.std)
 
 
-def fit(*overrides: str, workers: Workers = ALONE) -> Fit:
+def fit(*overrides: str, group: ProcessGroup = SINGLE) -> Fit:
     """Return a fit of the small recipe that has not begun."""
     chosen = recipe(*overrides)
     torch.manual_seed(derive(chosen.training.seed, "weights"))
-    return Fit(build(chosen.model), material(chosen), chosen, CPU, workers)
+    return Fit(build(chosen.model), training_data(chosen), chosen, CPU, group)
 
 
 def trained(*overrides: str) -> Outcome:

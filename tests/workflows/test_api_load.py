@@ -79,7 +79,7 @@ def test_truncated_weights(finished: Trained, tmp_path: Path) -> None:
 def test_weights_of_another_network(finished: Trained, tmp_path: Path) -> None:
     path = finished.copy(tmp_path / "copy")
     save_file({"a": torch.zeros(1)}, path / layout.BEST)
-    with pytest.raises(CheckpointError, match="are not of this network"):
+    with pytest.raises(CheckpointError, match="do not belong to this network"):
         kilonet.load(path)
 
 

@@ -24,9 +24,9 @@ from kilonet.errors import (
 )
 from kilonet.progress import PrintReporter
 from kilonet.runs import layout
-from kilonet.training.state import State, save_state
-from kilonet.workflows import finish, material, train
-from kilonet.workflows.guard import Interrupted
+from kilonet.training.checkpoints import State, save_state
+from kilonet.workflows import finish, material, session, train
+from kilonet.workflows.train import Interrupted
 from trained import WORDS, Trained, start_run
 
 FILES = {
@@ -128,7 +128,7 @@ def test_a_recipe_that_the_data_does_not_suit_is_refused_before_there_is_a_run(
 
 def test_a_used_directory_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = start_run(path=tmp_path / "mine")
-    monkeypatch.setattr(train, "load_or_stand_in", lambda *_: pytest.fail("data was looked for"))
+    monkeypatch.setattr(session, "load_or_stand_in", lambda *_: pytest.fail("data was looked for"))
     with pytest.raises(RunError, match=f"--resume {run.path}"):
         kilonet.train("quick", out=str(run.path))
 
@@ -183,7 +183,7 @@ def test_a_run_that_was_interrupted_before_its_first_epoch_starts_anew(
     run = start_run(recipe=str(own_network), path=own_network.parent / "run")
     done = kilonet.resume(run.path, model="tinynet:Net", reporter=PrintReporter())
     assert done.finished
-    assert f"Going on with {run.path} after 0 epochs.\n" in capsys.readouterr().out
+    assert f"Resuming {run.path} after 0 epochs.\n" in capsys.readouterr().out
 
 
 def test_a_finished_run_is_not_trained_again(finished: Trained, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_divergence_says_what_is_left(own_network: Path, tmp_path: Path) -> None
     with pytest.raises(TrainingError) as caught:
         kilonet.train(own_network, overrides=["optimizer.name=sgd", "optimizer.lr=1e6"])
     assert "no longer finite" in str(caught.value)
-    assert str(caught.value).endswith(f"what was tried is in {tmp_path / 'runs' / 'tiny-1'}.")
+    assert str(caught.value).endswith(f"the recipe is in {tmp_path / 'runs' / 'tiny-1'}.")
 
 
 def test_a_disk_that_is_full(own_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,9 @@ def test_a_disk_that_is_full(own_network: Path, monkeypatch: pytest.MonkeyPatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train, "save_state", full)
-    with pytest.raises(RunError, match=r"No space left on device\. Make room, then go on: kilonet"):
+    with pytest.raises(
+        RunError, match=r"No space left on device\. Make room, then continue: kilonet"
+    ):
         kilonet.train(own_network)
 
 

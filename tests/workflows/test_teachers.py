@@ -9,7 +9,7 @@ import pytest
 import kilonet
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
-from kilonet.workflows.teachers import teachers_of
+from kilonet.workflows.session import _teachers as teachers_of
 from trained import WORDS, Trained
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from kilonet.evaluation.robustness import RobustnessCell
     from kilonet.report.formatting import Table as TextTable
     from kilonet.studies.study import Study
+    from kilonet.training.profile import Profile
     from kilonet.workflows.compare import RunComparison
     from kilonet.workflows.export import Export
     from kilonet.workflows.models import ModelFigures
-    from kilonet.workflows.profile import Profile
     from kilonet.workflows.robustness import RobustnessReport
     from kilonet.workflows.run import Run
 
@@ -238,7 +238,7 @@ def _limit_line(profile: Profile, precision: str, limit: float) -> str:
     possible = limit / profile.flops
     return (
         f"arithmetic alone, {precision}: {possible:,.0f} images/s ({profile.flops / 1e6:,.3g} "
-        f"MFLOP an image, {limit / 1e9:,.0f} GFLOP/s with {profile.forces}); training takes "
+        f"MFLOP an image, {limit / 1e9:,.0f} GFLOP/s with {profile.hardware}); training takes "
         f"{possible / profile.images_per_second:.2f} times as long"
     )
 

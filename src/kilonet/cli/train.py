@@ -40,14 +40,6 @@ def train(
         str | None, typer.Option("--resume", metavar="RUN", help="Resume an interrupted run.")
     ] = None,
     model: OwnModel = None,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            "--workers",
-            metavar="N|auto",
-            help="Processes that share each batch: the key training.workers (default: 1).",
-        ),
-    ] = None,
     profile: Annotated[
         bool,
         Flag(
@@ -59,18 +51,16 @@ def train(
     """Train a recipe and write a run directory with weights, plots and a report."""
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
-    _check_together(words, {"--out": out, "--workers": workers}, resume, model)
-    if workers is not None:
-        changes.append(f"training.workers={workers}")
+    _check_together(words, {"--out": out}, resume, model)
     require("train")
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.cli.tables import print_outcome, profile_tables
     from kilonet.workflows import train as api
-    from kilonet.workflows.team import assist_torchrun, is_assistant
+    from kilonet.workflows.session import follow, is_follower
 
-    if is_assistant():
-        assist_torchrun()
+    if is_follower():
+        follow()
         return
     console = output()
     with ConsoleReporter(console) as reporter:

@@ -18,7 +18,6 @@ _LATER: dict[str, dict[str, Any]] = {
     "data": {"normalise": True},
     "training": {
         "precision": "float32",
-        "workers": 1,
         "kernels": "torch",
         "teachers": [],
         "teacher_share": 0.5,
@@ -37,7 +36,7 @@ _LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
     "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
 }
 # Keys of the first recipes that were removed since: a fingerprint still contains the one value that
-# they had. (``training.workers`` was removed too; at its default it was never part of one.)
+# they had.
 _REMOVED: dict[str, dict[str, Any]] = {"training": {"loss": "cross-entropy"}}
 
 
@@ -61,9 +60,15 @@ def annotated(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fingerprint(recipe: Recipe) -> str:
-    """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts."""
+def fingerprint(recipe: Recipe, processes: int = 1) -> str:
+    """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts.
+
+    More than one of the ``processes`` that train together (once the key ``training.workers``) are
+    part of it.
+    """
     table = _table(recipe)
+    if processes > 1:
+        table["training"]["workers"] = processes
     for key in ("title", "source", "assumed", "log", "constraints"):
         table.pop(key)
     for key in ("seed", "device", "threads", "record_test_by_epoch"):

@@ -33,25 +33,33 @@ class Resolved:
     data_named: bool
 
 
-def resolve(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
-    """Read the recipe ``source`` (a shipped name or a ``.toml`` path) and apply ``overrides``.
+def resolve(
+    source: str | Path | Recipe, overrides: Sequence[str] = (), name: str | None = None
+) -> Resolved:
+    """Read the recipe ``source`` and apply ``overrides``.
 
-    ``overrides`` are words such as ``optimizer.lr=0.05``, ``training.ema=off`` or
-    ``data.name=fashion-mnist``. Setting a section's ``name`` starts that section afresh.
+    ``source`` is a shipped name, a ``.toml`` path or a ``Recipe``. ``overrides`` are words such as
+    ``optimizer.lr=0.05``, ``training.ema=off`` or ``data.name=fashion-mnist``. Setting a section's
+    ``name`` starts that section afresh. ``name`` is what the recipe is called (default: its
+    shipped name, or that of its file).
 
     Raises:
         UsageError: no such recipe or file, or an override that is not ``section.key=value``.
         RecipeError: the text or a value is wrong.
     """
-    own_file = str(source).endswith(SUFFIX)
-    text = _read_file(Path(source)) if own_file else recipe_text(str(source))
-    table = _parse_toml(text, str(source))
+    if isinstance(source, Recipe):
+        own, name = True, name or "recipe"
+        origin, table = name, source.model_dump(exclude_unset=True, exclude_none=True)
+    else:
+        own, origin = str(source).endswith(SUFFIX), str(source)
+        text = _read_file(Path(source)) if own else recipe_text(origin)
+        table = _parse_toml(text, origin)
+        name = name or (Path(source).stem if own else origin)
     changes = parse_overrides(overrides)
     for key, value in changes:
         apply_override(table, key, value)
-    by_user = own_file or any(key in ("data", "data.name") for key, _ in changes)
-    recipe = validate(table, str(source))
-    name = Path(source).stem if own_file else str(source)
+    by_user = own or any(key in ("data", "data.name") for key, _ in changes)
+    recipe = validate(table, origin)
     return Resolved(name, recipe, data_named=by_user and "name" in table.get("data", {}))
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonet.recipe.schema import Training
-
 RawTable = dict[str, Any]
 
 _REPLACEMENTS = {
@@ -31,6 +29,6 @@ def without_removed_keys(table: RawTable) -> RawTable:
     """Return the table of a stored recipe without its removed keys."""
     kept = dict(table)
     for section, key in _REPLACEMENTS:
-        if isinstance(kept.get(section), dict) and key not in Training.model_fields:
+        if isinstance(kept.get(section), dict):
             kept[section] = {name: kept[section][name] for name in kept[section] if name != key}
     return kept

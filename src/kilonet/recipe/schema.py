@@ -6,10 +6,9 @@ show``, error messages and the generated reference all take them from this file.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
 from kilonet.recipe.families import Model
 from kilonet.recipe.section import Count, Fraction, NonNegative, Positive, Probability, Section
@@ -210,13 +209,6 @@ Optimizer = Annotated[Adam | AdamW | Sgd | Muon | RmsProp, Field(discriminator="
 Schedule = Annotated[Constant | Step | Plateau | OneCycle | Cosine, Field(discriminator="name")]
 
 
-def _whole_number_or_auto(value: object) -> object:
-    """A union's own message would name its alternatives instead of what to write."""
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError(f'must be a whole number from 1, or "auto", not {json.dumps(value)}')
-
-
 class Training(Section):
     """How long, in what portions, and when to stop."""
 
@@ -265,16 +257,8 @@ class Training(Section):
         'ours, in float32, the same to rounding and faster. "auto": compiled where there is a C '
         "compiler.",
     )
-    workers: Annotated[
-        int | Literal["auto"],
-        PlainValidator(_whole_number_or_auto, json_schema_input_type=int | Literal["auto"]),
-    ] = Field(
-        1,
-        description="Processes that share each batch, a core or GPU each. "
-        '"auto": as many as are fastest here.',
-    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="CPU threads of each worker; unset: they share the physical cores."
+        None, description="CPU threads of each process (unset: PyTorch's default)."
     )
     deterministic: bool = Field(
         False, description="On CUDA, only deterministic kernels (the CPU always is)."
@@ -318,6 +302,11 @@ class Recipe(Section):
     training: Training
     log: Log = Field(default_factory=Log)
     constraints: Constraints = Field(default_factory=Constraints)
+
+    def with_training(self, **changes: Any) -> Recipe:
+        """Return the recipe with some keys of its ``[training]`` section changed."""
+        training = self.training.model_copy(update=changes)
+        return self.model_copy(update={"training": training})
 
     @model_validator(mode="after")
     def _decisions_need_validation_images(self) -> Self:

@@ -205,12 +205,8 @@ def local_executor(
 ) -> LocalExecutor:
     """Return an executor with ``jobs`` workers; by default one for each core, or for each GPU."""
     gpus = _gpus(recipe)
-    slots = gpus or physical_cores() // ((recipe.training.threads or 1) * _workers(recipe))
+    slots = gpus or physical_cores() // (recipe.training.threads or 1)
     return LocalExecutor(jobs or max(1, slots), runs, data_dir, gpus)
-
-
-def _workers(recipe: Recipe) -> int:
-    return 1 if recipe.training.workers == "auto" else recipe.training.workers
 
 
 def _gpus(recipe: Recipe) -> int:

@@ -202,11 +202,8 @@ def make_plan(
 
 
 def pin_threads(recipe: Recipe) -> Recipe:
-    """Return ``recipe`` with one worker and one thread where it does not set them."""
-    training = recipe.training
-    workers = 1 if training.workers == "auto" else training.workers
-    update = {"threads": training.threads or 1, "workers": workers}
-    return recipe.model_copy(update={"training": training.model_copy(update=update)})
+    """Return ``recipe`` with one thread where it does not set the number."""
+    return recipe.with_training(threads=recipe.training.threads or 1)
 
 
 def with_seed(toml: str, seed: int) -> str:

@@ -52,8 +52,7 @@ class RayExecutor:
         self._runs = runs
         _connect(ray, host)
         training = recipe.training
-        workers = 1 if training.workers == "auto" else training.workers
-        cpus = (training.threads or 1) * workers
+        cpus = training.threads or 1
         gpus = 1 if training.device.startswith("cuda") else 0
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
         self._make = ray.remote(make_and_pack).options(**options)

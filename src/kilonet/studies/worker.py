@@ -10,7 +10,6 @@ import json
 import os
 import queue
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any, TextIO
@@ -69,10 +68,8 @@ def make_run(job: RunJob, folder: Path, data_dir: Path | None, reporter: Reporte
         if run is not None:
             return run
         shutil.rmtree(path)
-    with tempfile.TemporaryDirectory(prefix="kilonet-") as scratch:
-        recipe = Path(scratch) / f"{job.recipe}.toml"
-        recipe.write_text(job.toml, encoding="utf-8")
-        return train(recipe, data_dir=data_dir, out=path, reporter=reporter)
+    recipe = parse_recipe(job.toml, job.name)
+    return train(recipe, name=job.recipe, data_dir=data_dir, out=path, reporter=reporter)
 
 
 def _finish_existing(

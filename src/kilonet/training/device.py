@@ -1,4 +1,7 @@
-"""Where a network is trained, with how many threads, and what the machine is asked to do."""
+"""How a network is computed: device, threads, precision and kernels.
+
+``choose_compute`` decides all of it once, before a training begins.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from torch import nn
 
 from kilonet.errors import UsageError, nearest
+from kilonet.kernels.library import KernelError, load
 from kilonet.machine import processors
+from kilonet.models.base import Network
+from kilonet.recipe.schema import Recipe
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 _NAME = re.compile(r"(cpu|mps)|cuda(:\d{1,4})?", re.ASCII)
@@ -34,37 +41,49 @@ def choose_device(name: str) -> torch.device:
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f'The device "{name}" was asked for, but PyTorch {torch.__version__} finds '
+            f'The device "{name}" was requested, but PyTorch {torch.__version__} finds '
             f"{torch.cuda.device_count()} CUDA devices here. Leave out training.device to have "
             "one picked."
         )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError(
-            'The device "mps" was asked for, but this machine has none. Leave out training.device '
+            'The device "mps" was requested, but this machine has none. Leave out training.device '
             "to have one picked."
         )
     return torch.device(name)
 
 
-def one_of_several(device: str, rank: int) -> torch.device:
-    """Return the device of worker ``rank`` on this machine: with GPUs each has its own."""
+def device_of_process(device: str, local_rank: int) -> torch.device:
+    """Return the device of process ``local_rank`` on this machine: each has its own GPU."""
     chosen = choose_device(device)
     if chosen.type != "cuda":
         return chosen
-    torch.cuda.set_device(rank)
-    return torch.device("cuda", rank)
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
 
 
-def places(device: torch.device) -> int:
-    """Return how many workers can compute at the same time: GPUs, or cores free to this process."""
+def choose_compute(recipe: Recipe) -> tuple[Recipe, torch.device]:
+    """Return ``recipe`` with the kernels and precision that it will be trained with, and where.
+
+    Raises:
+        UsageError: the device, kernels or precision that the recipe names are not available.
+    """
+    device = choose_device(recipe.training.device)
+    kernels = choose_kernels(recipe.training.kernels, device)
+    precision = choose_precision(recipe.training.precision, device, kernels)
+    return recipe.with_training(kernels=kernels, precision=precision), device
+
+
+def compute_units(device: torch.device) -> int:
+    """Return how many GPUs there are, or how many cores this process may use."""
     if device.type == "cuda":
         return torch.cuda.device_count()
     return len(processors()) if device.type == "cpu" else 1
 
 
 @contextmanager
-def same_threads_after() -> Iterator[None]:
-    """Leave this process with the number of CPU threads that it has now."""
+def threads_restored() -> Iterator[None]:
+    """Restore the number of PyTorch's CPU threads at the end."""
     before = torch.get_num_threads()
     try:
         yield
@@ -95,8 +114,8 @@ def keep_freed_memory() -> None:
     """Ask glibc to keep freed blocks instead of returning them to the kernel.
 
     Each step allocates and frees the same activations. By default glibc maps blocks over 32 MiB
-    (128 KiB at first) afresh each time, and the kernel zeroes every page again: about a fifth of
-    a step here. Where there is no glibc nothing happens. See mallopt(3).
+    (128 KiB at first) anew each time, and the kernel zeroes every page again: about a fifth of
+    a step. Without glibc nothing happens. See mallopt(3).
     """
     if not sys.platform.startswith("linux"):
         return
@@ -108,3 +127,96 @@ def keep_freed_memory() -> None:
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 2**26)
+
+
+def choose_kernels(name: str, device: torch.device) -> str:
+    """Return "torch" or "compiled" for ``name``; "auto" takes compiled ones where available.
+
+    Raises:
+        UsageError: compiled ones were requested by name and are not available.
+    """
+    if name == "torch":
+        return name
+    try:
+        if device.type != "cpu":
+            raise KernelError(f"they are for CPUs, and the device is {device}")
+        load()
+    except KernelError as error:
+        if name == "auto":
+            return "torch"
+        raise UsageError(
+            f'training.kernels: "compiled" was requested, but {error}. Use "torch", or "auto" to '
+            "have them where they are available."
+        ) from error
+    return "compiled"
+
+
+def use_kernels(kernels: str, model: nn.Module, device: torch.device) -> nn.Module:
+    """Return ``model`` on ``device``, ready to be trained with ``kernels``.
+
+    Its weights have the memory format that is fastest with those kernels. A network that the
+    compiled kernels do not support keeps PyTorch's.
+    """
+    if kernels == "compiled" and isinstance(model, Network) and model.compile_blocks():
+        return model.to(device)
+    moved: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def use_kernels_in_evaluation(kernels: str, model: nn.Module) -> None:
+    """Let ``model``, which is not trained, be evaluated with ``kernels`` if they support it."""
+    if kernels == "compiled" and isinstance(model, Network):
+        model.compile_blocks(evaluation=True)
+
+
+def choose_precision(name: str, device: torch.device, kernels: str = "torch") -> str:
+    """Return "float32" or "bfloat16" for ``name``; "auto" takes bfloat16 where it is faster.
+
+    It is faster on devices with bfloat16 arithmetic: CUDA from compute capability 8.0, and
+    processors with AVX512-BF16 or AMX. Compiled ``kernels`` always compute in float32.
+
+    Raises:
+        UsageError: bfloat16 was requested by name, and the device does not support it.
+    """
+    if name == "auto":
+        in_half = kernels == "torch" and _computes_in_bfloat16(device)
+        return "bfloat16" if in_half else "float32"
+    if name == "bfloat16" and not _supports_bfloat16(device):
+        raise UsageError(
+            f'training.precision: "bfloat16" was requested, but the device {device} has no '
+            'arithmetic for it. Use "float32", or "auto" to have it picked.'
+        )
+    return name
+
+
+def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in ``precision``.
+
+    Its weights, and everything computed from its logits, stay float32 (Micikevicius et al.,
+    "Mixed precision training", 2018; bfloat16 has the range of float32, so the loss needs no
+    scaling).
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return _supports_bfloat16(device)
+    if device.type != "cpu":
+        return False
+    return _processor_has("avx512_bf16") or _processor_has("amx_tile")
+
+
+def _processor_has(instructions: str) -> bool:
+    """Return PyTorch's own answer; not every version of it has one."""
+    answer = getattr(torch.cpu, f"_is_{instructions}_supported", lambda: False)
+    return bool(answer())
+
+
+def _supports_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if device.type != "cpu" or not mkldnn:
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -4,8 +4,8 @@ From the command line this is ``kilonet train RECIPE``; from Python ``kilonet.tr
 
 All images are on the device as one uint8 tensor. A step slices a batch, augments and normalises
 it as a whole, and updates the weights; nothing is done image by image, and nothing waits for the
-device except the progress report a few times a second. Several processes may share each batch
-(``workers``): each does all of this on its part, and they meet where gradients are summed.
+device except the progress report a few times a second. Several processes may share each batch:
+each does all of this on its share, and the gradients are summed (see ``distributed``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kilonet.data.batches import batches
@@ -25,28 +24,32 @@ from kilonet.errors import CheckpointError
 from kilonet.progress import Reporter, Row
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe
-from kilonet.training.augmenting import augmentation_in
-from kilonet.training.ema import Average
-from kilonet.training.failures import explained
-from kilonet.training.kernels import choose_kernels, look_with_kernels, use_kernels
-from kilonet.training.material import Material, Part, score
-from kilonet.training.optimizers import build_optimizer, gradients, restore_optimizer
-from kilonet.training.phases import Phases
-from kilonet.training.precision import arithmetic, choose_precision
+from kilonet.training.checkpoints import State, Weights, weights_of
+from kilonet.training.data import Split, TrainingData, augmentation_in, evaluate_split
+from kilonet.training.device import (
+    arithmetic,
+    choose_kernels,
+    choose_precision,
+    use_kernels,
+    use_kernels_in_evaluation,
+)
+from kilonet.training.distributed import SINGLE, ProcessGroup
+from kilonet.training.losses import cross_entropy_loss, distilled_loss, teacher_probabilities
+from kilonet.training.monitoring import RunningMetrics, diverged, step_errors
+from kilonet.training.optimizers import (
+    MovingAverage,
+    build_optimizer,
+    gradients,
+    restore_optimizer,
+)
+from kilonet.training.profile import PhaseTimer
 from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
-from kilonet.training.state import State
-from kilonet.training.tally import Tally, diverged
-from kilonet.training.teaching import answers, divergence
-from kilonet.training.weights import Weights, weights_of
-from kilonet.training.workers import Workers
-
-ALONE = Workers()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fit leaves: a row an epoch, the best and the last weights, and why it ended."""
+    """The result of a fit: a row per epoch, the best and the last weights, why it ended."""
 
     history: list[Row]
     best_epoch: int
@@ -54,51 +57,55 @@ class Outcome:
     last: Weights
     stopped_because: str
 
+    def final_weights(self, recipe: Recipe) -> Weights:
+        """Return the weights that ``recipe`` keeps: the best ones or the last ones."""
+        return self.best if recipe.training.keep == "best" else self.last
+
 
 class Fit:
-    """One network being trained by one recipe on one device, alone or as one of ``workers``.
+    """The training of one network by one recipe on one device, by one process of ``group``.
 
-    ``model`` is changed in place. The state between two epochs is all there is to it: saved by
-    ``state`` and restored by ``restore``, it continues to the same bits on the same machine with
-    the same number of workers. Afterwards ``phases`` tells where the time went.
+    ``model`` is changed in place. ``state`` returns everything that the next epoch depends on. A
+    fit that ``restore`` gives this state continues to the same bits on the same machine with the
+    same number of processes. Afterwards ``phases`` says where the time went.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        material: Material,
+        data: TrainingData,
         recipe: Recipe,
         device: torch.device,
-        workers: Workers = ALONE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.recipe = recipe
-        self.material = material
+        self.data = data
         self.device = device
-        self.workers = workers
-        self.phases = Phases(device)
+        self.group = group
+        self.phases = PhaseTimer(device)
         self.kernels = choose_kernels(recipe.training.kernels, device)
         self.precision = choose_precision(recipe.training.precision, device, self.kernels)
         self.model = use_kernels(self.kernels, model, device)
         self.augment = augmentation_in(1, recipe)
         training = recipe.training
         self.optimizer = build_optimizer(self.model, recipe.optimizer)
-        steps = math.ceil(len(material.train) / training.batch_size)
+        steps = math.ceil(len(data.train) / training.batch_size)
         self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
-        self.ema = Average(self.model, training.ema) if training.ema is not None else None
-        for looked_at in [*material.teachers, *([self.ema.module] if self.ema else [])]:
-            look_with_kernels(self.kernels, looked_at)
+        self.ema = MovingAverage(self.model, training.ema) if training.ema is not None else None
+        for evaluated in [*data.teachers, *([self.ema.module] if self.ema else [])]:
+            use_kernels_in_evaluation(self.kernels, evaluated)
         self.history: list[Row] = []
         self.best_epoch = 0
         self.best: Weights = {}
 
     def run(self, save: Callable[[State], object], reporter: Reporter) -> Outcome:
-        """Train until a stopping rule says so, giving ``save`` the state after each epoch.
+        """Train until a stopping rule applies; call ``save`` with the state after each epoch.
 
         Raises:
             TrainingError: the loss or the weights are no longer finite, or the network, its device
-                or another worker failed; the last saved state is still good.
+                or another process failed; the last saved state is still valid.
         """
-        self._start_alike()
+        self._synchronise_start()
         while not (reason := self._reason_to_stop()):
             began = time.perf_counter()
             row = self._train_epoch(len(self.history) + 1, reporter)
@@ -110,10 +117,11 @@ class Fit:
             self._record(row)
             save(self.state())
             reporter.epoch_done(row, is_best=self.best_epoch == len(self.history))
-        return Outcome(self.history, self.best_epoch, self.best, weights_of(self._judged()), reason)
+        last = weights_of(self._evaluated_model())
+        return Outcome(self.history, self.best_epoch, self.best, last, reason)
 
     def state(self) -> State:
-        """Return everything that the next epoch depends on, and what was found so far."""
+        """Return everything that the next epoch depends on, and the results so far."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -126,10 +134,10 @@ class Fit:
         }
 
     def restore(self, state: State) -> None:
-        """Go back to a state that ``state`` returned.
+        """Continue from a state that ``state`` returned.
 
         Raises:
-            CheckpointError: it is the state of another network or recipe.
+            CheckpointError: it is the state of another network, recipe or number of processes.
         """
         try:
             if state["recipe"] != self._identity():
@@ -150,28 +158,28 @@ class Fit:
             ) from error
 
     def _identity(self) -> list[str | int]:
-        """Return what a state has to share with a recipe to be gone on with under it."""
-        return [fingerprint(self.recipe), self.recipe.training.seed]
+        """Return what has to be equal in a state and in the fit that restores it."""
+        return [fingerprint(self.recipe, self.group.size), self.recipe.training.seed]
 
     def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
         """Visit every training image once; return the epoch's training figures."""
-        seed, images = self.recipe.training.seed, len(self.material.train)
+        seed, images = self.recipe.training.seed, len(self.data.train)
         order = generator(seed, "order", epoch)
-        changes = generator(seed, "augmentation", epoch, self.workers.rank)
+        changes = generator(seed, "augmentation", epoch, self.group.rank)
         self.augment = augmentation_in(epoch, self.recipe)
-        torch.manual_seed(derive(seed, "dropout", epoch, self.workers.rank))
+        torch.manual_seed(derive(seed, "dropout", epoch, self.group.rank))
         rate = self.optimizer.param_groups[0]["lr"]
-        tally = Tally(self.device, self.workers)
+        metrics = RunningMetrics(self.device, self.group)
         reporter.epoch_started(epoch, self.recipe.training.epochs, images)
         self.model.train()
         everything = torch.arange(images, device=self.device)
         for batch in batches(everything, self.recipe.training.batch_size, order):
-            with explained(epoch):
-                tally.add(*self.train_batch(batch, changes), self.workers.copies(batch))
-            if tally.due():
-                reporter.batch_done(*tally.read(epoch))
-        self._agree(tally)
-        _, loss_mean, accuracy, images_per_second = tally.read(epoch)
+            with step_errors(epoch):
+                metrics.add(*self.train_batch(batch, changes), self.group.copies(batch))
+            if metrics.is_due():
+                reporter.batch_done(*metrics.read(epoch))
+        self._combine_processes(metrics)
+        _, loss_mean, accuracy, images_per_second = metrics.read(epoch)
         return {
             "epoch": epoch,
             "learning_rate": rate,
@@ -181,42 +189,41 @@ class Fit:
         }
 
     def train_batch(self, batch: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Move the weights once, by the training images at the indices ``batch``, int64 (N,).
+        """Take one step with the training images at the indices ``batch``, int64 (N,).
 
-        Returns mean loss, logits and labels of this worker's share. Augmentation draws from
+        Returns mean loss, logits and labels of this process's share. Augmentation draws from
         ``changes``, dropout from PyTorch's default generator.
         """
-        mine, weight = self.workers.share(batch)
-        images, labels = self._inputs(mine, changes)
+        share, weight = self.group.share(batch)
+        images, labels = self._inputs(share, changes)
         loss, logits = self._step(images, labels, weight)
         return loss, logits, labels
 
     def _inputs(self, indices: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the training images at ``indices`` as the network is to see them, and labels."""
-        train, material = self.material.train, self.material
+        """Return the training images at ``indices``, augmented and normalised, and labels."""
+        train, data = self.data.train, self.data
         with self.phases("data"):
             images = self.augment(train.images[indices], changes)
-            return normalise(images, material.mean, material.std), train.labels[indices]
+            return normalise(images, data.mean, data.std), train.labels[indices]
 
     def _step(self, images: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
-        """Move the weights once; return the mean loss and the logits of these images, detached.
+        """Take one step; return the mean loss and the logits of these images, detached.
 
-        ``weight`` is that of their loss in the whole batch's.
+        ``weight`` is the weight of their loss in that of the whole batch.
         """
-        smoothing = self.recipe.training.label_smoothing
         with self.phases("forward"):
             with arithmetic(self.precision, self.device):
                 logits = self.model(images)
             logits = logits.float()
-            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-            if self.material.teachers:
-                loss = self._taught(loss, logits, images)
+            loss = cross_entropy_loss(logits, labels, self.recipe.training)
+            if self.data.teachers:
+                loss = self._distilled(loss, logits, images)
         self.optimizer.zero_grad(set_to_none=True)
         with self.phases("backward"):
             (loss * weight).backward()  # type: ignore[no-untyped-call]
-        if self.workers.size > 1:
+        if self.group.size > 1:
             with self.phases("exchange"):
-                self.workers.add_up(gradients(self.model))
+                self.group.all_reduce(gradients(self.model))
         with self.phases("optimizer"):
             self.optimizer.step()
             self.schedule.after_batch()
@@ -224,74 +231,69 @@ class Fit:
                 self.ema.update()
         return loss.detach(), logits.detach()
 
-    def _taught(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
-        """Return ``loss``, that of the labels, mixed with that of the teachers' answers."""
+    def _distilled(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
+        """Return ``loss``, that of the labels, mixed with that of the teachers' logits."""
         training = self.recipe.training
         with arithmetic(self.precision, self.device):
-            taught = answers(self.material.teachers, images, training.temperature)
-        share = training.teacher_share
-        return (1 - share) * loss + share * divergence(logits, taught, training.temperature)
+            probabilities = teacher_probabilities(self.data.teachers, images, training.temperature)
+        return distilled_loss(loss, logits, probabilities, training)
 
-    def _start_alike(self) -> None:
-        """Give every worker the state of the one that leads."""
-        if self.workers.size > 1:
-            state = self.workers.told(self.state() if self.workers.leads else None)
-            if not self.workers.leads:
+    def _synchronise_start(self) -> None:
+        """Give every process the state of the leader."""
+        if self.group.size > 1:
+            state = self.group.broadcast(self.state() if self.group.is_leader else None)
+            if not self.group.is_leader:
                 self.restore(state)
 
-    def _agree(self, tally: Tally) -> None:
-        """Average what each worker has seen only its share of, and add up the epoch's figures."""
+    def _combine_processes(self, metrics: RunningMetrics) -> None:
+        """Average the buffers of all processes, and sum the metrics of their shares."""
         with self.phases("exchange"):
-            self.workers.average(self.model.buffers())
+            self.group.average(self.model.buffers())
             if self.ema is not None:
-                self.workers.average(self.ema.module.buffers())
-            tally.add_up()
+                self.group.average(self.ema.module.buffers())
+            metrics.all_reduce()
 
     def _require_finite_weights(self) -> None:
-        """Refuse to keep weights that the epoch's very last step has spoilt."""
+        """Check that the last step of the epoch left finite weights."""
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             raise diverged("weights are", len(self.history) + 1)
 
     def _score(self) -> Row:
         """Return the validation figures; the test accuracy only where it is to be recorded."""
         row: Row = {}
-        material = self.material
-        if len(material.validation):
-            loss, accuracy = self._scored(material.validation)
+        if len(self.data.validation):
+            loss, accuracy = self._evaluate(self.data.validation)
             row |= {"validation_loss": loss, "validation_accuracy": accuracy}
         if self.recipe.training.record_test_by_epoch:
-            row["test_accuracy"] = self._scored(material.test)[1]
+            row["test_accuracy"] = self._evaluate(self.data.test)[1]
         return row
 
-    def _scored(self, part: Part) -> tuple[float, float]:
-        """Return the mean loss and the accuracy of the judged network on ``part``.
-
-        Each worker evaluates its share, and all hear the same figures.
-        """
-        if self.workers.size == 1:
-            return score(self._judged(), part, self.material, self.device)
-        mine, _ = self.workers.share(torch.arange(len(part), device=self.device))
-        share = Part(part.images[mine], part.labels[mine])
-        loss, accuracy = score(self._judged(), share, self.material, self.device)
-        # Whole numbers, so that equal accuracies come out equal however the correct are spread.
-        counts = [loss * len(mine), round(accuracy * len(mine)), len(mine)]
+    def _evaluate(self, split: Split) -> tuple[float, float]:
+        """Return the mean loss and the accuracy on ``split``; each process evaluates a share."""
+        model = self._evaluated_model()
+        if self.group.size == 1:
+            return evaluate_split(model, split, self.data, self.device)
+        indices, _ = self.group.share(torch.arange(len(split), device=self.device))
+        loss, accuracy = evaluate_split(model, split[indices], self.data, self.device)
+        # Whole numbers, so that equal accuracies come out equal in any number of shares.
+        counts = [loss * len(indices), round(accuracy * len(indices)), len(indices)]
         sums = torch.tensor(counts, dtype=torch.float64)
-        self.workers.add_up([sums])
+        self.group.all_reduce([sums])
         loss_sum, correct, images = sums.tolist()
         return loss_sum / images, correct / images
 
-    def _judged(self) -> nn.Module:
-        """Return the network that is evaluated: the averaged one where there is one."""
+    def _evaluated_model(self) -> nn.Module:
+        """Return the network that is evaluated: the moving average if there is one."""
         return self.ema.module if self.ema is not None else self.model
 
     def _record(self, row: Row) -> None:
-        """Append ``row``; keep the weights if no earlier epoch did as well on validation."""
+        """Append ``row``; keep the weights if no earlier epoch was as good on validation."""
         accuracies = [earlier["validation_accuracy"] for earlier in self._validated()]
         self.history.append(row)
-        # Without validation images nothing can be preferred to the latest weights.
+        # Without validation images the latest weights count as the best.
         if row.get("validation_accuracy", math.inf) > max(accuracies, default=-math.inf):
             self.best_epoch = len(self.history)
-            self.best = weights_of(self._judged())
+            self.best = weights_of(self._evaluated_model())
 
     def _validated(self) -> list[Row]:
         return [row for row in self.history if "validation_accuracy" in row]
@@ -301,9 +303,9 @@ class Fit:
         training, epochs = self.recipe.training, len(self.history)
         rows = self._validated()
         if rows and training.stop_at_accuracy is not None:
-            reached, wanted = rows[-1]["validation_accuracy"], training.stop_at_accuracy
-            if reached >= wanted:
-                return f"validation accuracy reached {reached:.2%} (asked for {wanted:.2%})"
+            reached, goal = rows[-1]["validation_accuracy"], training.stop_at_accuracy
+            if reached >= goal:
+                return f"validation accuracy reached {reached:.2%} (asked for {goal:.2%})"
         if training.patience is not None and epochs - self.best_epoch >= training.patience:
             return f"no better validation accuracy for {training.patience} epochs"
         if epochs >= training.epochs:

@@ -1,9 +1,10 @@
 """Muon: momentum whose update is made orthogonal, for the weights between first and last layer.
 
 Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024). A gradient
-of a weight matrix is dominated by a few directions; replacing its singular values by about 1 lets
-the rare ones count as much, and small networks then need fewer steps. What is no hidden matrix
-(first and last layer, depthwise filters, batch norm, biases) is left to AdamW, as they advise.
+of a weight matrix is dominated by a few directions. Muon replaces its singular values by about 1,
+so that rare directions count as much; small networks then need fewer steps. Everything that is not
+a hidden matrix (first and last layer, depthwise filters, batch norm, biases) gets AdamW, as the
+authors advise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.adamw import adamw
 
-# The quintic that drives singular values towards 1 fastest, and how often it is applied (ibid.).
+# The coefficients of the iteration that drives singular values to 1, and the iterations (ibid.).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _BETAS = (0.9, 0.99)
@@ -49,18 +50,18 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         assert closure is None
         for group in self.param_groups:
-            touched = [parameter for parameter in group["params"] if parameter.grad is not None]
+            updated = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["orthogonal"]:
-                for alike in _by_shape(touched):
-                    self._move(alike, group)
-            elif touched:
-                self._move_by_adam(touched, group)
+                for same_shape in _by_shape(updated):
+                    self._muon_step(same_shape, group)
+            elif updated:
+                self._adamw_step(updated, group)
 
-    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """Move ``parameters``, all of one shape, together: their matrices are few numbers each."""
+    def _muon_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Update ``parameters``, which have one shape, together: each is a small matrix."""
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {"momentum": torch.zeros_like(parameter)}
@@ -80,7 +81,7 @@ class Muon(Optimizer):
             alpha=-group["lr"] * max(1, rows / columns) ** 0.5,
         )
 
-    def _move_by_adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _adamw_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {

@@ -9,8 +9,8 @@ import torch
 
 from kilonet.data.batches import batches
 from kilonet.errors import TrainingError
-from kilonet.training.failures import explained
 from kilonet.training.fit import Fit
+from kilonet.training.monitoring import step_errors
 from kilonet.training.seeding import generator
 
 _SMOOTHING = 0.9
@@ -32,12 +32,12 @@ class RangeTest:
 def range_test(fit: Fit, low: float, high: float, steps: int) -> RangeTest:
     """Train ``fit`` for up to ``steps`` steps with a rate that rises from ``low`` to ``high``.
 
-    It rises by the same factor each step and stops where the loss runs away. Validation and test
-    images are not looked at. The fit is spoilt by it. Where an optimizer has several rates they
-    keep their proportion.
+    The rate rises by the same factor each step; the test stops when the loss runs away. Only
+    training images are used. The fit cannot be used afterwards. The rates of an optimizer with
+    several of them keep their ratio.
 
     Raises:
-        TrainingError: the loss was never finite for long enough to say anything.
+        TrainingError: the loss ran away too soon to suggest a rate.
 
     Source: L. N. Smith, "Cyclical learning rates for training neural networks", WACV 2017,
     section 3.3; smoothing and stopping as S. Gugger describes them ("How do you find a good
@@ -48,11 +48,11 @@ def range_test(fit: Fit, low: float, high: float, steps: int) -> RangeTest:
     groups = fit.optimizer.param_groups
     shares = [group["lr"] / groups[0]["lr"] for group in groups]
     fit.model.train()
-    for step, batch in enumerate(_endless(fit, steps)):
+    for step, batch in enumerate(_batches(fit, steps)):
         rate = low * (high / low) ** (step / max(1, steps - 1))
         for group, share in zip(groups, shares, strict=True):
             group["lr"] = rate * share
-        with explained(1):
+        with step_errors(1):
             loss = float(
                 fit.train_batch(batch, generator(fit.recipe.training.seed, "range", step))[0]
             )
@@ -65,25 +65,25 @@ def range_test(fit: Fit, low: float, high: float, steps: int) -> RangeTest:
         if smooth > _RUN_AWAY * best:
             break
         best = min(best, smooth)
-    return _judged(rates, losses)
+    return _conclude(rates, losses)
 
 
-def _endless(fit: Fit, steps: int) -> list[torch.Tensor]:
-    """Return as many batches as there are ``steps``, epoch after epoch."""
-    everything = torch.arange(len(fit.material.train), device=fit.device)
-    found: list[torch.Tensor] = []
+def _batches(fit: Fit, steps: int) -> list[torch.Tensor]:
+    """Return ``steps`` batches, epoch after epoch."""
+    everything = torch.arange(len(fit.data.train), device=fit.device)
+    chosen: list[torch.Tensor] = []
     epoch = 0
-    while len(found) < steps:
+    while len(chosen) < steps:
         epoch += 1
         order = generator(fit.recipe.training.seed, "range order", epoch)
-        found += batches(everything, fit.recipe.training.batch_size, order)
-    return found[:steps]
+        chosen += batches(everything, fit.recipe.training.batch_size, order)
+    return chosen[:steps]
 
 
-def _judged(rates: list[float], losses: list[float]) -> RangeTest:
+def _conclude(rates: list[float], losses: list[float]) -> RangeTest:
     if len(rates) < 10:
         raise TrainingError(
-            "The loss ran away within ten steps: there is nothing to read off. Start from a lower "
+            "The loss ran away within ten steps, too few to suggest a rate. Start from a lower "
             "learning rate (--low)."
         )
     lowest = min(range(len(losses)), key=losses.__getitem__)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: PyTorch's own, told apart by when they advance."""
+"""Learning-rate schedules, as PyTorch implements them; some step per batch, some per epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kilonet.recipe import schema
 
 
 class Schedule:
-    """A learning-rate schedule that the fit loop tells about each batch and each epoch."""
+    """A learning-rate schedule. The training loop calls it after each batch and each epoch."""
 
     def __init__(
         self, optimizer: Optimizer, settings: schema.Schedule, epochs: int, steps_per_epoch: int
@@ -35,24 +35,24 @@ class Schedule:
             )
 
     def after_batch(self) -> None:
-        """Advance the schedules that go batch by batch."""
+        """Step a schedule that changes the rate batch by batch."""
         if self._by_batch is not None:
             self._by_batch.step()
 
     def after_epoch(self, validation_accuracy: float | None) -> None:
-        """Advance the schedules that go epoch by epoch, or watch the validation accuracy."""
+        """Step a schedule that changes the rate by epochs or by the validation accuracy."""
         if self._by_epoch is not None:
             self._by_epoch.step()
         if self._by_accuracy is not None and validation_accuracy is not None:
             self._by_accuracy.step(validation_accuracy)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on from here."""
+        """Return what ``load_state_dict`` needs to continue from here."""
         active = self._active()
         return {} if active is None else _serialisable(active.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned."""
+        """Continue from a state that ``state_dict`` returned."""
         active = self._active()
         if active is not None:
             active.load_state_dict({**active.state_dict(), **state})
@@ -66,19 +66,19 @@ class Schedule:
 def _one_cycle(
     optimizer: Optimizer, settings: schema.OneCycle, total: int
 ) -> torch_schedules.OneCycleLR:
-    """OneCycleLR with the momentum left alone, so that it means the same for every optimizer."""
+    """Return OneCycleLR without its change of momentum, which some optimizers do not have."""
     peak = [group["lr"] for group in optimizer.param_groups]
     try:
         return torch_schedules.OneCycleLR(
             optimizer,
             max_lr=peak,
-            total_steps=total + 1,  # it is told of a step after the last batch too
+            total_steps=total + 1,  # it also steps after the last batch
             pct_start=settings.warmup,
             div_factor=settings.start,
             final_div_factor=settings.end,
             cycle_momentum=False,
         )
-    except ZeroDivisionError:  # its formula for a rise that ends with the very first batch
+    except ZeroDivisionError:  # its formula fails if the rise ends with the first batch
         raise RecipeError(
             f"[schedule] warmup: {settings.warmup:g} of {total} batches leaves no batch to rise "
             "in. Choose another fraction, smaller batches or more epochs."
@@ -86,7 +86,7 @@ def _one_cycle(
 
 
 def _serialisable(state: dict[str, Any]) -> dict[str, Any]:
-    """Keep the plain values: what is left out (functions, names) the constructor sets again."""
+    """Return the plain values of ``state``; the constructor sets the rest again."""
     plain = (int, float, str, bool, type(None))
     return {
         key: value

@@ -1,4 +1,4 @@
-"""Independent random streams, each derived from the run's seed and what it is for."""
+"""Independent random streams, each derived from the seed of the run and its purpose."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 def derive(seed: int, purpose: str, epoch: int = 0, rank: int = 0) -> int:
     """Return a 63-bit seed for the stream (seed, purpose, epoch, rank).
 
-    A hash keeps the streams apart: neighbouring seeds or epochs share nothing, and drawing more
-    numbers for one purpose never shifts another.
+    Hashing makes the streams independent: those of neighbouring seeds or epochs share nothing, and
+    drawing more numbers for one purpose does not change another.
     """
     digest = hashlib.blake2b(f"{seed}:{purpose}:{epoch}:{rank}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

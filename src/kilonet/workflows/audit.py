@@ -23,24 +23,27 @@ from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.files import write_atomically, write_text
-from kilonet.models.build import build
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.describe import fingerprint
-from kilonet.recipe.load import resolve
-from kilonet.recipe.schema import Recipe
+from kilonet.recipe.load import Resolved, resolve
+from kilonet.recipe.schema import Constraints, Recipe
 from kilonet.report.image_grids import doubtful_labels
 from kilonet.runs.environment import environment
-from kilonet.training.device import choose_device, configure
-from kilonet.training.fit import Fit
-from kilonet.training.kernels import choose_kernels
-from kilonet.training.material import prepare
-from kilonet.training.precision import choose_precision
-from kilonet.training.seeding import derive
-from kilonet.training.weights import put_weights
-from kilonet.workflows.guard import AuditInterrupted
+from kilonet.training.device import choose_compute
 from kilonet.workflows.material import load_shown
+from kilonet.workflows.session import open_session
 
 SETTINGS, FIGURES, TABLE, PICTURE = "settings.json", "audit.json", "audit.csv", "audit.png"
+
+
+class AuditInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an audit; ``message`` says what is kept, and where."""
+
+    def __init__(self, folder: Path) -> None:
+        self.message = (
+            f"Stopped. The finished folds are kept in {folder}; the same command continues."
+        )
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +122,13 @@ def audit(
 
 
 def _settled(recipe: Recipe) -> Recipe:
-    """Return ``recipe`` with the kernels, arithmetic and data that it is really trained with."""
-    device = choose_device(recipe.training.device)
-    kernels = choose_kernels(recipe.training.kernels, device)
-    precision = choose_precision(recipe.training.precision, device, kernels)
-    update = {"kernels": kernels, "precision": precision, "workers": 1}
-    training = recipe.training.model_copy(update=update)
-    return recipe.model_copy(update={"training": training, "data": settled(recipe.data)})
+    """Return ``recipe`` with the kernels, precision and data that it is really trained with.
+
+    Budgets do not matter to an audit, and teachers have seen the images that are held back.
+    """
+    resolved, _ = choose_compute(recipe.with_training(teachers=[]))
+    changes = {"data": settled(recipe.data), "constraints": Constraints()}
+    return resolved.model_copy(update=changes)
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
@@ -167,35 +170,30 @@ def _fold(path: Path, recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> F
 
 
 def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Floats:
-    device = choose_device(recipe.training.device)
-    configure(device, recipe.training.threads, recipe.training.deterministic)
     rest = torch.ones(len(dataset.train_labels), dtype=torch.bool)
     rest[held] = False
     images, labels = dataset.train_images, dataset.train_labels
-    # The images held back stand where test images would: they are looked at once, at the end.
-    part = replace(
+    # The held-out images take the place of the test images: they are used once, at the end.
+    fold = replace(
         dataset,
         train_images=images[rest],
         train_labels=labels[rest],
         test_images=images[held],
         test_labels=labels[held],
     )
-    torch.manual_seed(derive(recipe.training.seed, "weights"))
-    shape = (dataset.channels, *dataset.image_size)
-    network = build(recipe.model, shape, dataset.num_classes)
-    material = prepare(part, recipe.data.validation, recipe.training.seed, device)
-    fit = Fit(network, material, recipe, device)
-    outcome = fit.run(lambda _: None, Silent())
-    put_weights(fit.model, outcome.best if recipe.training.keep == "best" else outcome.last)
-    return predict_probabilities(
-        fit.model, part.test_images, dataset.mean, dataset.std, device=device
-    )
+    with open_session(Resolved("audit", recipe, data_named=True), dataset=fold) as session:
+        network = session.trained_network(session.run())
+        device = session.fit.device
+        return predict_probabilities(
+            network, fold.test_images, dataset.mean, dataset.std, device=device
+        )
 
 
 def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
     dataset, issues = result.dataset, result.issues
     shown = issues.ranking[:top]
     rows = _rows(result, recipe, shown)
+    threads = recipe.training.threads or torch.get_num_threads()
     content = {
         "dataset": dataset.name,
         "recipe": result.recipe,
@@ -207,7 +205,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         "estimated_errors": round(issues.estimated_errors, 1),
         "agreement": float((result.probabilities.argmax(1) == dataset.train_labels.numpy()).mean()),
         "top": rows,
-        "environment": environment(recipe.training.device, torch.get_num_threads()),
+        "environment": environment(recipe.training.device, threads),
     }
     files = tuple(folder / name for name in (FIGURES, TABLE, PICTURE))
     try:

@@ -9,17 +9,23 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
+from torch import Tensor, nn
 
+from kilonet.data.arrays import statistics
+from kilonet.data.dataset import Dataset
+from kilonet.errors import UsageError
 from kilonet.evaluation.predict import predict_probabilities
+from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.extras import require
-from kilonet.progress import PrintReporter
+from kilonet.progress import PrintReporter, Reporter, Row
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import Resolved, resolve
+from kilonet.training.checkpoints import put_weights
 from kilonet.training.device import choose_device
 from kilonet.workflows.arrays import (
     ArrayError,
@@ -30,16 +36,15 @@ from kilonet.workflows.arrays import (
     require_shape,
     shape_of,
 )
-from kilonet.workflows.learn import learn
 from kilonet.workflows.overrides import as_overrides
 from kilonet.workflows.pretrained import find_pretrained
 from kilonet.workflows.run import Run
+from kilonet.workflows.session import fresh_network, open_session
 
 # A run's limits: what is trained here is no run, and a few images take more epochs than MNIST.
 _ALWAYS = (
     "constraints.max_epochs=off",
     "training.record_test_by_epoch=false",
-    "training.workers=1",
 )
 
 
@@ -122,9 +127,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._frame = Frame(shape, *grey_range(rows))
         names = tuple(str(name) for name in classes)
         reporter = PrintReporter() if self.verbose else None
-        learnt = learn(resolved, self._frame.images(rows), labels, names, reporter)
+        dataset = _dataset(self._frame.images(rows), labels, names)
+        self.pretrained_, self.history_ = _train(resolved, dataset, reporter)
         self.classes_, self.image_shape_ = classes, shape
-        self.pretrained_, self.history_ = learnt.pretrained, learnt.history
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
@@ -199,3 +204,58 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for name, value in given.items()
         }
         return resolve(self.recipe, [*_ALWAYS, *self.overrides, *as_overrides(plain)])
+
+
+def _train(
+    resolved: Resolved, dataset: Dataset, reporter: Reporter | None
+) -> tuple[Pretrained, list[Row]]:
+    """Train the recipe on ``dataset``; return the network and a row of figures per epoch.
+
+    Only the recipe's share of validation images counts of its ``[data]`` section. PyTorch's random
+    state is left as it was.
+
+    Raises:
+        UsageError: the recipe has teachers, or names a device that is not available.
+        RecipeError: the network is over its budget or cannot be built for such images.
+        TrainingError: the loss is no longer finite.
+    """
+    recipe = resolved.recipe
+    _require_no_teachers(resolved)
+    if not recipe.data.normalise:
+        dataset = dataset.unnormalised()
+    with (
+        torch.random.fork_rng(devices=[]),
+        open_session(resolved, dataset=dataset) as session,
+    ):
+        outcome = session.run(reporter)
+        network = fresh_network(recipe, dataset)  # the trained one may have compiled kernels
+    put_weights(network, outcome.final_weights(recipe))
+    shape = (dataset.channels, *dataset.image_size)
+    mean, std, classes = dataset.mean, dataset.std, dataset.classes
+    pretrained = Pretrained(resolved.name, recipe.model, network.eval(), shape, mean, std, classes)
+    return pretrained, outcome.history
+
+
+def _dataset(images: Tensor, labels: npt.NDArray[np.integer], classes: tuple[str, ...]) -> Dataset:
+    """Return images, uint8 (N, C, H, W), and labels (N,) as a data set without a test split."""
+    mean, std = statistics(images)
+    return Dataset(
+        name="arrays",
+        title="the images given",
+        train_images=images,
+        train_labels=torch.from_numpy(labels).long(),
+        test_images=images[:0],
+        test_labels=torch.empty(0, dtype=torch.int64),
+        classes=classes,
+        mean=mean,
+        std=std,
+        source="memory",
+    )
+
+
+def _require_no_teachers(resolved: Resolved) -> None:
+    if resolved.recipe.training.teachers:
+        raise UsageError(
+            f"{resolved.name} learns from trained models (training.teachers), which know their own "
+            'data set only. Leave them out: overrides=["training.teachers=[]"].'
+        )

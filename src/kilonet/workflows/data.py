@@ -15,7 +15,7 @@ from kilonet.errors import UsageError
 from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
 from kilonet.report.image_grids import sample_grid
-from kilonet.training.augmenting import augmentation_in
+from kilonet.training.data import augmentation_in
 from kilonet.training.seeding import generator
 
 SAMPLES = 20

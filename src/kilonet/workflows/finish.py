@@ -32,8 +32,8 @@ from kilonet.report.write import write_report
 from kilonet.runs import layout
 from kilonet.runs.compliance import MeasuredRun, check_constraints
 from kilonet.runs.directory import RunDirectory
+from kilonet.training.checkpoints import put_weights, save_weights
 from kilonet.training.fit import Outcome
-from kilonet.training.weights import put_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def finish(
 def _look_at_test(
     recipe: Recipe, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
 ) -> Finished:
-    put_weights(model, outcome.best if recipe.training.keep == "best" else outcome.last)
+    put_weights(model, outcome.final_weights(recipe))
     probabilities = predict_probabilities(
         model, dataset.test_images, dataset.mean, dataset.std, device=device
     )

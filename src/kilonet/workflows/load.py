@@ -14,7 +14,7 @@ from kilonet.models.custom import require_trusted
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
-from kilonet.training.weights import load_weights
+from kilonet.training.checkpoints import load_weights
 from kilonet.workflows.run import Run, find_run, require_finished
 
 

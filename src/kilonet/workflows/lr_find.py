@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.models.build import check_budget
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Constant, Recipe
-from kilonet.training.device import choose_device, configure, same_threads_after
-from kilonet.training.fit import Fit
-from kilonet.training.material import prepare
 from kilonet.training.range_test import range_test
-from kilonet.training.seeding import derive
-from kilonet.workflows.load import network_for
-from kilonet.workflows.material import load_or_stand_in
 from kilonet.workflows.overrides import as_overrides
+from kilonet.workflows.session import open_session
 
 if TYPE_CHECKING:
     from kilonet.progress import Reporter
@@ -58,26 +51,18 @@ def lr_find(
     if not 20 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 20 to 100,000, not {steps}.")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
-    device = choose_device(resolved.recipe.training.device)
-    seed = resolved.recipe.training.seed
-    torch.manual_seed(derive(seed, "weights"))
-    model = network_for(resolved.recipe)
-    check_budget(model, resolved.recipe, resolved.name)
-    where = Path(data_dir) if data_dir is not None else None
-    resolved, dataset, _ = load_or_stand_in(resolved, where, reporter)
-    plain = _without_schedule(resolved.recipe)
-    with same_threads_after():
-        configure(device, plain.training.threads, plain.training.deterministic)
-        material = prepare(dataset, plain.data.validation, seed, device)
-        found = range_test(Fit(model, material, plain, device), low, high, steps)
+    resolved = replace(resolved, recipe=_without_schedule(resolved.recipe))
+    folder = Path(data_dir) if data_dir is not None else None
+    with open_session(resolved, data_dir=folder, reporter=reporter) as session:
+        result = range_test(session.fit, low, high, steps)
     if out is not None:
-        from kilonet.report.run_plots import range_test as drawn
+        from kilonet.report.run_plots import range_test as plot
 
-        drawn(found.rates, found.losses, found.suggestion, Path(out))
-    return found
+        plot(result.rates, result.losses, result.suggestion, Path(out))
+    return result
 
 
 def _without_schedule(recipe: Recipe) -> Recipe:
     """Return ``recipe`` with nothing that changes its rate, and without teachers and average."""
-    training = recipe.training.model_copy(update={"teachers": [], "ema": None, "workers": 1})
-    return recipe.model_copy(update={"schedule": Constant(name="none"), "training": training})
+    constant = recipe.model_copy(update={"schedule": Constant(name="none")})
+    return constant.with_training(teachers=[], ema=None)

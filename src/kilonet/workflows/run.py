@@ -16,7 +16,7 @@ from kilonet.runs.layout import Row
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics
-    from kilonet.workflows.profile import Profile
+    from kilonet.training.profile import Profile
 
 
 @dataclass(frozen=True)

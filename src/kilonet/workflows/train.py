@@ -1,100 +1,87 @@
-"""Train a recipe into a run's directory, or go on with a run that was interrupted."""
+"""Train a recipe into a run directory, or resume a run that was interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from kilonet.data.dataset import Dataset
-from kilonet.data.describe import settled
-from kilonet.errors import CheckpointError
+from kilonet.errors import CheckpointError, RunError, TrainingError, WorkerLostError
 from kilonet.extras import require
-from kilonet.models.build import check_budget
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
-from kilonet.recipe.load import resolve
+from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.tensorboard import Events, events_of, require_events
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run, require_free
 from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
-from kilonet.training.augmenting import augmentation_in
-from kilonet.training.device import choose_device, configure, same_threads_after
+from kilonet.training.checkpoints import State, load_state, save_state
 from kilonet.training.fit import Fit, Outcome
-from kilonet.training.kernels import choose_kernels
-from kilonet.training.material import prepare
-from kilonet.training.precision import choose_precision
-from kilonet.training.seeding import derive
-from kilonet.training.state import State, load_state, save_state
+from kilonet.training.profile import Profiler
 from kilonet.workflows.finish import finish
-from kilonet.workflows.guard import kept, not_begun
-from kilonet.workflows.load import network_for, network_of
-from kilonet.workflows.material import load_again, load_or_stand_in
+from kilonet.workflows.load import network_of
+from kilonet.workflows.material import load_again
 from kilonet.workflows.overrides import as_overrides
-from kilonet.workflows.profile import Watch
 from kilonet.workflows.run import Run, find_run
-from kilonet.workflows.teachers import teachers_of
-from kilonet.workflows.team import Team, fit_with, gather
+from kilonet.workflows.session import Session, open_session, seed_weights, training_group
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during the training of a run; ``run`` is the directory to resume."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(f"stopped; the run is kept in {run}")
+        self.run = run
 
 
 def train(
-    recipe: str | Path = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe = DEFAULT_RECIPE,
     *,
     overrides: Sequence[str] = (),
+    name: str | None = None,
     data_dir: str | Path | None = None,
     out: str | Path | None = None,
     profile: bool = False,
     reporter: Reporter | None = None,
     **keywords: Any,
 ) -> Run:
-    """Train ``recipe``, a shipped name or a ``.toml`` path, and return the finished run.
+    """Train ``recipe``, a shipped name, a ``.toml`` path or an object; return the finished run.
 
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
-    same. ``out`` is the run's directory (default: the next free ``runs/RECIPE-N``). ``reporter``
-    gets messages and progress. With ``profile`` the returned run says where the time went.
+    same. ``name`` is what the run calls the recipe (default: its name, or that of its file).
+    ``out`` is the run directory (default: the next free ``runs/RECIPE-N``). ``reporter`` gets
+    messages and progress. With ``profile`` the returned run says where the time went.
 
     Raises:
-        UsageError, RecipeError: the recipe or an override is wrong, or over its budget. There is
-            no run then, and nothing was downloaded.
-        MissingExtraError: a package that training, or its log, needs is not installed. There is no
-            run then.
-        DataError: the data set cannot be had or is damaged. There is no run then.
-        RunError: the run's directory cannot be written.
-        TrainingError: the loss is no longer finite; the run can be looked at.
+        UsageError, RecipeError: the recipe or an override is wrong, or over its budget. No run is
+            created then, and nothing is downloaded.
+        MissingExtraError: a package that training or its log needs is not installed. No run is
+            created then.
+        DataError: the data set cannot be found or is damaged. No run is created then.
+        RunError: the run directory cannot be written.
+        TrainingError: the loss is no longer finite; the run can be examined.
         Interrupted: Ctrl-C; the run can be resumed.
     """
     require("train")
     reporter = reporter or Silent()
-    resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
+    resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
     require_events(resolved.recipe)
-    device = choose_device(resolved.recipe.training.device)
-    resolved = replace(resolved, recipe=_settled(resolved.recipe, device))
     if out is not None:
         require_free(Path(out))
-    model = _fresh(resolved.recipe)
-    parameters = check_budget(model, resolved.recipe, resolved.name)
-    training = resolved.recipe.training
-    with same_threads_after(), gather(resolved.recipe, device) as team:
-        resolved, dataset, note = load_or_stand_in(resolved, _path(data_dir), reporter)
-        configure(device, training.threads, training.deterministic)
-        with not_begun():
-            fit = _fit(model, resolved.recipe, dataset, device, team)
-        facts = {
-            "data_note": note,
-            "parameters": parameters,
-            "environment": _environment(fit),
-            layout.DATA: dataset.traits.to_json(),
-        }
-        run = create_run(replace(resolved, recipe=fit.recipe), facts, _path(out))
-        _announce(reporter, run, dataset)
-        with kept(run), run.locked():
-            return _run_and_finish(fit, run, dataset, team, reporter, profile)
+    group = training_group(resolved.recipe)
+    with open_session(
+        resolved, data_dir=_path(data_dir), group=group, reporter=reporter
+    ) as session:
+        run = create_run(session.resolved, _facts(session), _path(out))
+        _announce(reporter, run, session)
+        with run_errors(run), run.locked():
+            return _run_and_finish(session, run, reporter, profile)
 
 
 def resume(
@@ -105,41 +92,79 @@ def resume(
     model: str | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
-    """Go on with a run where its last whole epoch ended, and return it finished.
+    """Resume a run after its last whole epoch, and return it finished.
 
-    It ends in the same bits as an undisturbed run, on the same machine with the same number of
-    threads, which are set as recorded. ``model`` names the run's own class where it has one. A run
-    that has finished is returned as it is.
+    The result equals that of an undisturbed run to the bit, on the same machine with the same
+    number of threads, which are set as recorded. ``model`` names the run's own class if its
+    network is one. A run that has finished is returned as it is.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or another number of processes trained it.
         RunError, CheckpointError: it is in use, damaged, or of another format.
     """
     require("train")
     reporter = reporter or Silent()
     run = find_run(source).directory
-    with kept(run), run.locked():
-        run = open_run(run.path)  # what it says may have changed before it was locked
+    with run_errors(run), run.locked():
+        run = open_run(run.path)  # another process may have changed it before the lock
         if run.finished:
             reporter.message(f"{run.path} has finished already: nothing is left to train.")
             return Run(run)
-        device = choose_device(run.facts["environment"]["device"])
-        threads = int(run.facts["environment"]["threads"])
-        recipe = _with_threads(run.recipe(), threads)
+        recipe = _recorded_recipe(run)
         require_events(recipe)
-        _seed_weights(recipe)
-        network = network_of(run, recipe, trusted=model)
-        with same_threads_after(), gather(recipe, device, resumed=True) as team:
-            configure(device, threads, recipe.training.deterministic)
-            dataset = load_again(Run(run), _path(data_dir), reporter)
-            fit = _fit(network, recipe, dataset, device, team)
-            _restore(fit, run.file(layout.STATE))
-            reporter.message(f"Going on with {run.path} after {len(fit.history)} epochs.")
-            return _run_and_finish(fit, run, dataset, team, reporter, profile)
+        seed_weights(recipe)
+        with open_session(
+            Resolved(run.facts["recipe"], recipe, data_named=True),
+            network=network_of(run, recipe, trusted=model),
+            dataset=load_again(Run(run), _path(data_dir), reporter),
+            group=training_group(recipe, int(run.facts["environment"].get("workers", "1"))),
+        ) as session:
+            _restore(session.fit, run.file(layout.STATE))
+            epochs = len(session.fit.history)
+            reporter.message(f"Resuming {run.path} after {epochs} epochs.")
+            return _run_and_finish(session, run, reporter, profile)
+
+
+@contextmanager
+def run_errors(run: RunDirectory) -> Iterator[None]:
+    """Add the directory of ``run``, and how to continue, to errors that end its training.
+
+    Raises:
+        Interrupted: Ctrl-C.
+        TrainingError: training had to stop. The run can be resumed if a process was lost.
+        RunError: the directory can no longer be written.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(run.path) from None
+    except WorkerLostError as error:
+        raise WorkerLostError(
+            f"{error} Whole epochs are kept; continue with: kilonet train --resume {run.path}"
+        ) from error
+    except TrainingError as error:
+        raise TrainingError(f"{error} {_what_is_kept(run)}") from error
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {run.path}: {error.strerror or error}. "
+            f"Make room, then continue: kilonet train --resume {run.path}"
+        ) from error
+
+
+def _what_is_kept(run: RunDirectory) -> str:
+    if run.file(layout.STATE).exists():
+        return f"The epochs before are kept in {run.path}."
+    return f"No epoch was completed; the recipe is in {run.path}."
+
+
+def _recorded_recipe(run: RunDirectory) -> Recipe:
+    """Return the recipe of ``run`` with its device and number of threads, which decide rounding."""
+    machine = run.facts["environment"]
+    return run.recipe().with_training(device=machine["device"], threads=int(machine["threads"]))
 
 
 def _restore(fit: Fit, path: Path) -> None:
-    """Go back to the state in ``path``; without one no epoch was completed, and all start anew."""
+    """Restore the state in ``path``; without one no epoch was completed, and training restarts."""
     if not path.exists():
         return
     state = load_state(path)
@@ -153,94 +178,57 @@ def _path(given: str | Path | None) -> Path | None:
     return Path(given) if given is not None else None
 
 
-def _settled(recipe: Recipe, device: torch.device) -> Recipe:
-    """Return ``recipe`` with the arithmetic, kernels and data that it is really trained with."""
-    asked = recipe.training
-    kernels = choose_kernels(asked.kernels, device)
-    precision = choose_precision(asked.precision, device, kernels)
-    training = asked.model_copy(update={"kernels": kernels, "precision": precision})
-    return recipe.model_copy(update={"training": training, "data": settled(recipe.data)})
-
-
-def _with_threads(recipe: Recipe, threads: int) -> Recipe:
-    """Return ``recipe`` with the threads that each worker of a run has: others round otherwise."""
-    training = recipe.training.model_copy(update={"threads": threads})
-    return recipe.model_copy(update={"training": training})
-
-
-def _fresh(recipe: Recipe) -> nn.Module:
-    _seed_weights(recipe)
-    return network_for(recipe)
-
-
-def _seed_weights(recipe: Recipe) -> None:
-    torch.manual_seed(derive(recipe.training.seed, "weights"))
-
-
-def _fit(
-    model: nn.Module,
-    recipe: Recipe,
-    dataset: Dataset,
-    device: torch.device,
-    team: Team,
-) -> Fit:
-    material = prepare(dataset, recipe.data.validation, recipe.training.seed, device)
-    material = replace(material, teachers=teachers_of(recipe)).to(device)
-    # An augmentation that these images are too small for is refused here, not in mid-run.
-    augmentation_in(1, recipe)(material.train.images[:1], torch.Generator())
-    return fit_with(team, model, material, recipe, device)
-
-
-def _environment(fit: Fit) -> dict[str, str]:
-    facts = environment(str(fit.device), torch.get_num_threads())
-    return facts | {
-        "workers": str(fit.workers.size),
-        "precision": fit.precision,
-        "kernels": fit.kernels,
+def _facts(session: Session) -> dict[str, Any]:
+    """Return what a new run records beside its recipe."""
+    fit = session.fit
+    machine = environment(str(fit.device), torch.get_num_threads())
+    return {
+        "fingerprint": fingerprint(session.recipe, fit.group.size),
+        "data_note": session.note,
+        "parameters": session.parameters,
+        "environment": machine
+        | {
+            "workers": str(fit.group.size),
+            "precision": fit.precision,
+            "kernels": fit.kernels,
+        },
+        layout.DATA: session.dataset.traits.to_json(),
     }
 
 
-def _announce(reporter: Reporter, run: RunDirectory, dataset: Dataset) -> None:
-    facts, machine = run.facts, run.facts["environment"]
-    if facts["data_note"]:
-        reporter.message(f"Note: {facts['data_note']}")
+def _announce(reporter: Reporter, run: RunDirectory, session: Session) -> None:
+    machine = run.facts["environment"]
+    if session.note:
+        reporter.message(f"Note: {session.note}")
     reporter.message(
-        f"{facts['recipe']}: {facts['parameters']:,} parameters on {dataset.title}, "
-        f"{machine['device']} with {_forces(machine)}; run {run.path}"
+        f"{session.resolved.name}: {session.parameters:,} parameters on {session.dataset.title}, "
+        f"{machine['device']} with {_hardware(machine)}; run {run.path}"
     )
 
 
-def _forces(machine: dict[str, str]) -> str:
-    """Return what computes, such as "2 workers of 1 thread each in bfloat16"."""
+def _hardware(machine: dict[str, str]) -> str:
+    """Return what computes, such as "2 processes of 1 thread each in bfloat16"."""
     threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
-    alone = machine["workers"] == "1"
-    forces = threads if alone else f"{machine['workers']} workers of {threads} each"
-    return forces + (" in bfloat16" if machine["precision"] == "bfloat16" else "")
+    single = machine["workers"] == "1"
+    hardware = threads if single else f"{machine['workers']} processes of {threads} each"
+    return hardware + (" in bfloat16" if machine["precision"] == "bfloat16" else "")
 
 
-def _run_and_finish(
-    fit: Fit,
-    run: RunDirectory,
-    dataset: Dataset,
-    team: Team,
-    reporter: Reporter,
-    profile: bool,
-) -> Run:
-    watch = Watch(fit) if profile else None
+def _run_and_finish(session: Session, run: RunDirectory, reporter: Reporter, profile: bool) -> Run:
+    fit = session.fit
+    profiler = Profiler(fit) if profile else None
     with events_of(fit.recipe, run.file(layout.EVENTS), fit.history) as events:
-        with team.watched():
-            outcome = _run(fit, run, reporter, events)
-        team.close()  # the rest takes one, and measuring takes an idle machine
-        measured = watch.read() if watch is not None else None
-        finished = finish(run, fit.model, outcome, dataset, fit.device, events)
+        outcome = _run(session, run, reporter, events)
+        measured = profiler.result() if profiler is not None else None
+        finished = finish(run, fit.model, outcome, session.dataset, fit.device, events)
         return Run(finished, profile=measured)
 
 
-def _run(fit: Fit, run: RunDirectory, reporter: Reporter, events: Events | None) -> Outcome:
+def _run(session: Session, run: RunDirectory, reporter: Reporter, events: Events | None) -> Outcome:
     def save(state: State) -> None:
         save_state(run.file(layout.STATE), state)
         run.write_history(state["history"])
         if events is not None:
             events.update(state["history"])
 
-    return fit.run(save, reporter)
+    return session.run(reporter, save)

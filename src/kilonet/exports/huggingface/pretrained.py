@@ -18,7 +18,7 @@ from kilonet.models.custom import require_trusted
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.families import Model
 from kilonet.runs import layout
-from kilonet.training.weights import load_weights, put_bytes, weights_of
+from kilonet.training.checkpoints import load_weights, put_bytes, weights_of
 
 WEIGHTS = "model.safetensors"
 _PICKLED = Path("the pickled network")

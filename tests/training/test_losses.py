@@ -1,4 +1,4 @@
-"""Learning from trained networks: what they answer, how far one is from it, and that it works."""
+"""Distillation: the loss, and that networks learn from their teachers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trials import fit, same, trained
 
 from kilonet.progress import Silent
-from kilonet.training.teaching import answers, divergence
+from kilonet.training.losses import distillation_loss, teacher_probabilities
 
 torch.manual_seed(0)
 LOGITS, TAUGHT = torch.randn(5, 4) * 3, (torch.randn(5, 4) * 2).softmax(dim=1)
@@ -30,7 +30,7 @@ class Constant(nn.Module):
 
 def test_answers_are_the_mean_of_softened_probabilities() -> None:
     first, second = [2.0, 0.0, -1.0], [0.0, 5.0, 0.0]
-    found = answers([Constant(first), Constant(second)], torch.zeros(3, 1, 2, 2), 2.0)
+    found = teacher_probabilities([Constant(first), Constant(second)], torch.zeros(3, 1, 2, 2), 2.0)
     expected = (softmax([x / 2 for x in first]) + softmax([x / 2 for x in second])) / 2
     assert found.shape == (3, 3)
     torch.testing.assert_close(found[1].double(), torch.tensor(expected))
@@ -41,13 +41,15 @@ def test_answers_are_the_mean_of_softened_probabilities() -> None:
 def test_divergence_is_that_of_kullback_and_leibler(temperature: float) -> None:
     own = softmax((LOGITS / temperature).numpy(), axis=1)
     expected = temperature**2 * rel_entr(TAUGHT.numpy(), own).sum(axis=1).mean()
-    assert float(divergence(LOGITS, TAUGHT, temperature)) == pytest.approx(expected, rel=1e-5)
+    assert float(distillation_loss(LOGITS, TAUGHT, temperature)) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_nothing_is_left_to_learn_from_ones_own_answers() -> None:
     logits = LOGITS.clone().requires_grad_()
     taught = (LOGITS / 3).softmax(dim=1)
-    loss = divergence(logits, taught, 3.0)
+    loss = distillation_loss(logits, taught, 3.0)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert logits.grad is not None
@@ -57,15 +59,15 @@ def test_nothing_is_left_to_learn_from_ones_own_answers() -> None:
 def test_without_a_share_teachers_change_nothing() -> None:
     alone = trained("training.epochs=1")
     taught = fit("training.epochs=1", "training.teacher_share=0")
-    taught.material = replace(taught.material, teachers=[Constant([0.0] * 10)])
+    taught.data = replace(taught.data, teachers=[Constant([0.0] * 10)])
     assert same(taught.run(lambda _: None, Silent()).last, alone.last)
 
 
 def test_the_answers_are_learnt() -> None:
     """All from a teacher that always says 3, whatever the labels."""
     wise = fit("training.epochs=3", "training.teacher_share=1", "optimizer.lr=0.1")
-    wise.material = replace(wise.material, teachers=[Constant([0.0] * 3 + [8.0] + [0.0] * 6)])
+    wise.data = replace(wise.data, teachers=[Constant([0.0] * 3 + [8.0] + [0.0] * 6)])
     wise.run(lambda _: None, Silent())
     with torch.no_grad():
-        said = wise.model.eval()(torch.randn(20, *wise.material.train.images.shape[1:]))
+        said = wise.model.eval()(torch.randn(20, *wise.data.train.images.shape[1:]))
     assert said.argmax(dim=1).unique().tolist() == [3]

@@ -1,4 +1,4 @@
-"""An epoch's running figures: weighted by batch, read now and then, never NaN."""
+"""The running figures of an epoch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from kilonet.errors import TrainingError
-from kilonet.training import tally
-from kilonet.training.tally import Tally
-from kilonet.training.workers import Workers
+from kilonet.training import monitoring
+from kilonet.training.distributed import ProcessGroup
+from kilonet.training.monitoring import RunningMetrics
 
 CPU = torch.device("cpu")
 
 
 def test_mean_over_images_not_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [10.0]
-    monkeypatch.setattr(tally.time, "perf_counter", lambda: now[0])
-    running = Tally(CPU, Workers())
+    monkeypatch.setattr(monitoring.time, "perf_counter", lambda: now[0])
+    running = RunningMetrics(CPU, ProcessGroup())
     running.add(torch.tensor(1.0), torch.eye(3), torch.tensor([0, 1, 2]))
     running.add(torch.tensor(5.0), torch.eye(3)[:1], torch.tensor([2]))
     now[0] = 12.0
@@ -25,12 +25,12 @@ def test_mean_over_images_not_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_due_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(tally.time, "perf_counter", lambda: now[0])
-    running = Tally(CPU, Workers())
+    monkeypatch.setattr(monitoring.time, "perf_counter", lambda: now[0])
+    running = RunningMetrics(CPU, ProcessGroup())
     running.add(torch.tensor(1.0), torch.eye(2), torch.tensor([0, 1]))
     due = []
     for now[0] in (0.1, 0.25, 0.3, 0.5):
-        due.append(running.due())
+        due.append(running.is_due())
         if due[-1]:
             running.read(1)
     assert due == [False, True, False, True]
@@ -38,7 +38,7 @@ def test_due_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_no_number(loss: float) -> None:
-    running = Tally(CPU, Workers())
+    running = RunningMetrics(CPU, ProcessGroup())
     running.add(torch.tensor(1.0), torch.eye(2), torch.tensor([0, 1]))
     running.add(torch.tensor(loss), torch.eye(2), torch.tensor([0, 1]))
     running.add(torch.tensor(1.0), torch.eye(2), torch.tensor([0, 1]))

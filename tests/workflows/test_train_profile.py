@@ -7,16 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 from rich.console import Console
 
 import kilonet
 from kilonet.cli.tables import profile_tables
-from kilonet.training import limit
-from kilonet.training.phases import PHASES
-from kilonet.training.workers import Workers
-from kilonet.workflows import profile, train
-from kilonet.workflows.profile import Profile
+from kilonet.training import profile
+from kilonet.training.profile import PHASES, Profile
+from kilonet.workflows import train
 
 TABLE = """
 phase    seconds      %
@@ -35,8 +32,8 @@ training takes 6.25 times as long
 
 @pytest.fixture(autouse=True)
 def measures_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limit, "SECONDS", 0.0)
-    monkeypatch.setattr(limit, "SIZES", {"cpu": 64})
+    monkeypatch.setattr(profile, "SECONDS", 0.0)
+    monkeypatch.setattr(profile, "SIZES", {"cpu": 64})
 
 
 def test_table() -> None:
@@ -45,7 +42,7 @@ def test_table() -> None:
         images_per_second=2000.0,
         flops=24_000_000,
         limits={"float32": 166.66e9, "bfloat16": 300e9},
-        forces="2 threads",
+        hardware="2 threads",
     )
     console = Console(file=io.StringIO(), width=60)
     console.print(profile_tables(measured), soft_wrap=True)
@@ -99,42 +96,3 @@ def test_what_was_trained_before_does_not_count(
 
 def stop(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-class Trained:
-    """As much of a fit as the limit is measured for."""
-
-    def __init__(self, kind: str, workers: int) -> None:
-        self.device = torch.device(kind)
-        self.workers = Workers(0, workers)
-
-
-@pytest.mark.parametrize(
-    ("kind", "workers", "cores", "forces", "times"),
-    [
-        ("cpu", 1, 4, "1 thread", 1),
-        ("cpu", 2, 4, "2 threads", 2),
-        ("cpu", 8, 2, "8 threads", 2),  # on four machines of two cores
-        ("cuda", 1, 1, "1 cuda", 1),
-        ("cuda", 4, 4, "4 cuda", 4),
-    ],
-)
-def test_all_workers_count(
-    kind: str, workers: int, cores: int, forces: str, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    used: list[int] = []
-
-    def measured(device: torch.device, precision: str) -> float:
-        used.append(torch.get_num_threads())
-        return 1e9 * (used[-1] if kind == "cpu" else 1)
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setattr(profile, "places", lambda device: cores)
-    monkeypatch.setattr(profile, "throughput", measured)
-    fit = Trained(kind, workers)
-    assert profile._limit(fit, "float32") == 1e9 * workers
-    assert used == [times if kind == "cpu" else 1]
-    assert profile._forces(fit) == forces
-    assert torch.get_num_threads() == 1
-    torch.set_num_threads(before)

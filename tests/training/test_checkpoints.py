@@ -1,4 +1,4 @@
-"""States come back as they were; files that are not whole are refused with one kind of error."""
+"""Weights and training states as files: complete, exact, and never trusted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,127 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from kilonet.errors import CheckpointError
-from kilonet.training.state import load_state, save_state
+from kilonet.training.checkpoints import (
+    load_state,
+    load_weights,
+    save_state,
+    save_weights,
+    weights_of,
+)
+
+
+def network(width: int = 4) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(2, width, 3), nn.BatchNorm2d(width)).to(
+        memory_format=torch.channels_last
+    )
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    model = network()
+    model(torch.randn(3, 2, 6, 6))
+    save_weights(tmp_path / "weights", weights_of(model))
+    other = network()
+    load_weights(tmp_path / "weights", other)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_weights_are_a_copy() -> None:
+    model = network()
+    weights = weights_of(model)
+    before = weights["0.weight"].clone()
+    with torch.no_grad():
+        model[0].weight.zero_()
+    assert torch.equal(weights["0.weight"], before)
+    assert not weights["0.weight"].requires_grad
+
+
+def sharing() -> nn.Sequential:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    return nn.Sequential(first, second)
+
+
+def test_what_a_network_shares_is_stored_once(tmp_path: Path) -> None:
+    model, other = sharing(), sharing()
+    save_weights(tmp_path / "weights", weights_of(model))
+    assert weights_of(model).keys() == {"0.weight", "0.bias", "1.bias"}
+    load_weights(tmp_path / "weights", other)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_weights_that_differ_are_not_shared(tmp_path: Path) -> None:
+    apart = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    save_weights(tmp_path / "weights", weights_of(apart))
+    with pytest.raises(CheckpointError, match=r"1\.weight and 0\.weight share a tensor"):
+        load_weights(tmp_path / "weights", sharing())
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (network(5), "size mismatch for 0.weight"),
+        (nn.Linear(2, 2), r'Missing key\(s\) in state_dict: "weight", "bias"'),
+        (nn.Sequential(network()[0]), "Unexpected key"),
+    ],
+)
+def test_another_network(other: nn.Module, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    save_weights(path, weights_of(network()))
+    with pytest.raises(
+        CheckpointError, match=f"not belong to this network: {reason}.*Was the recipe"
+    ):
+        load_weights(path, other)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"There are no weights .*absent"):
+        load_weights(tmp_path / "absent", network())
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="are damaged"):
+        load_weights(tmp_path, network())
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> bytes:
+    path = tmp_path / "whole"
+    save_weights(path, weights_of(network()))
+    return path.read_bytes()
+
+
+def test_truncated_anywhere(saved: bytes, tmp_path: Path) -> None:
+    path, model = tmp_path / "weights", network()
+    for length in range(0, len(saved), 3):
+        path.write_bytes(saved[:length])
+        with pytest.raises(CheckpointError, match=r"are damaged .*Restore the file"):
+            load_weights(path, model)
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_changed_bytes_never_raise_anything_else(
+    data: st.DataObject, saved: bytes, tmp_path: Path
+) -> None:
+    path, model = tmp_path / "weights", network()
+    content = bytearray(saved)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    try:
+        load_weights(path, model)
+    except CheckpointError as error:
+        assert str(path) in str(error)
+
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
 INTO_A_FILE = settings(
@@ -50,7 +167,7 @@ STATES = st.dictionaries(
 
 @INTO_A_FILE
 @given(state=STATES)
-def test_round_trip(state: dict[Any, Any], tmp_path: Path) -> None:
+def test_state_round_trip(state: dict[Any, Any], tmp_path: Path) -> None:
     save_state(tmp_path / "state", state)
     assert_same(load_state(tmp_path / "state"), state)
 
@@ -95,15 +212,15 @@ def test_replaces_the_old_file_in_one_step(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> bytes:
+def saved_state(tmp_path: Path) -> bytes:
     path = tmp_path / "whole"
     save_state(path, {"t": torch.arange(5.0), "rows": [{"loss": 0.5}], 1: {"x": torch.ones(2, 2)}})
     return path.read_bytes()
 
 
-def test_truncated_anywhere(saved: bytes, tmp_path: Path) -> None:
-    for length in range(len(saved)):
-        refuses(saved[:length], tmp_path)
+def test_state_truncated_anywhere(saved_state: bytes, tmp_path: Path) -> None:
+    for length in range(len(saved_state)):
+        refuses(saved_state[:length], tmp_path)
 
 
 def refuses(content: bytes, folder: Path) -> None:
@@ -116,10 +233,10 @@ def refuses(content: bytes, folder: Path) -> None:
 
 @INTO_A_FILE
 @given(data=st.data())
-def test_changed_bytes_never_raise_anything_else(
-    data: st.DataObject, saved: bytes, tmp_path: Path
+def test_changed_bytes_of_a_state_never_raise_anything_else(
+    data: st.DataObject, saved_state: bytes, tmp_path: Path
 ) -> None:
-    content = bytearray(saved)
+    content = bytearray(saved_state)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "damaged"
@@ -149,15 +266,16 @@ def test_changed_bytes_never_raise_anything_else(
     ],
     ids=lambda text: text[:20],
 )
-def test_structures_that_are_none(structure: str, saved: bytes, tmp_path: Path) -> None:
+def test_structures_that_are_none(structure: str, saved_state: bytes, tmp_path: Path) -> None:
     refuses(
-        _with_header(saved, lambda head: head["__metadata__"].update(structure=structure)), tmp_path
+        _with_header(saved_state, lambda head: head["__metadata__"].update(structure=structure)),
+        tmp_path,
     )
 
 
-def test_safetensors_of_another_kind(saved: bytes, tmp_path: Path) -> None:
-    refuses(_with_header(saved, lambda head: head.pop("__metadata__")), tmp_path)
-    refuses(_with_header(saved, lambda head: head["__metadata__"].clear()), tmp_path)
+def test_safetensors_of_another_kind(saved_state: bytes, tmp_path: Path) -> None:
+    refuses(_with_header(saved_state, lambda head: head.pop("__metadata__")), tmp_path)
+    refuses(_with_header(saved_state, lambda head: head["__metadata__"].clear()), tmp_path)
 
 
 def _with_header(content: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -168,7 +286,7 @@ def _with_header(content: bytes, change: Callable[[dict[str, Any]], object]) -> 
     return struct.pack("<Q", len(encoded)) + encoded + content[8 + length :]
 
 
-def test_missing(tmp_path: Path) -> None:
+def test_state_missing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"There is no training state .*nothing to resume"):
         load_state(tmp_path / "absent")
 

@@ -1,4 +1,4 @@
-"""What a fit learns from, decides by and is tested on: three parts that share nothing."""
+"""The splits of a data set, and which epochs are augmented."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from trials import CPU, digits
+from trials import CPU, digits, fit, recipe, trained
 
+from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
 from kilonet.errors import RecipeError
-from kilonet.training.material import Material, Part, prepare, score
+from kilonet.progress import Silent
+from kilonet.training.data import (
+    Split,
+    TrainingData,
+    augmentation_in,
+    evaluate_split,
+    split_dataset,
+)
 
 
 def numbered(train: int = 240, test: int = 30) -> Dataset:
@@ -36,7 +44,7 @@ def numbered(train: int = 240, test: int = 30) -> Dataset:
     )
 
 
-def numbers(part: Part) -> list[int]:
+def numbers(part: Split) -> list[int]:
     pixels = part.images.view(len(part), 2).long()
     return (pixels[:, 0] * 256 + pixels[:, 1]).tolist()
 
@@ -44,7 +52,7 @@ def numbers(part: Part) -> list[int]:
 @pytest.mark.parametrize("validation", [0, 1 / 12, 0.5, 0.9])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_parts_share_nothing(validation: float, seed: int) -> None:
-    found = prepare(numbered(), validation, seed, CPU)
+    found = split_dataset(numbered(), validation, seed, CPU)
     train, held_back, test = map(numbers, (found.train, found.validation, found.test))
     assert sorted(train + held_back) == list(range(240))
     assert len(held_back) == round(240 * validation)
@@ -52,14 +60,14 @@ def test_parts_share_nothing(validation: float, seed: int) -> None:
 
 
 def test_labels_go_with_their_images_and_classes_keep_their_shares() -> None:
-    found = prepare(numbered(), 0.25, 3, CPU)
+    found = split_dataset(numbered(), 0.25, 3, CPU)
     for part in (found.train, found.validation):
         assert part.labels.tolist() == [number % 10 for number in numbers(part)]
         assert set(Counter(part.labels.tolist()).values()) == {len(part) // 10}
 
 
 def test_seed_decides_the_split() -> None:
-    first, again, other = (prepare(numbered(), 0.5, seed, CPU) for seed in (0, 0, 1))
+    first, again, other = (split_dataset(numbered(), 0.5, seed, CPU) for seed in (0, 0, 1))
     assert numbers(first.train) == numbers(again.train)
     assert numbers(first.train) != numbers(other.train)
 
@@ -67,11 +75,11 @@ def test_seed_decides_the_split() -> None:
 @pytest.mark.parametrize(("validation", "message"), [(0.999, "0 to train on"), (0.001, "and 0 to")])
 def test_a_part_without_images(validation: float, message: str) -> None:
     with pytest.raises(RecipeError, match=rf"\[data\] validation: {validation} of .*{message}"):
-        prepare(numbered(), validation, 0, CPU)
+        split_dataset(numbered(), validation, 0, CPU)
 
 
 def test_score_is_the_mean_cross_entropy_and_the_accuracy() -> None:
-    data = prepare(digits(), 0.5, 0, CPU)
+    data = split_dataset(digits(), 0.5, 0, CPU)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
     part = data.validation  # more than one batch
@@ -79,7 +87,7 @@ def test_score_is_the_mean_cross_entropy_and_the_accuracy() -> None:
     with torch.no_grad():
         logits = model.eval()(x).double()
     model.train()
-    loss, accuracy = score(model, part, data, CPU)
+    loss, accuracy = evaluate_split(model, part, data, CPU)
     assert len(part) > 500
     assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=1e-6)
     assert accuracy == (logits.argmax(1) == part.labels).sum().item() / len(part)
@@ -91,8 +99,52 @@ def test_score_of_a_network_that_is_sure_and_wrong_is_finite() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return F.one_hot(torch.zeros(len(x), dtype=torch.long), 10) * 1e4
 
-    part = Part(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 1]))
-    material = Material(part, part, part, (0.0,), (1.0,))
-    loss, accuracy = score(Sure(), part, material, CPU)
+    part = Split(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 1]))
+    training_data = TrainingData(part, part, part, (0.0,), (1.0,))
+    loss, accuracy = evaluate_split(Sure(), part, training_data, CPU)
     assert 0 < loss < 1000
     assert accuracy == pytest.approx(1 / 3)
+
+
+TURNED = "augmentation.rotation=30.0"
+
+
+@pytest.mark.parametrize(
+    ("until", "epochs", "changed"), [(1.0, 3, 3), (0.75, 4, 3), (0.5, 5, 2), (0.01, 9, 0)]
+)
+def test_the_first_epochs_are_those_with_changes(until: float, epochs: int, changed: int) -> None:
+    chosen = recipe(TURNED, f"augmentation.until={until}", f"training.epochs={epochs}")
+    found = [augmentation_in(epoch, chosen) for epoch in range(1, epochs + 1)]
+    expected = [Augmentation(rotation=30.0)] * changed + [Augmentation()] * (epochs - changed)
+    assert found == expected
+
+
+def test_a_training_sees_changed_images_and_then_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Augmentation, Tensor, Tensor]] = []
+    called = Augmentation.__call__
+
+    def watched(self: Augmentation, images: Tensor, draws: torch.Generator) -> Tensor:
+        result = called(self, images, draws)
+        seen.append((self, images, result))
+        return result
+
+    monkeypatch.setattr(Augmentation, "__call__", watched)
+    running = fit(TURNED, "augmentation.until=0.67")  # two of three epochs
+    running.run(lambda _: None, Silent())
+    same = [torch.equal(before, after) for _, before, after in seen]
+    third = len(seen) // 3
+    assert same == [False] * (2 * third) + [True] * third
+
+
+def test_it_is_the_same_training_up_to_there() -> None:
+    until_the_end = trained(TURNED).history
+    stopped = trained(TURNED, "augmentation.until=0.67").history
+    losses = [[row["train_loss"] for row in rows] for rows in (until_the_end, stopped)]
+    assert losses[0][:2] == losses[1][:2]
+    assert losses[0][2] != losses[1][2]
+
+
+@pytest.mark.parametrize("until", ["0", "1.5"])
+def test_another_share_is_refused(until: str) -> None:
+    with pytest.raises(RecipeError, match="until"):
+        recipe(f"augmentation.until={until}")

@@ -1,0 +1,259 @@
+"""The one place that assembles a training.
+
+    recipe -> device, kernels, precision -> network -> budget -> data, teachers -> Fit
+
+``open_session`` does these steps in this order, for a run, an estimator, an audit, a range test or
+a benchmark alike. The network, the data set and the number of processes can be given. Under
+``torchrun`` the leading process opens a session and sends it to the others, which ``follow``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kilonet.data.dataset import Dataset
+from kilonet.data.describe import settled, spec_of
+from kilonet.errors import UsageError
+from kilonet.models.build import build, check_budget
+from kilonet.progress import Reporter, Silent
+from kilonet.recipe.load import Resolved
+from kilonet.recipe.schema import Recipe
+from kilonet.training.checkpoints import State, put_weights
+from kilonet.training.data import TrainingData, augmentation_in, split_dataset
+from kilonet.training.device import (
+    choose_compute,
+    configure,
+    device_of_process,
+    threads_restored,
+)
+from kilonet.training.distributed import (
+    MIN_SHARE,
+    SINGLE,
+    ProcessGroup,
+    destroy_process_group,
+    init_process_group,
+    launched_group,
+    local_rank,
+)
+from kilonet.training.fit import Fit, Outcome
+from kilonet.training.seeding import derive
+from kilonet.workflows.load import load, network_for, traits_of
+from kilonet.workflows.material import load_or_stand_in
+from kilonet.workflows.run import find_run
+
+
+@dataclass(frozen=True)
+class Session:
+    """A training that is ready to start.
+
+    ``resolved`` is the recipe with the device, kernels, precision and data set really used;
+    ``note`` says why the data set differs from the recipe's, if it does. ``parameters`` is the
+    size of the network.
+    """
+
+    resolved: Resolved
+    parameters: int
+    dataset: Dataset
+    note: str | None
+    fit: Fit
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return self.resolved.recipe
+
+    def run(
+        self,
+        reporter: Reporter | None = None,
+        save: Callable[[State], object] = lambda _: None,
+    ) -> Outcome:
+        """Train to the end; ``save`` gets the state after each epoch.
+
+        Raises:
+            TrainingError: see ``Fit.run``.
+        """
+        try:
+            return self.fit.run(save, reporter or Silent())
+        finally:
+            destroy_process_group(self.fit.group)
+
+    def trained_network(self, outcome: Outcome) -> nn.Module:
+        """Return the network, on its device, with the weights that the recipe keeps."""
+        put_weights(self.fit.model, outcome.final_weights(self.recipe))
+        return self.fit.model
+
+
+@contextmanager
+def open_session(
+    resolved: Resolved,
+    *,
+    network: nn.Module | None = None,
+    dataset: Dataset | None = None,
+    data_dir: Path | None = None,
+    group: ProcessGroup = SINGLE,
+    reporter: Reporter | None = None,
+) -> Iterator[Session]:
+    """Assemble a training and provide it; at the end PyTorch's threads are as before.
+
+    ``network`` is fresh by default. ``dataset`` is by default the recipe's, or the bundled digits
+    where that cannot be found (see ``load_or_stand_in``). ``group`` are the processes that train
+    together. Nothing is downloaded before the network is within its budget.
+
+    Raises:
+        UsageError: the device, kernels, precision or teachers are not available.
+        RecipeError: the network cannot be built, is over its budget, or the split is empty.
+        DataError: the data set cannot be found or is damaged.
+        TrainingError: the processes cannot connect.
+    """
+    recipe, device = choose_compute(resolved.recipe)
+    if dataset is None:
+        recipe = recipe.model_copy(update={"data": settled(recipe.data)})
+    resolved = replace(resolved, recipe=recipe)
+    if network is None:
+        network = fresh_network(recipe, dataset)
+    parameters = check_budget(network, recipe, resolved.name)
+    note = None
+    with threads_restored():
+        if dataset is None:
+            resolved, dataset, note = load_or_stand_in(resolved, data_dir, reporter)
+        recipe = resolved.recipe
+        configure(device, recipe.training.threads, recipe.training.deterministic)
+        data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
+        data = replace(data, teachers=_teachers(recipe)).to(device)
+        _check_augmentation(recipe, data)
+        try:
+            _send_to_followers(group, recipe, device, data)
+            fit = Fit(network, data, recipe, device, group)
+            yield Session(resolved, parameters, dataset, note, fit)
+        finally:
+            destroy_process_group(group)
+
+
+def fresh_network(recipe: Recipe, dataset: Dataset | None = None) -> nn.Module:
+    """Return the network of ``recipe`` with the initial weights of its seed.
+
+    It is made for the images of ``dataset``, by default the recipe's, which is not loaded.
+
+    Raises:
+        UsageError: there is no such data set.
+        RecipeError: the network cannot be built.
+    """
+    seed_weights(recipe)
+    if dataset is None:
+        return network_for(recipe)
+    shape = (dataset.channels, *dataset.image_size)
+    return build(recipe.model, shape, dataset.num_classes)
+
+
+def seed_weights(recipe: Recipe) -> None:
+    """Seed PyTorch's default generator for the initial weights of ``recipe``."""
+    torch.manual_seed(derive(recipe.training.seed, "weights"))
+
+
+def _check_augmentation(recipe: Recipe, data: TrainingData) -> None:
+    """Check that the images are large enough for the augmentation, which may only begin later.
+
+    Raises:
+        RecipeError: they are too small.
+    """
+    augmentation_in(1, recipe)(data.train.images[:1], torch.Generator())
+
+
+def _teachers(recipe: Recipe) -> list[nn.Module]:
+    """Return the networks that ``recipe`` names as its teachers, in evaluation mode on the CPU.
+
+    Raises:
+        UsageError: one does not exist, or was trained on images or classes of another kind.
+        RunError, CheckpointError: one is damaged or unfinished.
+    """
+    return [_teacher(name, recipe) for name in recipe.training.teachers]
+
+
+def _teacher(name: str, recipe: Recipe) -> nn.Module:
+    trained_on, own = traits_of(find_run(name)), spec_of(recipe.data)
+    if (trained_on.shape, trained_on.classes) != (own.shape, own.classes):
+        raise UsageError(
+            f'training.teachers: "{name}" was trained on {trained_on.title}, whose images or '
+            f"classes are not those of {own.title}. Name another teacher."
+        )
+    return load(name)
+
+
+def training_group(recipe: Recipe, processes: int | None = None) -> ProcessGroup:
+    """Return the processes that ``torchrun`` started for this training, or this process alone.
+
+    ``processes`` is how many a resumed run was trained by; a new one can have any number.
+
+    Raises:
+        UsageError: there are more or fewer processes, or too many for the batches, or this process
+            is not the leader.
+    """
+    group, batch = launched_group(), recipe.training.batch_size
+    if not group.is_leader:
+        raise UsageError(
+            "kilonet.train works in one process. Under torchrun start the command: "
+            "torchrun --nproc-per-node N -m kilonet train RECIPE"
+        )
+    if processes is not None and processes != group.size:
+        remedy = "Resume it without torchrun."
+        if processes > 1:
+            remedy = f"Resume it with torchrun --nproc-per-node {processes} -m kilonet train ..."
+        raise UsageError(
+            f"Processes that trained the run: {processes}; processes that were started: "
+            f"{group.size}. {remedy}"
+        )
+    if group.size > 1 and group.size * MIN_SHARE > batch:
+        raise UsageError(
+            f"{group.size} processes cannot share batches of {batch} images: each needs at least "
+            f"{MIN_SHARE}. Start fewer processes, or use larger batches."
+        )
+    return group
+
+
+def _send_to_followers(
+    group: ProcessGroup, recipe: Recipe, device: torch.device, data: TrainingData
+) -> None:
+    """Connect to the other processes, and send them what they need; alone, do nothing."""
+    if group.size == 1:
+        return
+    init_process_group(group)
+    task: dict[str, Any] = {
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+    group.broadcast(task)
+    group.broadcast(data.to(torch.device("cpu")))
+
+
+def is_follower() -> bool:
+    """Return whether ``torchrun`` started this process to train with another one, the leader."""
+    return not launched_group().is_leader
+
+
+def follow() -> None:
+    """Train with the leader, which sends recipe and images; keep nothing of it.
+
+    Raises:
+        WorkerLostError: another process no longer answers.
+        KilonetError: the training failed.
+    """
+    group = launched_group()
+    init_process_group(group)
+    try:
+        task = group.broadcast(None)
+        recipe = Recipe.model_validate(task["recipe"])
+        device = device_of_process(task["device"], local_rank())
+        configure(device, task["threads"], recipe.training.deterministic)
+        data: TrainingData = group.broadcast(None).to(device)
+        network = build(recipe.model, data.shape, data.classes)
+        Fit(network, data, recipe, device, group).run(lambda _: None, Silent())
+    finally:
+        destroy_process_group(group)
