@@ -20,8 +20,8 @@ import onnxruntime
 import torch
 
 import kilonet
+from kilonet.data.batches import normalise
 from kilonet.data.dataset import load_dataset
-from kilonet.data.normalise import normalise
 from kilonet.files import write_text
 from kilonet.progress import PrintReporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE

@@ -13,8 +13,8 @@ from torch import nn
 from benchmarks.contestants import task
 from benchmarks.contestants.kilonet_loop import RECIPE
 from benchmarks.contestants.meter import AfterStep
+from kilonet.data.batches import normalise
 from kilonet.data.dataset import load_dataset
-from kilonet.data.normalise import normalise
 from kilonet.models.blocks import ConvBlock
 from kilonet.models.build import build
 from kilonet.models.dropout import Dropout

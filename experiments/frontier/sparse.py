@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
 from doc_tables.frontier import read_frontier
+from kilonet.data.batches import normalise
 from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.data.normalise import normalise
-from kilonet.data.traits import Traits
+from kilonet.data.specs import DataInfo
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.files import write_text
 from kilonet.models.measure import count_parameters
-from kilonet.workflows.load import traits_of
+from kilonet.workflows.load import data_info
 from kilonet.workflows.run import find_run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "frontier-sparse.json"
@@ -60,7 +60,7 @@ def pruned(network: nn.Module, share: float) -> nn.Module:
 
 
 @torch.no_grad()
-def settle_norms(network: nn.Module, images: Tensor, traits: Traits) -> None:
+def settle_norms(network: nn.Module, images: Tensor, traits: DataInfo) -> None:
     """Take batch norm's statistics over the first of ``images``, uint8 N×C×H×W."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
@@ -74,7 +74,7 @@ def settle_norms(network: nn.Module, images: Tensor, traits: Traits) -> None:
         norm.momentum = momentum
 
 
-def look(network: nn.Module, images: Tensor, labels: Tensor, traits: Traits) -> Metrics:
+def look(network: nn.Module, images: Tensor, labels: Tensor, traits: DataInfo) -> Metrics:
     """Return what ``network`` does on ``images``."""
     probabilities = predict_probabilities(network, images, traits.mean, traits.std)
     return measure(probabilities, labels.numpy(), traits.classes)
@@ -88,7 +88,7 @@ def zero_count(network: nn.Module) -> int:
 
 def thinned(name: str, data: Dataset) -> dict[str, Any]:
     """Return what pruning does to the model of that name."""
-    traits, network = traits_of(find_run(name)), kilonet.load(name)
+    traits, network = data_info(find_run(name)), kilonet.load(name)
     train = (data.train_images, data.train_labels, traits)
     dense = look(network, *train).accuracy
     best, tried = network, []

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from benchmarks.contestants import plain_loop
 from torch import nn
 
-from kilonet.data.idx import read_idx_images, read_idx_labels
-from kilonet.data.normalise import normalise
+from kilonet.data.batches import normalise
+from kilonet.data.formats import read_idx_images, read_idx_labels
 from kilonet.data.registry import spec
 from kilonet.models.build import build
 from kilonet.models.dropout import Dropout

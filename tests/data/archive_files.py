@@ -14,10 +14,12 @@ import numpy as np
 from idx_files import idx_bytes
 from numpy.typing import NDArray
 
-from kilonet.data.archived import CIFAR10, EMNIST_BALANCED
+from kilonet.data.registry import spec
 from kilonet.data.specs import DatasetSpec, FileSpec
 
 Arrays = dict[str, NDArray[np.uint8]]
+
+_EMNIST_BALANCED, CIFAR10 = spec("emnist-balanced"), spec("cifar10")
 
 
 def emnist_like(folder: Path) -> tuple[DatasetSpec, Arrays]:
@@ -33,9 +35,9 @@ def emnist_like(folder: Path) -> tuple[DatasetSpec, Arrays]:
     with zipfile.ZipFile(folder / "gzip.zip", "w") as packed:
         packed.writestr("gzip/emnist-letters-train-images-idx3-ubyte.gz", b"others are in it too")
         for role, values in arrays.items():
-            name = EMNIST_BALANCED.files[role].filename
+            name = _EMNIST_BALANCED.files[role].filename
             packed.writestr(name, gzip.compress(idx_bytes(values), mtime=0))
-    return _entry(EMNIST_BALANCED, folder, (94, 47)), arrays
+    return _entry(_EMNIST_BALANCED, folder, (94, 47)), arrays
 
 
 def cifar_like(folder: Path) -> tuple[DatasetSpec, Arrays]:

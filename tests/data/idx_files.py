@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kilonet.data.registry import DatasetSpec
+from kilonet.data.specs import DatasetSpec
 
 
 def idx_bytes(values: NDArray[np.uint8]) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from kilonet.data import appearance
-from kilonet.data.appearance import blurred, on_paper, repainted, widened
+from kilonet.data.appearance import blurred, change_appearance, on_paper, widened
 
 OFF = {"stroke": 0.0, "blur": 0.0, "paper": 0.0, "noise": 0.0, "inversion": 0.0}
 
@@ -30,7 +30,7 @@ def bar(width: int = 4) -> torch.Tensor:
 
 def repaint(images: torch.Tensor, seed: int = 0, **given: float) -> torch.Tensor:
     rng = torch.Generator().manual_seed(seed)
-    return repainted(images, rng, **{**OFF, "probability": 1.0, **given})
+    return change_appearance(images, rng, **{**OFF, "probability": 1.0, **given})
 
 
 def test_strokes_are_scipys_dilation_and_erosion() -> None:

@@ -18,7 +18,8 @@ from served import serve
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.data.download import DownloadError, download
 from kilonet.data.locate import is_available
-from kilonet.data.registry import DATASETS, DatasetSpec
+from kilonet.data.registry import DATASETS
+from kilonet.data.specs import DatasetSpec
 from kilonet.errors import DataError
 
 Made = tuple[DatasetSpec, Arrays]

@@ -241,15 +241,15 @@ def test_appearance_draws_after_geometry(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.rand(6, 8, generator=after)
     torch.randn(8, 2, augment.CONTROLS, augment.CONTROLS, generator=after)
     assert torch.equal(before.get_state(), after.get_state())
-    monkeypatch.setattr(augment, "repainted", lambda images, *_, **__: images)
+    monkeypatch.setattr(augment, "change_appearance", lambda images, *_, **__: images)
     assert torch.equal(apply(Augmentation(**geometry, noise=9.0), images), plain)
 
 
 def test_pixels_look_where_elastic_says(drawn: dict[str, torch.Tensor]) -> None:
     images = torch.zeros(2000, 1, 28, 20, dtype=torch.uint8)
     apply(Augmentation(elastic=1.5), images)
-    assert drawn["moved"].shape == (2000, 2, 28, 20)
-    assert drawn["moved"].square().mean().sqrt() == pytest.approx(1.5, abs=0.05)
+    assert drawn["displacement"].shape == (2000, 2, 28, 20)
+    assert drawn["displacement"].square().mean().sqrt() == pytest.approx(1.5, abs=0.05)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -258,7 +258,7 @@ def test_whole_pixel_displacements_are_exact(mode: Interpolation) -> None:
     moved = torch.zeros(3, 2, 28, 28)
     moved[:, 0, :14] = 2.0  # the upper half looks two pixels to the right,
     moved[:, 1, 14:] = -1.0  # the lower half one pixel up
-    got = affine(images, **still(3), interpolation=mode, moved=moved)
+    got = affine(images, **still(3), interpolation=mode, displacement=moved)
     expected = torch.zeros_like(images)
     expected[..., :14, :-2] = images[..., :14, 2:]
     expected[..., 14:, :] = images[..., 13:-1, :]

@@ -1,9 +1,11 @@
+"""Order of batches, normalisation and channel statistics."""
+
 from __future__ import annotations
 
 import pytest
 import torch
 
-from kilonet.data.batches import batches, epoch_order
+from kilonet.data.batches import batches, epoch_order, normalise
 
 INDICES = torch.arange(100, 110)
 
@@ -40,3 +42,30 @@ def test_epoch_order_is_a_permutation_from_its_generator_alone() -> None:
     torch.manual_seed(2)
     assert torch.equal(epoch_order(1000, generator(7)), first)
     assert torch.equal(first.sort().values, torch.arange(1000)) and first.dtype == torch.int64
+
+
+IMAGES = torch.randint(0, 256, (5, 3, 28, 20), dtype=torch.uint8)
+
+
+def test_agrees_with_the_formula_per_channel() -> None:
+    mean, std = (0.1, 0.5, 0.9), (0.3, 1.0, 0.2)
+    before = IMAGES.clone()
+    result = normalise(IMAGES, mean, std)
+    for channel in range(3):
+        expected = (IMAGES[:, channel].double() / 255 - mean[channel]) / std[channel]
+        torch.testing.assert_close(result[:, channel].double(), expected, atol=1e-5, rtol=1e-6)
+    assert torch.equal(IMAGES, before)
+
+
+def test_is_float32_in_channels_last() -> None:
+    result = normalise(IMAGES, [0.0] * 3, [1.0] * 3)
+    assert result.dtype == torch.float32 and result.shape == IMAGES.shape
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_training_images_get_mean_0_and_deviation_1() -> None:
+    from kilonet.data.dataset import load_dataset
+
+    digits = load_dataset("digits")
+    result = normalise(digits.train_images, digits.mean, digits.std)
+    assert abs(result.mean().item()) < 1e-3 and abs(result.std().item() - 1) < 1e-3

@@ -89,5 +89,5 @@ def test_folds_deal_each_class_out_evenly() -> None:
 
 @pytest.mark.parametrize("folds", [1, 6])
 def test_too_few_or_too_many_folds(folds: int) -> None:
-    with pytest.raises(UsageError, match="the smallest class has images, which are 5"):
+    with pytest.raises(UsageError, match="at most 5, the number of images in the smallest class"):
         stratified_folds(torch.tensor([0] * 9 + [1] * 5), folds, seed=0)

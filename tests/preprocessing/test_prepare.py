@@ -14,7 +14,7 @@ from made import FIVE_APART, ONE, SEVEN, difference, drawn, on_paper
 from PIL import Image
 from scipy import ndimage
 
-from kilonet.data.idx import read_idx_images
+from kilonet.data.formats import read_idx_images
 from kilonet.preprocessing import PictureError, prepare, split
 from kilonet.preprocessing.errors import SeveralDigitsError
 from kilonet.preprocessing.prepare import (

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import kilonet
-from kilonet.data.describe import spec_of
+from kilonet.data.folder import dataset_spec
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Data
 from kilonet.workflows import evaluate as module
-from kilonet.workflows.load import traits_of
+from kilonet.workflows.load import data_info
 from kilonet.workflows.run import Run
 
 
@@ -24,7 +24,7 @@ def test_it_finds_what_the_run_recorded(finished_run: Run) -> None:
 def test_a_run_of_pixels_as_they_are_is_measured_and_exported_so(tmp_path: Path) -> None:
     words = ["data.name=digits", "data.normalise=false", "training.epochs=1", "training.threads=1"]
     run = kilonet.train("quick", overrides=words, out=tmp_path / "run")
-    assert traits_of(run).mean == (0.0,)
+    assert data_info(run).mean == (0.0,)
     assert kilonet.evaluate(run, device="cpu") == run.test
     assert kilonet.evaluate(run, data="digits", device="cpu") == run.test
     verified = kilonet.export(run, "onnx", out=tmp_path / "out").verification
@@ -35,9 +35,9 @@ def test_another_data_set_has_to_be_of_the_same_kind(
     finished_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wide(data: Data) -> object:
-        return dataclasses.replace(spec_of(data), shape=(3, 32, 32))
+        return dataclasses.replace(dataset_spec(data), shape=(3, 32, 32))
 
-    monkeypatch.setattr(module, "spec_of", wide)
+    monkeypatch.setattr(module, "dataset_spec", wide)
     with pytest.raises(UsageError, match=r"MNIST has images \(3, 32, 32\), 10 classes"):
         kilonet.evaluate(finished_run, data="mnist")
 

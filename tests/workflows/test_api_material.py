@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kilonet.data.batches import normalise
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
-from kilonet.data.normalise import normalise
 from kilonet.errors import DataError
 from kilonet.recipe.load import resolve
 from kilonet.workflows import material

@@ -13,7 +13,7 @@ from PIL import Image
 import kilonet
 from kilonet.cli.main import run as command
 from kilonet.data.read_folder import read_folder
-from kilonet.data.specs import Look
+from kilonet.data.specs import ImageFormat
 from kilonet.errors import DataError, KilonetError, UsageError
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.html.emit import page
@@ -22,7 +22,7 @@ from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.worker import predict
 from kilonet.workflows.evaluate import evaluate
 from kilonet.workflows.export import export
-from kilonet.workflows.load import traits_of
+from kilonet.workflows.load import data_info
 from kilonet.workflows.run import Run
 from picture_folders import COLOURS, write_pictures
 
@@ -55,9 +55,9 @@ def trained(pictures: Path) -> Run:
 
 
 def test_the_run_knows_its_classes_without_the_folder(trained: Run, pictures: Path) -> None:
-    traits = traits_of(trained)
+    traits = data_info(trained)
     assert (traits.classes, traits.shape) == (CLASSES, (3, 16, 16))
-    assert traits.fingerprint == read_folder(pictures, Look()).fingerprint
+    assert traits.fingerprint == read_folder(pictures, ImageFormat()).fingerprint
     assert trained.recipe.data.name == f"folder:{pictures}"
     assert trained.directory.metrics()["dataset"] == "folder:pictures"
     assert trained.test.accuracy > 0.8

@@ -93,10 +93,10 @@ def models_table(models: Sequence[ModelFigures]) -> Table:
 
 def datasets_table(data_dir: Path | None = None) -> Table:
     """Return the data sets, and where each was found; ``data_dir`` is searched first."""
-    from kilonet.data.catalogue import catalogue
+    from kilonet.data.locate import list_datasets
 
     table = plain_table("name", "what", "training>", "test>", "found in", "licence")
-    for entry in catalogue(data_dir):
+    for entry in list_datasets(data_dir):
         table.add_row(
             entry.name,
             entry.title,

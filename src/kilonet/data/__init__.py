@@ -1,1 +1,1 @@
-"""Data sets in memory: found or fetched, verified, split, batched, augmented, normalised."""
+"""Data sets: registry, download, loading, folders of pictures, splits, augmentation, batches."""

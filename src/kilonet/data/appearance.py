@@ -1,7 +1,7 @@
-"""Random changes of pen, lens, paper and sensor to a whole batch, each image with its own.
+"""Random changes of grey levels in a batch: stroke width, blur, paper, noise, inversion.
 
-Where a pixel lies stays as it is; grey levels change. All but ``repainted`` take and return float
-images, (N, C, H, W), 0–255 and bright ink on 0, and one number per image.
+All functions except ``change_appearance`` take and return float images, (N, C, H, W), 0–255, bright
+ink on 0, and take one number per image.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Every call draws these, whatever is switched on: switching one change on or off leaves what the
-# others draw unchanged. How much of each, whether at all, and the light at four corners.
-_DRAWS = 6 + 4 + 4
+# Random numbers per image in every call: amounts, whether to apply each, the light in four corners.
+# Their number does not depend on the options, so that one change does not affect the others.
+_RANDOM_NUMBERS = 6 + 4 + 4
 
-PALE, DIM = 0.5, 0.5  # shares of ink and of light that are lost at most, on paper of strength 1
-_SHARP = 1e-3  # pixels: a Gaussian so narrow changes nothing
-_FAINT = 1e-9  # of its peak: less counts as nothing, as denormal numbers take fifty times as long
+PALENESS, DIMMING = 0.5, 0.5  # largest shares of ink and light that are lost, at strength 1
+_MIN_SIGMA = 1e-3  # pixels: a Gaussian this narrow changes nothing
+_MIN_WEIGHT = 1e-9  # of the peak; smaller is 0, because denormal numbers are fifty times slower
 
 
-def repainted(
+def change_appearance(
     images: Tensor,
     generator: torch.Generator,
     *,
@@ -34,35 +34,35 @@ def repainted(
 ) -> Tensor:
     """Return changed copies of ``images``: uint8, (N, C, H, W), same shape and device.
 
-    Strokes come first, inversion last. ``stroke``: pixels, uniform in ±; ``blur`` and ``noise``:
-    standard deviations in pixels and grey levels, uniform from 0; ``paper``: uniform from 0; each
-    of these four with ``probability``, independently. ``inversion`` is a probability of its own.
-    All random numbers come from ``generator``.
+    The changes are applied in the order of the arguments, inversion last. ``stroke``: pixels,
+    uniform in ±; ``blur`` and ``noise``: standard deviations in pixels and grey levels, uniform
+    from 0; ``paper``: uniform from 0; each with ``probability``, independently. ``inversion`` is a
+    probability. All random numbers come from ``generator``.
     """
     source = generator.device
-    draws = torch.rand(_DRAWS, len(images), generator=generator, device=source).to(images.device)
-    amounts = draws[:4] * (draws[6:10] < probability)
+    random = torch.rand(_RANDOM_NUMBERS, len(images), generator=generator, device=source)
+    random = random.to(images.device)
+    amounts = random[:4] * (random[6:10] < probability)
     pixels = images.float()
     if stroke:
-        pixels = widened(images, amounts[0] * torch.where(draws[5] < 0.5, -stroke, stroke))
+        pixels = widened(images, amounts[0] * torch.where(random[5] < 0.5, -stroke, stroke))
     if blur:
         pixels = blurred(pixels, amounts[1] * blur)
     if paper:
-        pixels = on_paper(pixels, amounts[2] * paper, draws[10:].T)
+        pixels = on_paper(pixels, amounts[2] * paper, random[10:].T)
     if noise:
         normal = torch.randn(images.shape, generator=generator, device=source).to(images.device)
         pixels = pixels + normal * _each(amounts[3] * noise)
     if inversion:
-        pixels = torch.where(_each(draws[4]) < inversion, 255 - pixels, pixels)
+        pixels = torch.where(_each(random[4]) < inversion, 255 - pixels, pixels)
     return pixels.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def widened(pixels: Tensor, wider: Tensor) -> Tensor:
-    """Make strokes wider by about ``wider`` pixels, (N,), −2 to 2; narrower below 0.
+    """Make strokes wider by about ``wider`` pixels, (N,), −2 to 2; negative: narrower.
 
-    A blend of the image with its grey dilation, or erosion, by 3×3 pixels, which moves each edge of
-    a stroke by one. Strokes that it would erase fade instead. ``pixels`` may also be uint8, which
-    is faster.
+    Blends the image with its 3×3 grey dilation or erosion, which moves each edge of a stroke by one
+    pixel. Thin strokes fade instead of vanishing. ``pixels`` may also be uint8, which is faster.
     """
     share = _each(wider) / 2
     grown = _over_3x3(pixels, torch.maximum).float()
@@ -71,9 +71,9 @@ def widened(pixels: Tensor, wider: Tensor) -> Tensor:
 
 
 def _over_3x3(pixels: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Return the greatest or least of each pixel and its eight neighbours, those in the image.
+    """Return the maximum or minimum of each pixel and its neighbours in the image.
 
-    What pooling does, in a fraction of its time on a CPU.
+    Equal to 3×3 pooling, in a fraction of its time on a CPU.
     """
     tall = pixels.clone()
     tall[..., 1:, :] = extreme(tall[..., 1:, :], pixels[..., :-1, :])
@@ -85,40 +85,40 @@ def _over_3x3(pixels: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Te
 
 
 def blurred(pixels: Tensor, sigma: Tensor) -> Tensor:
-    """Blur with Gaussians of standard deviation ``sigma`` pixels, (N,); outside there is nothing.
+    """Blur with Gaussians of standard deviation ``sigma`` pixels, (N,); outside the image is 0.
 
-    Each is two small matrix products, along the rows and along the columns.
+    Two small matrix products: along the rows, then along the columns.
     """
-    across = _along_the_last(pixels, sigma)
-    return _along_the_last(across.transpose(2, 3), sigma).transpose(2, 3)
+    across = _blur_last_axis(pixels, sigma)
+    return _blur_last_axis(across.transpose(2, 3), sigma).transpose(2, 3)
 
 
-def _along_the_last(pixels: Tensor, sigma: Tensor) -> Tensor:
+def _blur_last_axis(pixels: Tensor, sigma: Tensor) -> Tensor:
     weights = _gaussians(sigma, pixels.shape[3])
     return torch.bmm(pixels.flatten(1, 2), weights).view(pixels.shape)
 
 
 def _gaussians(sigma: Tensor, length: int) -> Tensor:
-    """Return (N, length, length): the weight of each pixel in each of the blurred ones."""
+    """Return (N, length, length): the weight of each pixel in each blurred pixel."""
     offsets = torch.arange(1 - length, length, device=sigma.device)
-    bell = torch.exp(-0.5 * (offsets / sigma.clamp(min=_SHARP)[:, None]) ** 2)
-    bell = F.threshold(bell, _FAINT, 0.0)
+    bell = torch.exp(-0.5 * (offsets / sigma.clamp(min=_MIN_SIGMA)[:, None]) ** 2)
+    bell = F.threshold(bell, _MIN_WEIGHT, 0.0)
     bell = bell / bell.sum(dim=1, keepdim=True)
     return bell.unfold(1, length, 1).flip(1).contiguous()
 
 
 def on_paper(pixels: Tensor, strength: Tensor, corners: Tensor) -> Tensor:
-    """Lay the ink on paper in uneven light, paler, and return the negative of what is seen.
+    """Simulate paler ink on paper in uneven light; return the negative of the picture.
 
-    ``strength``: 0 to 1, (N,); at 1 ink has half its darkness. ``corners``: 0 to 1, (N, 4), the
-    shares of the most that light can lose (half of it, at strength 1) at each corner; in between
-    it is bilinear.
+    ``strength``: 0 to 1, (N,); at 1 ink has half its darkness. ``corners``: 0 to 1, (N, 4), how
+    much of the largest loss (half of the light, at strength 1) each corner has; bilinear in
+    between.
     """
     size = pixels.shape[-2:]
     loss = F.interpolate(corners.view(-1, 1, 2, 2), size, mode="bilinear", align_corners=True)
     each = _each(strength)
-    light = 1 - DIM * each * loss
-    return 255 - light * (255 - (1 - PALE * each) * pixels)
+    light = 1 - DIMMING * each * loss
+    return 255 - light * (255 - (1 - PALENESS * each) * pixels)
 
 
 def _each(values: Tensor) -> Tensor:

@@ -1,48 +1,49 @@
-"""Random changes to a whole batch at once, each image with its own parameters.
+"""Augmentation: random changes to a whole batch, each image with its own parameters.
 
-Angles, offsets and the like follow Pillow's conventions, which the tests use as the oracle:
-positive angles turn counter-clockwise, about the image's centre; x grows to the right and y
-downwards; pixels that come from outside the image are 0.
+``warp`` has the geometric changes, ``appearance`` those of grey levels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from kilonet.data.appearance import repainted
-from kilonet.data.elastic import CONTROLS, displacements
+from kilonet.data.appearance import change_appearance
+from kilonet.data.warp import (
+    CONTROLS,
+    Interpolation,
+    affine,
+    crop_and_resize,
+    elastic_displacement,
+    erased,
+)
 from kilonet.errors import UsageError
 
-Interpolation = Literal["nearest", "bilinear"]
 _INTERPOLATIONS = get_args(Interpolation)
 
-# Every call draws this many numbers per image, whatever is switched on: switching one
-# transformation on or off leaves what the others draw unchanged.
-_DRAWS = 6
+# Random numbers per image in every call. Their number does not depend on the options, so that one
+# transformation does not change the random numbers of the others.
+_RANDOM_NUMBERS = 6
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training image; the default does nothing.
+    """Random changes to training images; the default changes nothing.
 
-    ``rotation``: uniform in ± degrees. ``translation``: uniform in ± a fraction of the side, in x
-    and y independently. ``scale``: a factor uniform in 1 ± scale. ``shear``: uniform in ± degrees,
-    along x. ``elastic``: the root mean square, in pixels and per axis, of a smooth random
-    displacement of every pixel. All of these are one resampling, filled with 0. Before it, each
-    image is with ``crop_probability`` cut to its central ``crop`` × ``crop`` pixels and enlarged
-    again (bilinear); None never crops. ``interpolation`` is that of the one resampling.
-
-    Then each image is mirrored, left to right, with the probability ``flip``, and a square of
-    ``erase`` pixels is blanked (Cutout: DeVries & Taylor 2017), its centre anywhere in the image.
-
-    Afterwards grey levels change, as ``appearance.repainted`` says: ``stroke`` by pixels of width,
-    ``blur`` and ``noise`` up to standard deviations in pixels and grey levels, ``paper`` up to a
-    share of the strongest, each with ``appearance_probability``; ``inversion`` with its own.
+    1. With ``crop_probability``, an image is cropped to its central ``crop`` × ``crop`` pixels and
+       enlarged again (bilinear); None: no crop.
+    2. One resampling with ``interpolation``, filled with 0. ``rotation``: uniform in ± degrees.
+       ``translation``: uniform in ± a fraction of the side, independently in x and y. ``scale``: a
+       factor uniform in 1 ± scale. ``shear``: uniform in ± degrees, along x. ``elastic``: the root
+       mean square, in pixels per axis, of a smooth random displacement.
+    3. An image is mirrored left to right with the probability ``flip``. A square of ``erase``
+       pixels at a random position is set to 0 (Cutout: DeVries & Taylor 2017).
+    4. Grey levels change, see ``change_appearance``: ``stroke`` in pixels of width; ``blur`` and
+       ``noise`` up to standard deviations in pixels and grey levels; ``paper`` up to a strength;
+       each with ``appearance_probability``. ``inversion`` is a probability.
     """
 
     rotation: float = 0.0
@@ -63,7 +64,7 @@ class Augmentation:
     appearance_probability: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise ``UsageError`` for a parameter outside its range."""
+        """Raise UsageError if a parameter is out of range."""
         self._require("rotation", 0 <= self.rotation <= 180, "0 to 180 degrees")
         self._require("translation", 0 <= self.translation <= 1, "0 to 1 of the side")
         self._require("scale", 0 <= self.scale < 1, "0 to below 1")
@@ -89,8 +90,10 @@ class Augmentation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether images always come back as they were."""
-        return not (self._resamples or self._crops or self._covers or self._repaints)
+        """Whether images never change."""
+        return not (
+            self._resamples or self._crops or self._flips_or_erases or self._changes_appearance
+        )
 
     @property
     def _resamples(self) -> bool:
@@ -101,45 +104,48 @@ class Augmentation:
         return self.crop is not None and self.crop_probability > 0
 
     @property
-    def _covers(self) -> bool:
+    def _flips_or_erases(self) -> bool:
         return self.flip > 0 or self.erase > 0
 
     @property
-    def _repaints(self) -> bool:
+    def _changes_appearance(self) -> bool:
         changes = any((self.stroke, self.blur, self.paper, self.noise))
         return self.inversion > 0 or (changes and self.appearance_probability > 0)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return changed copies of ``images``: uint8, (N, C, H, W), 0–255, same shape and device.
 
-        All random numbers come from ``generator``, which may live on another device. The identity
-        draws none and returns ``images`` themselves.
+        All random numbers come from ``generator``, which may be on another device. The identity
+        uses none and returns ``images`` themselves.
         """
         if self.is_identity:
             return images
-        draws = torch.rand(_DRAWS, len(images), generator=generator, device=generator.device)
+        random = torch.rand(
+            _RANDOM_NUMBERS, len(images), generator=generator, device=generator.device
+        )
         if self.crop is not None and self._crops:
-            chosen = torch.nonzero(draws[0] < self.crop_probability).squeeze(1)
+            chosen = torch.nonzero(random[0] < self.crop_probability).squeeze(1)
             images = _crop_some(images, chosen.to(images.device), self.crop)
         if self._resamples:
-            moved = self._displacements(images, generator) if self.elastic else None
-            images = self._resample(images, (draws[1:] * 2 - 1).to(images.device), moved)
-        if self._covers:
-            # Drawn apart from the rest, whose numbers must stay what they were without these.
-            draws = torch.rand(3, len(images), generator=generator, device=generator.device)
-            images = self._cover(images, draws.to(images.device))
-        if self._repaints:
-            images = self._repaint(images, generator)
+            displacement = self._displacement(images, generator) if self.elastic else None
+            uniform = (random[1:] * 2 - 1).to(images.device)
+            images = self._resample(images, uniform, displacement)
+        if self._flips_or_erases:
+            # Extra random numbers: flip and erase must not change those of the other options.
+            random = torch.rand(3, len(images), generator=generator, device=generator.device)
+            images = self._flip_and_erase(images, random.to(images.device))
+        if self._changes_appearance:
+            images = self._change_appearance(images, generator)
         return images
 
-    def _cover(self, images: Tensor, uniform: Tensor) -> Tensor:
-        """``uniform``: (3, N), in [0, 1)."""
+    def _flip_and_erase(self, images: Tensor, uniform: Tensor) -> Tensor:
+        """Flip and erase; ``uniform``: (3, N), in [0, 1)."""
         mirrored = (uniform[0] < self.flip).view(-1, 1, 1, 1)
         images = torch.where(mirrored, images.flip(3), images)
         return erased(images, uniform[1:], self.erase) if self.erase else images
 
-    def _repaint(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return repainted(
+    def _change_appearance(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        return change_appearance(
             images,
             generator,
             stroke=self.stroke,
@@ -150,14 +156,14 @@ class Augmentation:
             probability=self.appearance_probability,
         )
 
-    def _displacements(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the elastic displacements of every pixel, in pixels: (N, 2, H, W)."""
+    def _displacement(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the elastic displacement of every pixel, in pixels: (N, 2, H, W)."""
         shape = (len(images), 2, CONTROLS, CONTROLS)
         controls = torch.randn(shape, generator=generator, device=generator.device)
-        return displacements(controls.to(images.device), *images.shape[-2:]) * self.elastic
+        return elastic_displacement(controls.to(images.device), *images.shape[-2:]) * self.elastic
 
-    def _resample(self, images: Tensor, uniform: Tensor, moved: Tensor | None) -> Tensor:
-        """``uniform``: (5, N), in [−1, 1)."""
+    def _resample(self, images: Tensor, uniform: Tensor, displacement: Tensor | None) -> Tensor:
+        """Apply the geometric changes; ``uniform``: (5, N), in [−1, 1)."""
         height, width = images.shape[-2:]
         offsets = [uniform[0] * self.translation * width, uniform[1] * self.translation * height]
         return affine(
@@ -167,80 +173,8 @@ class Augmentation:
             scale=1 + uniform[3] * self.scale,
             shear=uniform[4] * self.shear,
             interpolation=self.interpolation,
-            moved=moved,
+            displacement=displacement,
         )
-
-
-def erased(images: Tensor, centres: Tensor, side: int) -> Tensor:
-    """Blank a square of ``side`` pixels in each of ``images``: uint8, (N, C, H, W).
-
-    ``centres``: (2, N), y and x in [0, 1) of height and width; what is outside is cut off.
-    """
-    masks = []
-    for length, centre in zip(images.shape[-2:], centres, strict=True):
-        first = (centre * length).floor() - side // 2
-        place = torch.arange(length, device=images.device) - first[:, None]
-        masks.append((place >= 0) & (place < side))
-    covered = masks[0][:, None, :, None] & masks[1][:, None, None, :]
-    return images.masked_fill(covered, 0)
-
-
-def affine(
-    images: Tensor,
-    angle: Tensor,
-    translate: Tensor,
-    scale: Tensor,
-    shear: Tensor,
-    *,
-    interpolation: Interpolation = "bilinear",
-    moved: Tensor | None = None,
-) -> Tensor:
-    """Scale, then shear, then rotate each image about its centre, then move it; in one resampling.
-
-    ``images``: uint8, (N, C, H, W). ``angle``: float, (N,), degrees counter-clockwise.
-    ``translate``: float, (N, 2), pixels to the right and down. ``scale``: float, (N,), > 0; above
-    1 enlarges. ``shear``: float, (N,), degrees; positive moves the lower half to the right.
-    ``moved``: float, (N, 2, H, W), pixels to the right and down by which each pixel of the result
-    looks elsewhere than these say. Returns uint8 of the same shape; bilinear values are rounded to
-    the nearest grey level.
-    """
-    maps = _inverse_maps(angle, translate, scale, shear)
-    height, width = images.shape[-2:]
-    grid = _sampling_grid(maps, height, width)
-    if moved is not None:
-        grid += moved.permute(0, 2, 3, 1) * moved.new_tensor([2 / width, 2 / height])
-    sampled = F.grid_sample(
-        images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False
-    )
-    return sampled.round_().to(torch.uint8)
-
-
-def _inverse_maps(angle: Tensor, translate: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
-    """Return (N, 2, 3): from an output pixel to the input pixel it shows, both about the centre.
-
-    Forward is ``R · K · s`` and a translation, so that the inverse is ``K⁻¹ · Rᵀ / s`` applied
-    after taking the translation away. y points down, hence the sign of the sines.
-    """
-    radians = torch.deg2rad(angle)
-    cosine, sine = torch.cos(radians) / scale, torch.sin(radians) / scale
-    slope = torch.tan(torch.deg2rad(shear))
-    first = torch.stack([cosine - slope * sine, -sine - slope * cosine], dim=1)
-    second = torch.stack([sine, cosine], dim=1)
-    linear = torch.stack([first, second], dim=1)
-    offset = -(linear @ translate.to(linear.dtype).unsqueeze(2))
-    return torch.cat([linear, offset], dim=2)
-
-
-def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
-    """Return where each output pixel looks: (N, H, W, 2), x and y, the image from −1 to 1.
-
-    The same as ``affine_grid`` of maps in these units, at a third of its time on a CPU.
-    """
-    x = torch.arange(width, device=maps.device) - (width - 1) / 2
-    y = torch.arange(height, device=maps.device) - (height - 1) / 2
-    scaled = torch.stack([maps[:, 0] * (2 / width), maps[:, 1] * (2 / height)], dim=1)
-    of_x, of_y, offset = scaled[:, None, None].unbind(dim=4)
-    return of_x * x[:, None] + (of_y * y[:, None, None] + offset)
 
 
 def _crop_some(images: Tensor, chosen: Tensor, side: int) -> Tensor:
@@ -248,21 +182,3 @@ def _crop_some(images: Tensor, chosen: Tensor, side: int) -> Tensor:
     changed = images.clone()
     changed[chosen] = crop_and_resize(images[chosen], side)
     return changed
-
-
-def crop_and_resize(images: Tensor, side: int) -> Tensor:
-    """Enlarge the central ``side`` × ``side`` pixels to the size of the image, bilinear.
-
-    ``images``: uint8, (N, C, H, W); returns the same shape and type. Raises ``UsageError`` where
-    the image is smaller than that.
-    """
-    height, width = images.shape[-2:]
-    if not 1 <= side <= min(height, width):
-        raise UsageError(
-            f"The augmentation's crop is {side} pixels; the images are {height}×{width}. "
-            "Choose a crop no larger than the image, or switch it off."
-        )
-    top, left = (height - side) // 2, (width - side) // 2
-    centre = images[..., top : top + side, left : left + side].float()
-    large = F.interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
-    return large.round_().to(torch.uint8)

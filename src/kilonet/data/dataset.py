@@ -1,23 +1,34 @@
-"""A data set in memory: four tensors and what their numbers mean."""
+"""A data set in memory: its tensors, classes and statistics; and loading it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from kilonet.data.digits import load_digits
+from kilonet.data.arrays import load_digits
+from kilonet.data.batches import channel_statistics
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
 from kilonet.data.folder import folder_path, is_folder
-from kilonet.data.locate import Files, folder_of, incomplete, is_available, locate, search_path
-from kilonet.data.normalise import channel_statistics
-from kilonet.data.read import Tensors, read_files
-from kilonet.data.read_folder import FolderContent, read_folder
-from kilonet.data.registry import DatasetSpec, spec
-from kilonet.data.specs import USUAL_LOOK, Look, Preparation
-from kilonet.data.traits import Traits
+from kilonet.data.formats import Bytes, images_of, read_idx_images, read_idx_labels, read_records
+from kilonet.data.locate import (
+    Files,
+    check_bytes,
+    check_count,
+    check_published,
+    folder_of,
+    incomplete,
+    is_available,
+    locate,
+    search_path,
+)
+from kilonet.data.read_folder import FolderContent, Tensors, read_folder
+from kilonet.data.registry import spec
+from kilonet.data.specs import DEFAULT_FORMAT, DataInfo, DatasetSpec, ImageFormat, Preparation
 from kilonet.errors import DataError
 from kilonet.files import data_cache
 from kilonet.progress import Reporter, Silent
@@ -26,7 +37,7 @@ __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
 
 
 class DatasetNotFoundError(DataError):
-    """The data set is nowhere on this machine and could not be fetched: a reason to fall back."""
+    """The data set is not on this machine and could not be downloaded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +45,9 @@ class Dataset:
     """All images and labels of a data set.
 
     Images are uint8, (N, C, H, W), 0–255; labels int64, (N,), 0 … ``num_classes`` − 1. ``mean``
-    and ``std`` are those of pixels divided by 255, one per channel. ``source`` says where the
-    data was found. ``preparation`` is how pictures from outside become such images. ``fingerprint``
-    is that of a folder's content, ``note`` what a user must know of it.
+    and ``std`` are of pixels divided by 255, one number per channel. ``source`` is where the data
+    comes from. ``preparation`` is how a user's picture becomes such an image. ``fingerprint``
+    identifies a folder's content; ``note`` is what a user should know about it.
     """
 
     name: str
@@ -54,15 +65,15 @@ class Dataset:
     note: str | None = None
 
     @property
-    def traits(self) -> Traits:
-        """What to know of it without having it."""
+    def info(self) -> DataInfo:
+        """What a trained network needs to know about the data."""
         shape = (self.channels, *self.image_size)
         moments = (self.mean, self.std)
         rest = (self.preparation, self.fingerprint)
-        return Traits(self.name, self.title, shape, self.classes, *moments, *rest)
+        return DataInfo(self.name, self.title, shape, self.classes, *moments, *rest)
 
     def unnormalised(self) -> Dataset:
-        """Return it with a mean of 0 and a deviation of 1: networks see pixels from 0 to 1."""
+        """Return the data set with mean 0 and deviation 1: networks see pixels from 0 to 1."""
         return replace(self, mean=(0.0,) * self.channels, std=(1.0,) * self.channels)
 
     @property
@@ -77,7 +88,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)
 
 
@@ -87,22 +98,21 @@ def load_dataset(
     *,
     download: bool = True,
     reporter: Reporter | None = None,
-    look: Look = USUAL_LOOK,
+    image_format: ImageFormat = DEFAULT_FORMAT,
 ) -> Dataset:
-    """Find, or else fetch, the data set ``name``, verify it, and return it.
+    """Find or download the data set ``name``, verify it, and return it.
 
-    Looks in ``data_dir`` (None: the directory that ``KILONET_DATA`` names), then in the user's
-    cache, then downloads to the cache unless ``download`` is False; ``reporter`` gets the
-    progress. The name ``folder:PATH`` stands for a folder of pictures, which are brought to
-    ``look``.
+    Searches ``data_dir`` (None: the directory in ``KILONET_DATA``), then the user's cache, then
+    downloads to the cache unless ``download`` is False; ``reporter`` gets the progress. The name
+    ``folder:PATH`` is a folder of pictures, which are scaled to ``image_format``.
 
     Raises:
         UsageError: the name or the path is unknown.
-        DatasetNotFoundError: the files are nowhere and cannot be fetched.
-        DataError: they are damaged or not the published ones.
+        DatasetNotFoundError: the files were not found and cannot be downloaded.
+        DataError: the files are damaged or not the published ones.
     """
     if is_folder(name):
-        return _of_folder(read_folder(folder_path(name), look, reporter))
+        return _of_folder(read_folder(folder_path(name), image_format, reporter))
     entry = spec(name)
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
@@ -147,3 +157,38 @@ def _of_folder(content: FolderContent) -> Dataset:
         content.fingerprint,
         content.note,
     )
+
+
+def read_files(entry: DatasetSpec, files: Files) -> Tensors:
+    """Return images, uint8 (N, C, H, W), and labels, int64 (N,), of both splits.
+
+    Raises:
+        DataError: a file is damaged or not the published one.
+    """
+    read = _read_batches if entry.layout == "cifar" else _read_idx
+    return *_tensors(*read(entry, files, "train")), *_tensors(*read(entry, files, "test"))
+
+
+def _tensors(images: Bytes, labels: Bytes) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(images), torch.from_numpy(labels).long()
+
+
+def _read_idx(entry: DatasetSpec, files: Files, split: str) -> tuple[Bytes, Bytes]:
+    images_role, labels_role = f"{split}_images", f"{split}_labels"
+    images = read_idx_images(files[images_role])
+    check_published(files[images_role], images, entry, images_role)
+    labels = read_idx_labels(files[labels_role], len(entry.classes))
+    check_published(files[labels_role], labels, entry, labels_role)
+    if entry.layout == "transposed":
+        images = np.ascontiguousarray(images.swapaxes(1, 2))
+    return images[:, None], labels
+
+
+def _read_batches(entry: DatasetSpec, files: Files, split: str) -> tuple[Bytes, Bytes]:
+    batches = []
+    for role in (role for role in files if role.startswith(split)):
+        batches.append(read_records(files[role], entry.shape, len(entry.classes)))
+        check_bytes(files[role], batches[-1].tobytes(), entry, role)
+    records = np.concatenate(batches)
+    check_count(next(iter(files.values())), len(records), entry, split)
+    return images_of(records, entry.shape), records[:, 0].copy()

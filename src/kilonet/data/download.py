@@ -1,4 +1,4 @@
-"""Fetching a data set into the user's cache, from whichever mirror answers."""
+"""Download a data set into the user's cache from the first mirror that works."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from kilonet.errors import DataError, MissingExtraError
 from kilonet.progress import Reporter, Silent
 
 MIRROR_VARIABLE = "KILONET_MIRROR"
-# Seconds to connect, and between two pieces of an answer: a machine without a network is told so
-# soon, a slow line is not cut off.
+# Seconds to connect, and between two chunks of data: no network is reported soon, and a slow
+# connection is not interrupted.
 _TIMEOUT = (4.0, 30.0)
 
 
 class DownloadError(DataError):
-    """No mirror gave the data: what is missing, as against damaged."""
+    """No mirror delivered the data; it is missing, not damaged."""
 
 
 def mirrors_of(entry: DatasetSpec) -> list[str]:
     """Return the base URLs to try, in order, each ending in ``/``.
 
-    ``KILONET_MIRROR``, where set, comes first; it holds each set in the set's own folder.
+    ``KILONET_MIRROR``, if set, comes first; it has a folder for each set.
     """
     own = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
     return [f"{own}/{entry.folder}/", *entry.mirrors] if own else list(entry.mirrors)
 
 
 def download(entry: DatasetSpec, directory: Path, reporter: Reporter | None = None) -> Path:
-    """Fetch what is missing of the set into ``directory/FOLDER`` and return that folder.
+    """Download missing files of the set into ``directory/FOLDER`` and return that folder.
 
-    Every file is checked against its MD5 before it gets its name, so that a broken download leaves
-    nothing behind and running again fetches only what is missing. ``reporter`` gets a
-    task per file. Raises ``DownloadError`` where no mirror gives a file, ``DataError``
-    where the folder cannot be written, ``MissingExtraError`` where pooch is not installed.
+    A file gets its name after its MD5 is checked, so that a broken download leaves nothing behind
+    and a second call downloads only missing files. ``reporter`` gets a task per file.
+
+    Raises:
+        DownloadError: no mirror delivers a file.
+        DataError: the folder cannot be written.
+        MissingExtraError: pooch is not installed.
     """
     folder = directory / entry.folder
     mirrors = mirrors_of(entry)
@@ -67,7 +70,7 @@ def _fetch(
             return
         except (requests.RequestException, ValueError) as error:
             failures.append(f"{mirror} ({_reason(error)})")
-            # The other files ask the mirrors that work first.
+            # The next files try working mirrors first.
             mirrors.remove(mirror)
             mirrors.append(mirror)
     raise DownloadError(
@@ -81,7 +84,7 @@ def _fetch_from(mirror: str, file: FileSpec, folder: Path, reporter: Reporter) -
 
     progress = _DownloadProgress(file.filename, reporter)
     with closing(progress):
-        # "identity": a server that sends .gz as an encoding would have it unpacked on arrival.
+        # "identity": otherwise a server may send .gz as an encoding, which is then unpacked.
         downloader = pooch.HTTPDownloader(
             progressbar=progress,
             timeout=_TIMEOUT,
@@ -130,7 +133,7 @@ class _DownloadProgress:
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Keep pooch from reporting every file on standard error while we use it."""
+    """Suppress pooch's messages about every file on standard error."""
     try:
         import pooch
     except ImportError as error:
@@ -153,7 +156,7 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    # What is no error of requests is pooch's, which compares the checksums.
+    # Other errors are pooch's: a wrong checksum.
     named = isinstance(error, requests.RequestException)
     return type(error).__name__ if named else "wrong checksum"
 
@@ -161,6 +164,6 @@ def _reason(error: Exception) -> str:
 def _by_hand(entry: DatasetSpec) -> str:
     names = ", ".join(file.filename for file in entry.downloads)
     return (
-        f"Run again when there is a network, or get {names} elsewhere (see {entry.homepage}), "
+        f"Run again with a network, or get {names} elsewhere (see {entry.homepage}), "
         f"put them into DIR/{entry.folder}/ and name DIR with --data-dir DIR or KILONET_DATA=DIR."
     )

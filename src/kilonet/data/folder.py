@@ -1,4 +1,4 @@
-"""Folders of pictures: which files there are, of which class, and for which part."""
+"""Folders of pictures as data sets: their files by class and split, and their description."""
 
 from __future__ import annotations
 
@@ -6,65 +6,67 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kilonet.data.registry import spec
+from kilonet.data.specs import DEFAULT_FORMAT, DatasetSpec, ImageFormat
 from kilonet.errors import DataError, UsageError
-from kilonet.recipe.schema import FOLDER
+from kilonet.recipe.schema import FOLDER, Data
 
 _FORMATS = "png jpg jpeg jfif gif webp bmp tif tiff ppm pgm pbm pnm"
 SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
-_LAYOUT = "Put the pictures of each class into a sub-folder of its name."
+_LAYOUT = "Put the pictures of each class into a sub-folder with the class's name."
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file of a folder: its path, from the folder on, its class, and "train", "test" or ""."""
+class PictureFile:
+    """A picture: its path in the folder, its class, and its split: "train", "test" or ""."""
 
     name: str
     label: int
-    part: str
+    split: str
 
 
 @dataclass(frozen=True)
-class Listing:
-    """What a folder has: class names, pictures by name, and files that are no pictures."""
+class PictureFolder:
+    """A folder's classes, pictures sorted by name, and files that are not pictures."""
 
     path: Path
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    pictures: tuple[PictureFile, ...]
     others: tuple[str, ...]
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a test folder; otherwise the test part is split off."""
-        return any(entry.part == "test" for entry in self.entries)
+        """Whether there is a test folder; if not, a test split is taken from all pictures."""
+        return any(picture.split == "test" for picture in self.pictures)
 
 
 def is_folder(name: str) -> bool:
-    """Say whether the name of a data set means a folder of pictures."""
+    """Return whether the name of a data set is a folder of pictures."""
     return name.startswith(FOLDER)
 
 
 def folder_path(name: str) -> Path:
-    """Return the folder, absolute, that the name of a data set means."""
+    """Return the absolute path of the folder in a data set's name."""
     return Path(name.removeprefix(FOLDER)).expanduser().absolute()
 
 
 def short_name(name: str) -> str:
-    """Return the name of a data set without the folders that a folder is in."""
+    """Return the name of a data set; a folder without its parent folders."""
     return f"{FOLDER}{folder_path(name).name}" if is_folder(name) else name
 
 
-def list_folder(path: Path) -> Listing:
-    """Return what is in ``path``: ``CLASS/…`` or ``train/CLASS/…`` and ``test/CLASS/…``.
+def list_folder(path: Path) -> PictureFolder:
+    """List the pictures in ``path``: ``CLASS/…``, or ``train/CLASS/…`` and ``test/CLASS/…``.
 
-    Hidden files are passed over; a class's own sub-folders are looked into.
+    Ignores hidden files; includes sub-folders of a class.
 
     Raises:
-        UsageError: there is no such folder.
-        DataError: it cannot be read, or has not two classes with a picture each.
+        UsageError: the folder does not exist.
+        DataError: the folder cannot be read, or has fewer than two classes with pictures.
     """
     if not path.is_dir():
-        what = "is no folder" if path.exists() else "does not exist"
-        raise UsageError(f"{path} {what}. Name a folder of pictures as folder:PATH. {_LAYOUT}")
+        problem = "is not a folder" if path.exists() else "does not exist"
+        raise UsageError(f"{path} {problem}. Name a folder of pictures as folder:PATH. {_LAYOUT}")
     try:
         return _listed(path)
     except OSError as error:
@@ -73,27 +75,27 @@ def list_folder(path: Path) -> Listing:
         ) from error
 
 
-def _listed(path: Path) -> Listing:
-    parts = ("train", "test") if (path / "train").is_dir() else ("",)
-    classes = _class_names(path / parts[0])
+def _listed(path: Path) -> PictureFolder:
+    splits = ("train", "test") if (path / "train").is_dir() else ("",)
+    classes = _class_names(path / splits[0])
     files = [
-        (file, label, part)
-        for part in parts
+        (file, label, split)
+        for split in splits
         for label, name in enumerate(classes)
-        for file in _files(path / part / name)
+        for file in _files(path / split / name)
     ]
-    if "test" in parts:
+    if "test" in splits:
         _check_test(path, classes)
-    entries, others = [], []
-    for file, label, part in files:
+    pictures, others = [], []
+    for file, label, split in files:
         name = file.relative_to(path).as_posix()
         if file.suffix.lower() in SUFFIXES:
-            entries.append(Entry(name, label, part))
+            pictures.append(PictureFile(name, label, split))
         else:
             others.append(name)
-    listing = Listing(path, classes, tuple(entries), tuple(others))
-    _check_classes(listing, path / parts[0])
-    return listing
+    folder = PictureFolder(path, classes, tuple(pictures), tuple(others))
+    _check_classes(folder, path / splits[0])
+    return folder
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -110,17 +112,17 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def _check_classes(listing: Listing, where: Path) -> None:
-    if not listing.classes:
+def _check_classes(folder: PictureFolder, where: Path) -> None:
+    if not folder.classes:
         raise DataError(f"{where} has no sub-folders. {_LAYOUT}")
-    present = {entry.label for entry in listing.entries if entry.part != "test"}
+    present = {picture.label for picture in folder.pictures if picture.split != "test"}
     if not present:
         raise DataError(f"{where} has no pictures ({', '.join(sorted(SUFFIXES))}). {_LAYOUT}")
-    if len(listing.classes) == 1:
+    if len(folder.classes) == 1:
         raise DataError(
-            f'{where} has one class, "{listing.classes[0]}"; telling apart takes two. {_LAYOUT}'
+            f'{where} has one class, "{folder.classes[0]}"; a classifier needs two. {_LAYOUT}'
         )
-    for label, name in enumerate(listing.classes):
+    for label, name in enumerate(folder.classes):
         if label not in present:
             raise DataError(
                 f"{where / name} has no pictures, but each sub-folder is a class. "
@@ -136,3 +138,48 @@ def _check_test(path: Path, classes: tuple[str, ...]) -> None:
                     f'{path / "test" / name}: there is no class "{name}" in {path / "train"}. '
                     "Rename or remove it."
                 )
+
+
+def image_format(data: Data) -> ImageFormat:
+    """Return the format that a recipe's folder of pictures is scaled to."""
+    default = DEFAULT_FORMAT
+    return ImageFormat(
+        data.side if data.side is not None else default.side,
+        data.colour if data.colour is not None else default.colour,
+    )
+
+
+def dataset_spec(data: Data) -> DatasetSpec:
+    """Return the description of a recipe's data set; of a folder, without reading its pictures.
+
+    Raises:
+        UsageError: the data set or the folder does not exist.
+        DataError: the folder does not contain classes of pictures.
+    """
+    if not is_folder(data.name):
+        return spec(data.name)
+    folder = list_folder(folder_path(data.name))
+    tests = sum(picture.split == "test" for picture in folder.pictures)
+    return DatasetSpec(
+        name=short_name(data.name),
+        title=f"the pictures in {folder.path.name}",
+        train_count=len(folder.pictures) - tests,
+        test_count=tests,
+        mean=None,
+        std=None,
+        classes=folder.classes,
+        licence="your own",
+        homepage="",
+        folder=folder.path.name,
+        shape=image_format(data).shape,
+        preparation="fit",
+    )
+
+
+def resolved_data(data: Data) -> Data:
+    """Return ``data`` as a run stores it: a folder with its absolute path and its format."""
+    if not is_folder(data.name):
+        return data
+    resolved = image_format(data)
+    name = f"{FOLDER}{folder_path(data.name)}"
+    return data.model_copy(update={"name": name, "side": resolved.side, "colour": resolved.colour})

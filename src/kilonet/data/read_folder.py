@@ -1,4 +1,4 @@
-"""A folder of pictures as tensors: every file decoded, scaled, and hashed."""
+"""Read a folder of pictures into tensors: decode, scale and hash every file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kilonet.data.folder import Entry, Listing, list_folder
-from kilonet.data.read import Tensors
-from kilonet.data.specs import Look
+from kilonet.data.folder import PictureFile, PictureFolder, list_folder
+from kilonet.data.specs import ImageFormat
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
 from kilonet.preprocessing import PictureError, letterbox
@@ -24,16 +24,19 @@ from kilonet.progress import Reporter, Silent, track
 from kilonet.recipe.schema import FOLDER
 
 TEST_FRACTION = 0.2
-SHOWN = 3  # names in a sentence; the report has all
-# The split is part of what the folder is as a data set, so its seed is no setting.
-_SEED = 20
+MAX_NAMES = 3  # in a message; the report has all
+# The split is part of the data set, so its seed is not a setting.
+_SPLIT_SEED = 20
+
+Tensors: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Training images, training labels, test images, test labels."""
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """A file of a folder: its scaled pixels, uint8 (C, H, W), or why it has none; its digest."""
+class DecodedPicture:
+    """A picture's scaled pixels, uint8 (C, H, W), or its error; and its file's SHA-256."""
 
-    entry: Entry
+    file: PictureFile
     pixels: NDArray[np.uint8] | None
     digest: str
     error: str | None = None
@@ -41,42 +44,42 @@ class Decoded:
 
 @dataclass(frozen=True, eq=False)
 class FolderContent:
-    """What was read of a folder. ``train`` and ``test`` are disjoint parts of all readable files.
+    """The content of a folder; ``train`` and ``test`` are the splits of all readable pictures.
 
-    ``fingerprint`` depends on every file's name and bytes, and on nothing else.
+    ``fingerprint`` depends only on the names and bytes of the files.
     """
 
     path: Path
     classes: tuple[str, ...]
-    train: tuple[Decoded, ...]
-    test: tuple[Decoded, ...]
-    unreadable: tuple[Decoded, ...]
+    train: tuple[DecodedPicture, ...]
+    test: tuple[DecodedPicture, ...]
+    unreadable: tuple[DecodedPicture, ...]
     others: tuple[str, ...]
     split_off: bool
     fingerprint: str
 
     @property
     def name(self) -> str:
-        """The folder as the name of a data set, without where it is."""
+        """The folder's name as a data set, without its parent folders."""
         return f"{FOLDER}{self.path.name}"
 
     @property
     def title(self) -> str:
-        """What it is called in sentences."""
+        """The folder's title in sentences."""
         return f"the pictures in {self.path.name}"
 
     @property
     def tensors(self) -> Tensors:
-        """Images, uint8 (N, C, H, W), and labels, int64 (N,), of both parts."""
+        """Images, uint8 (N, C, H, W), and labels, int64 (N,), of both splits."""
         return *_stacked(self.train), *_stacked(self.test)
 
     @property
     def note(self) -> str | None:
-        """What to know before training on it: files that are left out."""
+        """What a user should know before training: files that are left out."""
         if not self.unreadable:
             return None
-        names = ", ".join(one.entry.name for one in self.unreadable[:SHOWN])
-        more = len(self.unreadable) - SHOWN
+        names = ", ".join(one.file.name for one in self.unreadable[:MAX_NAMES])
+        more = len(self.unreadable) - MAX_NAMES
         rest = f" and {more} more" if more > 0 else ""
         verb = "file is" if len(self.unreadable) == 1 else "files are"
         return (
@@ -85,87 +88,93 @@ class FolderContent:
         )
 
 
-def read_folder(path: Path, look: Look, reporter: Reporter | None = None) -> FolderContent:
-    """Return the pictures in ``path`` brought to ``look``; ``reporter`` gets the progress.
+def read_folder(
+    path: Path, image_format: ImageFormat, reporter: Reporter | None = None
+) -> FolderContent:
+    """Read the pictures in ``path``, scaled to ``image_format``; ``reporter`` gets the progress.
 
-    Without a test folder a stratified fifth, which depends on names and their number alone, becomes
-    the test part.
+    Without a test folder, a stratified fifth becomes the test split. It depends only on the names
+    and number of the pictures.
 
     Raises:
-        UsageError: there is no such folder.
-        DataError: it holds no two classes of readable pictures, or too few for a test part.
+        UsageError: the folder does not exist.
+        DataError: there are not two classes of readable pictures, or too few for a test split.
     """
-    listing = list_folder(path)
-    decoded = _decode_all(listing, look, reporter or Silent())
+    folder = list_folder(path)
+    decoded = _decode_all(folder, image_format, reporter or Silent())
     readable = [one for one in decoded if one.pixels is not None]
-    _check_readable(listing, readable)
-    train, test = _parts(readable, listing.has_test)
+    _check_readable(folder, readable)
+    train, test = _splits(readable, folder.has_test)
     if not test:
         raise DataError(
-            f"{path} has {len(readable)} pictures, too few to split a test part off. Add some, "
+            f"{path} has {len(readable)} pictures, too few for a test split. Add more, "
             "or make folders train and test."
         )
     return FolderContent(
         path,
-        listing.classes,
+        folder.classes,
         tuple(train),
         tuple(test),
         tuple(one for one in decoded if one.pixels is None),
-        listing.others,
-        not listing.has_test,
+        folder.others,
+        not folder.has_test,
         _fingerprint(decoded),
     )
 
 
-def _decode_all(listing: Listing, look: Look, reporter: Reporter) -> list[Decoded]:
-    def decode(entry: Entry) -> Decoded:
-        return _decoded(listing.path, entry, look)
+def _decode_all(
+    folder: PictureFolder, image_format: ImageFormat, reporter: Reporter
+) -> list[DecodedPicture]:
+    def decode(file: PictureFile) -> DecodedPicture:
+        return _decoded(folder.path, file, image_format)
 
-    total = len(listing.entries)
+    total = len(folder.pictures)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(decode, listing.entries)
+        done = pool.map(decode, folder.pictures)
         return list(track(done, "reading pictures", total, reporter))
 
 
-def _decoded(folder: Path, entry: Entry, look: Look) -> Decoded:
+def _decoded(folder: Path, file: PictureFile, image_format: ImageFormat) -> DecodedPicture:
     try:
-        content = (folder / entry.name).read_bytes()
+        content = (folder / file.name).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        return Decoded(entry, letterbox(content, look.shape), digest)
+        return DecodedPicture(file, letterbox(content, image_format.shape), digest)
     except OSError as error:
-        return Decoded(entry, None, "", error.strerror or str(error))
+        return DecodedPicture(file, None, "", error.strerror or str(error))
     except PictureError as error:
         reason = str(error).partition(": ")[2] or str(error)
-        return Decoded(entry, None, digest, reason.partition(". ")[0])
+        return DecodedPicture(file, None, digest, reason.partition(". ")[0])
 
 
-def _check_readable(listing: Listing, readable: Iterable[Decoded]) -> None:
-    present = {one.entry.label for one in readable if one.entry.part != "test"}
-    for label, name in enumerate(listing.classes):
+def _check_readable(folder: PictureFolder, readable: Iterable[DecodedPicture]) -> None:
+    present = {one.file.label for one in readable if one.file.split != "test"}
+    for label, name in enumerate(folder.classes):
         if label not in present:
             raise DataError(
-                f'{listing.path}: not one picture of the class "{name}" can be read. '
-                f"kilonet data report {FOLDER}{listing.path} says why."
+                f'{folder.path}: no picture of the class "{name}" can be read. '
+                f"kilonet data report {FOLDER}{folder.path} says why."
             )
 
 
-def _parts(readable: list[Decoded], has_test: bool) -> tuple[list[Decoded], list[Decoded]]:
+def _splits(
+    readable: list[DecodedPicture], has_test: bool
+) -> tuple[list[DecodedPicture], list[DecodedPicture]]:
     if has_test:
-        test = [one for one in readable if one.entry.part == "test"]
-        return [one for one in readable if one.entry.part != "test"], test
-    labels = torch.tensor([one.entry.label for one in readable])
-    kept, held = stratified_split(labels, TEST_FRACTION, _SEED)
+        test = [one for one in readable if one.file.split == "test"]
+        return [one for one in readable if one.file.split != "test"], test
+    labels = torch.tensor([one.file.label for one in readable])
+    kept, held = stratified_split(labels, TEST_FRACTION, _SPLIT_SEED)
     return [readable[i] for i in kept.tolist()], [readable[i] for i in held.tolist()]
 
 
-def _fingerprint(decoded: Iterable[Decoded]) -> str:
+def _fingerprint(decoded: Iterable[DecodedPicture]) -> str:
     digest = hashlib.sha256()
     for one in decoded:
-        digest.update(f"{one.entry.name}\0{one.digest}\n".encode())
+        digest.update(f"{one.file.name}\0{one.digest}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _stacked(part: tuple[Decoded, ...]) -> tuple[Tensor, Tensor]:
-    images = np.stack([one.pixels for one in part if one.pixels is not None])
-    labels = [one.entry.label for one in part]
+def _stacked(split: tuple[DecodedPicture, ...]) -> tuple[Tensor, Tensor]:
+    images = np.stack([one.pixels for one in split if one.pixels is not None])
+    labels = [one.file.label for one in split]
     return torch.from_numpy(images), torch.tensor(labels, dtype=torch.int64)

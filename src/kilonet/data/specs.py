@@ -1,10 +1,10 @@
-"""The form of what is known about a data set: its files, where they are, how they are read."""
+"""Descriptions of data sets: published files, image format, classes, statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 TRAIN_IMAGES = "train_images"
 TRAIN_LABELS = "train_labels"
@@ -14,12 +14,12 @@ TEST_LABELS = "test_labels"
 DIGITS = tuple("0123456789")
 
 Preparation = Literal["ink", "fit"]
-"""How a picture from outside becomes one of a set's: its ink framed as MNIST's, or scaled whole."""
+"""How a user's picture becomes an image: "ink" frames its ink like MNIST, "fit" scales it."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What pictures of a folder are scaled to: squares of ``side`` pixels, in colour or grey."""
+class ImageFormat:
+    """The format of a folder's pictures: ``side`` × ``side`` pixels, in colour or grey."""
 
     side: int = 32
     colour: bool = True
@@ -30,16 +30,16 @@ class Look:
         return (3 if self.colour else 1, self.side, self.side)
 
 
-USUAL_LOOK = Look()
+DEFAULT_FORMAT = ImageFormat()
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One published file, or one within a published archive.
+    """One published file, or one file in a published archive.
 
-    ``filename`` is its name, for a member of an archive its path in there; ``md5`` is that of the
-    file as it is published, and None within an archive, which has one of its own; ``sha256`` that
-    of the decompressed bytes, or None where it is not known.
+    ``filename`` is the file's name, or its path in the archive. ``md5`` is the checksum of the
+    published file; None in an archive, which has its own. ``sha256`` is the checksum of the
+    decompressed bytes; None if unknown.
     """
 
     filename: str
@@ -53,7 +53,7 @@ class FileSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the file may be called in a folder: with or without its path, packed or not."""
+        """The names that the file may have in a folder: with or without its path and ``.gz``."""
         paths = (self.filename, self.unpacked_name)
         return tuple(dict.fromkeys([*paths, *(path.rpartition("/")[2] for path in paths)]))
 
@@ -62,14 +62,14 @@ class FileSpec:
 class DatasetSpec:
     """One data set.
 
-    ``files`` has one entry per role and is empty for a set that is read from no files of ours. In
-    the layout "idx" the roles are ``train_images``, ``train_labels``, ``test_images`` and
-    ``test_labels``; in "transposed" too, but x and y of the images are exchanged; in "cifar" they
-    are ``train_1`` … and ``test``. ``archive`` is the one file that is published where it holds all
-    of these. ``mean`` and ``std`` are those of the training images divided by 255, one number per
-    channel; None where nobody publishes them: they are then computed when the set is read.
-    ``mirrors`` are base URLs ending in ``/``, tried in order. ``folder`` and ``torchvision_folder``
-    are the names of the set's folder in our layout and in torchvision's.
+    ``files`` has one entry per role; it is empty for a set from scikit-learn. In the layout "idx"
+    the roles are ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``. The
+    layout "transposed" has the same roles, but the images' x and y are exchanged. In "cifar" the
+    roles are ``train_1`` … and ``test``. ``archive`` is the published file if it contains all of
+    these. ``mean`` and ``std`` are of the training images divided by 255, one number per channel;
+    None if they are not published: they are then computed from the images. ``mirrors`` are base
+    URLs ending in ``/``, tried in order. ``folder`` and ``torchvision_folder`` are the names of the
+    set's folder in the layouts of Kilonet and torchvision.
     """
 
     name: str
@@ -93,16 +93,16 @@ class DatasetSpec:
 
     @property
     def downloads(self) -> tuple[FileSpec, ...]:
-        """The files to fetch: the archive, or each file by itself."""
+        """The files to download: the archive, or the single files."""
         return (self.archive,) if self.archive else tuple(self.files.values())
 
 
 def idx_files(
     checksums: Mapping[str, tuple[str | None, str | None]],
-    begins: tuple[str, str] = ("train", "t10k"),
+    prefixes: tuple[str, str] = ("train", "t10k"),
 ) -> dict[str, FileSpec]:
-    """Return the four files of MNIST's layout; ``begins`` are the beginnings of their names."""
-    train, test = begins
+    """Return the four files of MNIST's layout; ``prefixes`` are those of their names."""
+    train, test = prefixes
     names = {
         TRAIN_IMAGES: f"{train}-images-idx3-ubyte.gz",
         TRAIN_LABELS: f"{train}-labels-idx1-ubyte.gz",
@@ -110,3 +110,48 @@ def idx_files(
         TEST_LABELS: f"{test}-labels-idx1-ubyte.gz",
     }
     return {role: FileSpec(name, *checksums[role]) for role, name in names.items()}
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a trained network needs to know about its data: shape (C, H, W), classes, statistics.
+
+    ``fingerprint`` identifies a folder's content, so that a change is noticed; None for a published
+    set, which has checksums.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    preparation: Preparation = "ink"
+    fingerprint: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name for ``json.dump``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> DataInfo:
+        """Return the object that ``to_json`` wrote."""
+        return cls(**{key: _tuple(value) for key, value in values.items()})
+
+    @classmethod
+    def of_published(cls, entry: DatasetSpec) -> DataInfo:
+        """Return the information of a registered set whose statistics are in the registry."""
+        ones = (1.0,) * entry.shape[0]
+        return cls(
+            entry.name,
+            entry.title,
+            entry.shape,
+            entry.classes,
+            entry.mean or (0.0,) * entry.shape[0],
+            entry.std or ones,
+            entry.preparation,
+        )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

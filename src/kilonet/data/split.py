@@ -1,4 +1,4 @@
-"""Splits that keep the proportions of the classes and depend on nothing but a seed."""
+"""Stratified splits and folds that depend only on the labels and a seed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ def split_validation(
 ) -> tuple[Tensor, Tensor]:
     """Return the indices of the training and of the validation images.
 
-    ``labels``: int64, (N,). Both results are int64, sorted, disjoint, and together 0 … N−1.
-    The validation part has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for
-    one twelfth. A fraction of 0 leaves it empty. Raises ``UsageError`` for a fraction outside
-    [0, 1).
+    ``labels``: int64, (N,). Both results are int64, sorted and disjoint; together they are 0 … N−1.
+    The validation split has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for one
+    twelfth, none for 0.
+
+    Raises:
+        UsageError: ``fraction`` is not in [0, 1).
     """
     return stratified_split(labels, fraction, seed)
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split as ``split_validation`` does; the second part takes ``fraction`` of every class.
+    """Split like ``split_validation``; the second part has ``fraction`` of every class.
 
-    Each class gives its exact share rounded down, and the classes with the largest remainders one
-    more each until the total is met (Hamilton's method).
+    Each class gives its exact share rounded down; the classes with the largest remainders give one
+    more until the total is reached (Hamilton's method).
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"The fraction to split off is {fraction}; expected 0 ≤ fraction < 1.")
@@ -44,15 +46,17 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 def stratified_folds(labels: Tensor, folds: int, seed: int) -> Tensor:
     """Return the fold of each example, 0 … ``folds`` − 1: int64, (N,).
 
-    Each class is dealt out in turn, so that its numbers in two folds differ by one at the most.
-    Raises ``UsageError`` where there are fewer than two folds, or more than a class has examples.
+    The numbers of a class in two folds differ by at most one.
+
+    Raises:
+        UsageError: there are fewer than two folds, or more than the smallest class has examples.
     """
     values = labels.cpu().numpy()
-    fewest = int(np.unique(values, return_counts=True)[1].min())
-    if not 2 <= folds <= fewest:
+    smallest = int(np.unique(values, return_counts=True)[1].min())
+    if not 2 <= folds <= smallest:
         raise UsageError(
-            f"{folds} folds: expected 2 or more, and no more than the smallest class has images, "
-            f"which are {fewest}."
+            f"{folds} folds: expected 2 or more, and at most {smallest}, the number of images in "
+            "the smallest class."
         )
     order = _permutation(len(values), seed)
     by_class = order[np.argsort(values[order], kind="stable")]
@@ -62,7 +66,7 @@ def stratified_folds(labels: Tensor, folds: int, seed: int) -> Tensor:
 
 
 def _largest_remainder(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Share ``total`` among the classes in proportion to ``counts``, in integer arithmetic."""
+    """Distribute ``total`` over the classes in proportion to ``counts``, in integer arithmetic."""
     size = max(int(counts.sum()), 1)
     quotas, remainders = np.divmod(counts * total, size)
     extra = np.argsort(-remainders, kind="stable")[: total - int(quotas.sum())]
@@ -73,7 +77,7 @@ def _largest_remainder(counts: NDArray[np.int64], total: int) -> NDArray[np.int6
 def _permutation(size: int, seed: int) -> NDArray[np.int64]:
     """Shuffle 0 … size−1.
 
-    Only NumPy's raw bit streams are promised to stay the same between its versions, its
-    ``permutation`` is not; sorting raw 64-bit words therefore keeps a split for good.
+    NumPy guarantees only its raw bit streams between versions, not ``permutation``. Sorting raw
+    64-bit words therefore gives the same split in all versions.
     """
     return np.argsort(np.random.PCG64(seed).random_raw(size), kind="stable")

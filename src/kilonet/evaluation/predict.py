@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from kilonet.data.normalise import normalise
+from kilonet.data.batches import normalise
 from kilonet.errors import TrainingError, UsageError
 from kilonet.models.measure import evaluation_mode
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from kilonet.data.normalise import normalise
+from kilonet.data.batches import normalise
 from kilonet.exports.graph.interpret import Pixels
 
 ROUNDS = 40

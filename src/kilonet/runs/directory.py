@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kilonet.data.registry import spec
-from kilonet.data.traits import Traits
+from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
 from kilonet.files import PART, runs_dir, write_text
 from kilonet.recipe.describe import fingerprint, plain
@@ -79,12 +79,12 @@ class RunDirectory:
         except RecipeError as error:
             raise RunError(f"The recipe of a run is damaged: {error}") from None
 
-    def traits(self) -> Traits:
+    def data_info(self) -> DataInfo:
         """Return what ``run.json`` says about the images; the data itself is not needed."""
         stored = self.facts.get(layout.DATA)
         if stored is not None:
-            return Traits.from_json(stored)
-        return Traits.of_published(spec(self.recipe().data.name))
+            return DataInfo.from_json(stored)
+        return DataInfo.of_published(spec(self.recipe().data.name))
 
     def history(self) -> list[Row]:
         """Return one row per finished epoch.

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kilonet.data.batches import batches
-from kilonet.data.normalise import normalise
+from kilonet.data.batches import batches, normalise
 from kilonet.errors import CheckpointError
 from kilonet.progress import Reporter, Row
 from kilonet.recipe.describe import fingerprint

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from kilonet.data.dataset import Dataset
-from kilonet.data.describe import settled
-from kilonet.data.folder import folder_path, is_folder, short_name
+from kilonet.data.folder import folder_path, is_folder, resolved_data, short_name
 from kilonet.data.read_folder import read_folder
-from kilonet.data.specs import USUAL_LOOK
+from kilonet.data.specs import DEFAULT_FORMAT
 from kilonet.data.split import stratified_folds
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
@@ -127,7 +126,7 @@ def _settled(recipe: Recipe) -> Recipe:
     Budgets do not matter to an audit, and teachers have seen the images that are held back.
     """
     resolved, _ = choose_compute(recipe.with_training(teachers=[]))
-    changes = {"data": settled(recipe.data), "constraints": Constraints()}
+    changes = {"data": resolved_data(recipe.data), "constraints": Constraints()}
     return resolved.model_copy(update=changes)
 
 
@@ -250,8 +249,8 @@ def _names(recipe: Recipe) -> list[str]:
     """Return the file of each training picture; nothing for a published set."""
     if not is_folder(recipe.data.name):
         return []
-    content = read_folder(folder_path(recipe.data.name), USUAL_LOOK)
-    return [one.entry.name for one in content.train]
+    content = read_folder(folder_path(recipe.data.name), DEFAULT_FORMAT)
+    return [one.file.name for one in content.train]
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -91,9 +91,9 @@ def _right(run: Run, data_dir: str | Path | None) -> npt.NDArray[np.bool_]:
 def _evaluated(run: Run, data_dir: str | Path | None) -> npt.NDArray[np.bool_]:
     from kilonet.data.dataset import load_dataset
     from kilonet.evaluation.predict import predict_probabilities
-    from kilonet.workflows.load import load, traits_of
+    from kilonet.workflows.load import data_info, load
 
-    network, trained_on = load(run), traits_of(run)
+    network, trained_on = load(run), data_info(run)
     data = load_dataset(run.recipe.data.name, Path(data_dir) if data_dir is not None else None)
     moments = (trained_on.mean, trained_on.std)
     probabilities = predict_probabilities(network, data.test_images, *moments)

@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.data.describe import look_of
-from kilonet.data.folder import folder_path, is_folder
+from kilonet.data.folder import folder_path, image_format, is_folder
 from kilonet.data.inspect_folder import FolderReport, inspect_folder
-from kilonet.data.specs import USUAL_LOOK
+from kilonet.data.specs import DEFAULT_FORMAT
 from kilonet.errors import UsageError
 from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
@@ -65,8 +64,8 @@ def show_sample(
     """
     resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
     change = augmentation_in(1, resolved) if resolved else None
-    look = look_of(resolved.data) if resolved else USUAL_LOOK
-    dataset = load_dataset(name, _path(data_dir), look=look)
+    look = image_format(resolved.data) if resolved else DEFAULT_FORMAT
+    dataset = load_dataset(name, _path(data_dir), image_format=look)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]

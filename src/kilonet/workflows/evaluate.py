@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kilonet.data.describe import spec_of
-from kilonet.data.folder import is_folder
-from kilonet.data.registry import DatasetSpec
-from kilonet.data.traits import Traits
+from kilonet.data.folder import dataset_spec, is_folder
+from kilonet.data.specs import DataInfo, DatasetSpec
 from kilonet.errors import UsageError
 from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.recipe.schema import Data
 from kilonet.training.device import choose_device
-from kilonet.workflows.load import load, traits_of
+from kilonet.workflows.load import data_info, load
 from kilonet.workflows.material import load_again, load_shown
 from kilonet.workflows.run import Run, find_run
 
@@ -36,13 +34,13 @@ def evaluate(
         DataError, RunError, CheckpointError: something on disk is missing or damaged.
     """
     run = find_run(source)
-    trained_on, folder = traits_of(run), Path(data_dir) if data_dir is not None else None
+    trained_on, folder = data_info(run), Path(data_dir) if data_dir is not None else None
     channels, side, _ = trained_on.shape
     asked = Data(name=data) if data is not None else run.recipe.data
     if data is not None and is_folder(data):
         asked = Data(name=data, side=side, colour=channels == 3)
     if data is not None:
-        _check_alike(trained_on, spec_of(asked))
+        _check_alike(trained_on, dataset_spec(asked))
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
     dataset = load_again(run, folder) if data is None else load_shown(asked, folder)
@@ -52,7 +50,7 @@ def evaluate(
     return measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
 
 
-def _check_alike(trained_on: Traits, other: DatasetSpec) -> None:
+def _check_alike(trained_on: DataInfo, other: DatasetSpec) -> None:
     if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
         raise UsageError(
             f"The run was trained on {trained_on.title}: images {trained_on.shape}, "

@@ -21,7 +21,7 @@ from kilonet.files import write_bytes, write_text
 from kilonet.runs import layout
 from kilonet.runs.environment import environment
 from kilonet.training.seeding import generator
-from kilonet.workflows.load import load, traits_of
+from kilonet.workflows.load import data_info, load
 from kilonet.workflows.material import load_again
 from kilonet.workflows.run import Run, find_run, require_finished
 
@@ -124,7 +124,7 @@ def _require_onnx(run: Run) -> None:
 
 def _job(run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool) -> Job:
     path = run.directory.file(layout.ONNX)
-    data, images = traits_of(run), None
+    data, images = data_info(run), None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
@@ -148,7 +148,7 @@ def _verified(
     made: Made, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
 ) -> tuple[Verification | None, str | None]:
     if dataset is None:
-        name, title = run.recipe.data.name, traits_of(run).title
+        name, title = run.recipe.data.name, data_info(run).title
         remedy = "kilonet data fetch gets it; --data-dir names its folder"
         lacking = f"{title} is not on this machine. {remedy}"
         if is_folder(name):

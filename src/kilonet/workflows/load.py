@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from kilonet.data.describe import spec_of
-from kilonet.data.traits import Traits
+from kilonet.data.folder import dataset_spec
+from kilonet.data.specs import DataInfo
 from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
 from kilonet.models.build import build
 from kilonet.models.custom import require_trusted
@@ -53,13 +53,13 @@ def network_for(recipe: Recipe) -> nn.Module:
         UsageError: there is no such data set.
         RecipeError: the network cannot be made.
     """
-    data = spec_of(recipe.data)
+    data = dataset_spec(recipe.data)
     return build(recipe.model, data.shape, len(data.classes))
 
 
-def traits_of(run: Run | RunDirectory) -> Traits:
+def data_info(run: Run | RunDirectory) -> DataInfo:
     """Return what is known of the data that ``run`` was trained on; that is not looked for."""
-    return (run.directory if isinstance(run, Run) else run).traits()
+    return (run.directory if isinstance(run, Run) else run).data_info()
 
 
 def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:
@@ -73,5 +73,5 @@ def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Mod
         UsageError: the user names a class that is not the run's network.
     """
     require_trusted(recipe.model, run.path, trusted)
-    data = traits_of(run)
+    data = data_info(run)
     return build(recipe.model, data.shape, len(data.classes))

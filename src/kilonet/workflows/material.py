@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
-from kilonet.data.describe import look_of
-from kilonet.data.folder import folder_path
+from kilonet.data.folder import folder_path, image_format
 from kilonet.data.registry import spec
 from kilonet.errors import DataError
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Data
-from kilonet.workflows.load import traits_of
+from kilonet.workflows.load import data_info
 from kilonet.workflows.run import Run
 
 STAND_IN = "digits"
@@ -52,7 +51,7 @@ def load_or_stand_in(
 
 def load_shown(data: Data, data_dir: Path | None, reporter: Reporter | None = None) -> Dataset:
     """Load a recipe's data set; ``reporter`` gets the progress of a download."""
-    dataset = load_dataset(data.name, data_dir, look=look_of(data), reporter=reporter)
+    dataset = load_dataset(data.name, data_dir, image_format=image_format(data), reporter=reporter)
     return dataset if data.normalise else dataset.unnormalised()
 
 
@@ -62,7 +61,7 @@ def load_again(run: Run, data_dir: Path | None, reporter: Reporter | None = None
     Raises:
         DataError: it cannot be had, is damaged, or is a folder whose content is another now.
     """
-    data, trained_on = run.recipe.data, traits_of(run)
+    data, trained_on = run.recipe.data, data_info(run)
     dataset = load_shown(data, data_dir, reporter)
     if dataset.fingerprint != trained_on.fingerprint:
         raise DataError(

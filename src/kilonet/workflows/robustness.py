@@ -31,7 +31,7 @@ from kilonet.report.run_plots import robustness as draw
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device
-from kilonet.workflows.load import load, traits_of
+from kilonet.workflows.load import data_info, load
 from kilonet.workflows.material import load_again
 from kilonet.workflows.run import Run, find_run
 
@@ -59,7 +59,7 @@ class RobustnessReport:
     @property
     def title(self) -> str:
         """The model, and how many of which images were distorted."""
-        kind = f"{traits_of(self.run).title} {self.part} images"
+        kind = f"{data_info(self.run).title} {self.part} images"
         return f"{self.run.name}: {self.found.images:,} of {self.available:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class RobustnessReport:
             "fingerprint": facts["fingerprint"],
             "training_seed": self.run.recipe.training.seed,
             "parameters": self.parameters,
-            "dataset": traits_of(self.run).name,
+            "dataset": data_info(self.run).name,
             "part": self.part,
             "available": self.available,
             **self.found.to_json(),
@@ -107,9 +107,9 @@ def robustness(
     run = find_run(source)
     folder = _folder(run, out)
     chosen = choose_device(device)
-    if traits_of(run).shape != MNIST_SHAPE:
+    if data_info(run).shape != MNIST_SHAPE:
         raise UsageError(
-            f"{run.path} reads images of {'×'.join(map(str, traits_of(run).shape))}; what is "
+            f"{run.path} reads images of {'×'.join(map(str, data_info(run).shape))}; what is "
             "distorted are grey ones of 28×28, as pens leave them. Leave out --robustness."
         )
     network = load(run, model=model).to(chosen)

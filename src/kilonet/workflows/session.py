@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from kilonet.data.dataset import Dataset
-from kilonet.data.describe import settled, spec_of
+from kilonet.data.folder import dataset_spec, resolved_data
 from kilonet.errors import UsageError
 from kilonet.models.build import build, check_budget
 from kilonet.progress import Reporter, Silent
@@ -44,7 +44,7 @@ from kilonet.training.distributed import (
 )
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.seeding import derive
-from kilonet.workflows.load import load, network_for, traits_of
+from kilonet.workflows.load import data_info, load, network_for
 from kilonet.workflows.material import load_or_stand_in
 from kilonet.workflows.run import find_run
 
@@ -114,7 +114,7 @@ def open_session(
     """
     recipe, device = choose_compute(resolved.recipe)
     if dataset is None:
-        recipe = recipe.model_copy(update={"data": settled(recipe.data)})
+        recipe = recipe.model_copy(update={"data": resolved_data(recipe.data)})
     resolved = replace(resolved, recipe=recipe)
     if network is None:
         network = fresh_network(recipe, dataset)
@@ -177,7 +177,7 @@ def _teachers(recipe: Recipe) -> list[nn.Module]:
 
 
 def _teacher(name: str, recipe: Recipe) -> nn.Module:
-    trained_on, own = traits_of(find_run(name)), spec_of(recipe.data)
+    trained_on, own = data_info(find_run(name)), dataset_spec(recipe.data)
     if (trained_on.shape, trained_on.classes) != (own.shape, own.classes):
         raise UsageError(
             f'training.teachers: "{name}" was trained on {trained_on.title}, whose images or '

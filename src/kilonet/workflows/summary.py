@@ -7,14 +7,14 @@ from typing import Literal
 
 from torch import nn
 
-from kilonet.data.describe import spec_of
+from kilonet.data.folder import dataset_spec
 from kilonet.errors import UsageError, nearest
 from kilonet.models.custom import instantiate, load_class
 from kilonet.models.summary import summary_text, torchsummary_text
 from kilonet.recipe.catalog import SUFFIX, recipe_names
 from kilonet.recipe.load import resolve
 from kilonet.runs.find import is_run
-from kilonet.workflows.load import network_for, network_of, traits_of
+from kilonet.workflows.load import data_info, network_for, network_of
 from kilonet.workflows.run import Run, find_run, list_runs
 
 Style = Literal["kilonet", "torchsummary"]
@@ -44,13 +44,13 @@ def _network(
     if isinstance(source, Run) or is_run(source):
         run = find_run(source)
         recipe = run.recipe
-        return network_of(run.directory, recipe, trusted), traits_of(run).shape, run.name
+        return network_of(run.directory, recipe, trusted), data_info(run).shape, run.name
     if trusted is not None:
         raise UsageError(f"--model names the class of a run; {source} is none. Leave it out.")
     if ":" in str(source):
         return instantiate(load_class(str(source)), {}), IMAGE, str(source)
     recipe = resolve(_known(str(source))).recipe
-    return network_for(recipe), spec_of(recipe.data).shape, str(source)
+    return network_for(recipe), dataset_spec(recipe.data).shape, str(source)
 
 
 def _known(source: str) -> str:

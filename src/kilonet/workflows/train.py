@@ -192,7 +192,7 @@ def _facts(session: Session) -> dict[str, Any]:
             "precision": fit.precision,
             "kernels": fit.kernels,
         },
-        layout.DATA: session.dataset.traits.to_json(),
+        layout.DATA: session.dataset.info.to_json(),
     }
 
 

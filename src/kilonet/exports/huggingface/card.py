@@ -58,7 +58,7 @@ def _facts(of: Pretrained, run: RunDirectory | None) -> dict[str, Any]:
 
 def _of_run(run: RunDirectory) -> dict[str, Any]:
     recipe, card = run.recipe(), card_in(run.path)
-    data, held = run.traits(), recipe.data.validation
+    data, held = run.data_info(), recipe.data.validation
     accuracies = [each.test_correct / each.test_total for each in card.seeds] if card else []
     return {
         "recipe": run.facts["recipe"],

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from kilonet.data.normalise import normalise
+from kilonet.data.batches import normalise
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.huggingface.card import exported_card
 from kilonet.exports.huggingface.pretrained import Pretrained, read_pretrained
@@ -23,7 +23,7 @@ BATCH = 500
 
 def pretrained_of(run: RunDirectory, network: nn.Module, name: str | None = None) -> Pretrained:
     """Return ``network``, which ``run`` trained, with what it takes to use it."""
-    model, data = run.recipe().model, run.traits()
+    model, data = run.recipe().model, run.data_info()
     return Pretrained(
         name or run.name, model, network, data.shape, data.mean, data.std, data.classes
     )

@@ -1,3 +1,5 @@
+"""IDX files: what is read, and what is refused."""
+
 from __future__ import annotations
 
 import gzip
@@ -10,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from idx_files import idx_bytes
 
-from kilonet.data.idx import idx_header, read_idx_images, read_idx_labels
+from kilonet.data.formats import idx_header, read_idx_images, read_idx_labels
 from kilonet.errors import DataError
 
 IMAGES = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)

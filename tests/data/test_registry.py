@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kilonet.data.dataset import load_dataset
-from kilonet.data.registry import DATASETS, DatasetSpec, spec
+from kilonet.data.registry import DATASETS, spec
+from kilonet.data.specs import DatasetSpec
 from kilonet.errors import UsageError
 
 PUBLISHED = [entry for entry in DATASETS.values() if entry.files]
@@ -82,5 +83,5 @@ def _check_moments(name: str, data_dir: Path | None) -> None:
 
 
 def test_listing_needs_no_torch() -> None:
-    code = "import sys, kilonet.data.catalogue; sys.exit('torch' in sys.modules)"
+    code = "import sys, kilonet.data.locate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
