@@ -19,8 +19,8 @@ TRAIN, TEST = 30, 20
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty download cache; KILONET_DATA and KILONET_MIRROR are unset."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr("kilonet.files.data_cache", lambda: folder)
+    monkeypatch.setattr("kilonet.files.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    folder = tmp_path / "cache" / "data"
     monkeypatch.delenv("KILONET_DATA", raising=False)
     monkeypatch.delenv("KILONET_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
