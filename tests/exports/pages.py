@@ -52,7 +52,7 @@ def words(page: Page) -> str:
 
 def drawn_pixels(page: Page) -> npt.NDArray[np.uint8]:
     """Return the drawing, RGBA (H, W, 4), at the size at which it is read."""
-    encoded = page.evaluate(
+    encode = page.evaluate(
         """() => {
             const small = document.createElement("canvas");
             small.width = small.height = 280;
@@ -63,4 +63,4 @@ def drawn_pixels(page: Page) -> npt.NDArray[np.uint8]:
             return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
         }"""
     )
-    return np.frombuffer(base64.b64decode(encoded), np.uint8).reshape(280, 280, 4)
+    return np.frombuffer(base64.b64decode(encode), np.uint8).reshape(280, 280, 4)

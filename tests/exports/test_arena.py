@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonet.exports.c.arena import Lifetime, arrange
+from kilonet.exports.c.plan import Lifetime, arrange
 
 LIVES = st.builds(
     lambda size, first, length: Lifetime(size, first, first + length),
@@ -25,7 +25,7 @@ def test_no_two_that_meet_overlap(found: list[Lifetime]) -> None:
         begin = arena.offsets[name]
         assert 0 <= begin <= begin + life.size <= arena.size
         for other, second in lifetimes.items():
-            if other != name and life.meets(second):
+            if other != name and life.overlaps(second):
                 start = arena.offsets[other]
                 assert begin + life.size <= start or start + second.size <= begin
     assert arena.size <= sum(life.size for life in found)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from networks import NAMES, example, example_int8, pictures
 from random_graphs import graphs
 
-from kilonet.exports.c.emit import emit
-from kilonet.exports.c.selftest import made_pictures
+from kilonet.exports.c.emit import emit, selftest_images
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import interpret, softmax
 from kilonet.exports.graph.lower import lower
@@ -80,7 +79,7 @@ def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
         )  # fmt: skip
         done = made.self_test()
         assert done.returncode == 1
-        assert re.fullmatch(r"picture \d: logit 0 is wrong\n", done.stdout)
+        assert re.fullmatch(r"image \d: logit 0 is wrong\n", done.stdout)
 
 
 @pytest.mark.compiler("gcc")
@@ -143,8 +142,8 @@ def test_random_graphs(content: bytes, whole: bool) -> None:
 
 def test_colour_pictures(tmp_path: Path) -> None:
     """Channels lie side by side in C, one after the other in ONNX; made pictures are the same."""
-    assert made_pictures((3, 4, 5)).shape == (4, 3, 4, 5)
-    assert not made_pictures((1, 28, 28))[0].any()
+    assert selftest_images((3, 4, 5)).shape == (4, 3, 4, 5)
+    assert not selftest_images((1, 28, 28))[0].any()
 
 
 def test_names_become_identifiers(tmp_path: Path) -> None:

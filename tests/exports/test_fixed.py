@@ -7,25 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilonet.exports.c.sharing import fits_bytes
+from kilonet.exports.c.calls import fits_bytes
 from kilonet.exports.graph.p4 import align_orientations, find_p4_filters, rotate_orientations
-from kilonet.exports.int8.fixed import (
-    WeightFormat,
-    biased,
-    decoded,
-    encoded,
-    encoding_of,
-    factors,
-    quantised,
-    wide_encoding,
-)
+from kilonet.exports.int8.encodings import choose_encoding, decode, encode, logit_encoding
+from kilonet.exports.int8.weights import WeightFormat, fixed_point, quantise_weights, with_bias
 
 RATIOS = st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=3)
 
 
 @given(RATIOS)
-def test_factors(ratios: list[float]) -> None:
-    multipliers, shift = factors(ratios)
+def test_fixed_point(ratios: list[float]) -> None:
+    multipliers, shift = fixed_point(ratios)
     assert shift >= 1
     assert max(multipliers) <= 2**15 or shift == 1
     for ratio, multiplier in zip(ratios, multipliers, strict=True):
@@ -36,32 +28,32 @@ def test_factors(ratios: list[float]) -> None:
 @settings(max_examples=40, deadline=None)
 def test_encodings_hold_zero_and_most_values(low: float, high: float, seed: int) -> None:
     values = np.random.default_rng(seed).uniform(low, high, 500)
-    encoding = encoding_of(values)
-    assert 0 <= encoding.zero <= 255
-    assert decoded(encoded(np.zeros(1), encoding), encoding)[0] == 0
-    error = decoded(encoded(values, encoding), encoding) - values
+    encoding = choose_encoding(values)
+    assert 0 <= encoding.zero_point <= 255
+    assert decode(encode(np.zeros(1), encoding), encoding)[0] == 0
+    error = decode(encode(values, encoding), encoding) - values
     assert np.sqrt(np.square(error).mean()) <= (high - low) / 255
 
 
 def test_a_rare_outlier_is_cut() -> None:
     values = np.abs(np.random.default_rng(0).normal(size=50_000))
     values[0] = 3 * values.max()
-    assert encoding_of(values).scale * 255 < 0.97 * values.max()
+    assert choose_encoding(values).scale * 255 < 0.97 * values.max()
 
 
 def test_the_sample_has_all_columns() -> None:
     values = np.full((128, 28, 28, 28), 5.0)
     values[..., 0] = 0.1  # a regular step through so many values would meet this column alone
-    assert 4.9 < encoding_of(values).scale * 255 < 5.1
+    assert 4.9 < choose_encoding(values).scale * 255 < 5.1
 
 
 def test_nothing_but_zeros() -> None:
-    encoding = encoding_of(np.zeros(9))
-    assert decoded(encoded(np.zeros(9), encoding), encoding).tolist() == [0] * 9
+    encoding = choose_encoding(np.zeros(9))
+    assert decode(encode(np.zeros(9), encoding), encoding).tolist() == [0] * 9
 
 
 def test_logits_have_headroom() -> None:
-    encoding = wide_encoding(np.array([-3.0, 8.0]))
+    encoding = logit_encoding(np.array([-3.0, 8.0]))
     assert 8 * 3.9 < encoding.scale * 32767 < 8 * 4.1
 
 
@@ -71,39 +63,41 @@ def test_weights(seed: int, scale: float, unit: float) -> None:
     generator = np.random.default_rng(seed)
     weight = generator.normal(size=(5, 3, 2, 2)) * generator.uniform(0.2, 1, (5, 1, 1, 1))
     bias = generator.normal(size=5)
-    found = quantised(weight, bias, scale, unit, np.ones_like(weight))
+    found = quantise_weights(weight, bias, scale, unit, np.ones_like(weight))
     step = found.multiplier * (2.0**-found.shift * unit / scale)
     error = found.weight * step.reshape(5, 1, 1, 1) - weight
     peak = np.abs(weight).reshape(5, -1).max(1)
     assert (np.abs(error).reshape(5, -1).max(1) <= 0.5 * peak).all()
     assert np.sqrt(np.square(error).mean()) < 0.01 * peak.max()
-    real = found.offset * 2.0 ** (found.lift - found.shift) * unit
+    real = found.offset * 2.0 ** (found.offset_shift - found.shift) * unit
     assert np.abs(real - bias).max() <= 2.0**-14 * max(
         np.abs(bias).max(), 2.0**-found.shift * unit * 2**15
     )
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_turned_filters_have_the_same_integers(narrow: bool) -> None:
+@pytest.mark.parametrize("byte_scales", [False, True])
+def test_p4_filters_have_the_same_integers(byte_scales: bool) -> None:
     base = np.random.default_rng(3).normal(size=(3, 8, 3, 3))
     scale = np.random.default_rng(4).uniform(0.6, 1.6, 12)
     every = np.repeat(base[:, None], 4, axis=1)
     weight = rotate_orientations(every, regular=True) * scale[:, None, None, None]
     p4 = find_p4_filters(weight, 1)
-    found = quantised(weight, scale, 0.1, 0.1, np.ones_like(weight), WeightFormat(narrow, p4))
+    found = quantise_weights(
+        weight, scale, 0.1, 0.1, np.ones_like(weight), WeightFormat(byte_scales, p4)
+    )
     back = align_orientations(found.weight, regular=True)
     assert (back == back[:, :1]).all()
     step = found.multiplier * 2.0**-found.shift
     error = np.abs(found.weight * step[:, None, None, None] - weight).reshape(12, -1).max(1)
     assert (error < 0.02 * np.abs(weight).reshape(12, -1).max(1)).all()
-    assert fits_bytes(found) == narrow
+    assert fits_bytes(found) == byte_scales
 
 
 def test_a_weight_that_nothing_passes_coarsens_no_other() -> None:
     weight = np.random.default_rng(0).normal(size=(3, 40))
     squares = np.ones_like(weight)
     weight[:, 7], squares[:, 7] = 300, 0
-    found = quantised(weight, np.zeros(3), 0.1, 0.1, squares)
+    found = quantise_weights(weight, np.zeros(3), 0.1, 0.1, squares)
     step = found.multiplier * 2.0**-found.shift
     error = np.delete(found.weight * step[:, None] - weight, 7, axis=1)
     assert np.abs(error).max() < 0.05
@@ -112,8 +106,8 @@ def test_a_weight_that_nothing_passes_coarsens_no_other() -> None:
 def test_a_channel_of_zeros_stays_zero() -> None:
     weight = np.ones((2, 4))
     weight[0] = 0
-    found = quantised(weight, np.array([0.5, 0.25]), 0.1, 0.1, np.ones_like(weight))
+    found = quantise_weights(weight, np.array([0.5, 0.25]), 0.1, 0.1, np.ones_like(weight))
     assert not found.weight[0].any()
-    moved = biased(found, np.array([-0.5, 0.0]), 0.1)
+    moved = with_bias(found, np.array([-0.5, 0.0]), 0.1)
     assert moved.offset[0] < 0 == moved.offset[1]
     assert moved.weight is found.weight

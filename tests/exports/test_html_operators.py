@@ -21,9 +21,9 @@ from kilonet.exports.graph.operators import Graph
 from kilonet.exports.html.description import describe
 
 pytestmark = pytest.mark.browser
-RUN = """([description, encoded]) => {
+RUN = """([description, encode]) => {
     const network = buildNetwork(JSON.parse(description));
-    const pixels = encoded.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+    const pixels = encode.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
     const numbers = ({ value }) => [...value.data].map((x) => (Number.isFinite(x) ? x : String(x)));
     return pixels.map((one) => { network.run(one); return network.layers.map(numbers); });
 }"""
@@ -40,11 +40,11 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def layers(page: Page, graph: Graph, images: Pixels) -> list[list[Any]]:
-    encoded = [
+    encode = [
         base64.b64encode(np.ascontiguousarray(image.transpose(1, 2, 0))).decode()
         for image in images
     ]
-    found: list[list[Any]] = page.evaluate(RUN, [describe(graph), encoded])
+    found: list[list[Any]] = page.evaluate(RUN, [describe(graph), encode])
     return found
 
 

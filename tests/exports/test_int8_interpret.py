@@ -34,7 +34,7 @@ def test_curves() -> None:
     multiplier = round(2**shift / (ONE * 1024 * step))
     for curve, expected in {
         "silu": x / (1 + np.exp(-x)),
-        "leaky": np.where(x < 0, x * 0.25, x),
+        "leaky_relu": np.where(x < 0, x * 0.25, x),
         "sigmoid": 1 / (1 + np.exp(-x)),
     }.items():
         requantisation = Requantisation(9, 0, 255, curve, multiplier, shift, slope=ONE // 4)  # type: ignore[arg-type]

@@ -10,8 +10,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilonet.exports.graph.arithmetic import convolution, largest, summed, windows
-from kilonet.exports.graph.interpret import sigmoid, softmax
+from kilonet.exports.graph.interpret import (
+    convolution,
+    max_pool,
+    sigmoid,
+    softmax,
+    sum_pool,
+    windows,
+)
 
 SMALL = st.integers(1, 3)
 
@@ -44,16 +50,18 @@ def test_pooling(kernel: int, stride: int, padding: int, height: int, width: int
     x = numbers(3, 2, 3, height, width)
     expected = F.max_pool2d(torch.from_numpy(x), kernel, stride, padding)
     sides = (padding,) * 4
-    np.testing.assert_array_equal(largest(x, (kernel,) * 2, (stride,) * 2, sides), expected.numpy())
+    np.testing.assert_array_equal(
+        max_pool(x, (kernel,) * 2, (stride,) * 2, sides), expected.numpy()
+    )
     mean = F.avg_pool2d(torch.from_numpy(x), kernel, stride)
-    found = summed(x, (kernel,) * 2, (stride,) * 2) / kernel**2
+    found = sum_pool(x, (kernel,) * 2, (stride,) * 2) / kernel**2
     np.testing.assert_allclose(found, mean.numpy(), atol=1e-6)
 
 
 def test_padding_never_wins() -> None:
     x = np.full((1, 1, 2, 2), 3, np.uint8)
-    assert (largest(x, (3, 3), (1, 1), (1, 1, 1, 1)) == 3).all()
-    assert (largest(x - np.float32(9), (3, 3), (1, 1), (1, 1, 1, 1)) == -6).all()
+    assert (max_pool(x, (3, 3), (1, 1), (1, 1, 1, 1)) == 3).all()
+    assert (max_pool(x - np.float32(9), (3, 3), (1, 1), (1, 1, 1, 1)) == -6).all()
 
 
 def test_windows_are_views_in_order() -> None:

@@ -121,11 +121,11 @@ def small(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 2, 2)) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "said"),
+    ("nodes", "message"),
     [
         ([helper.make_node("Erf", ["x"], ["y"], name="gelu")], r'Erf \(node "gelu"\).* are Add'),
         ([helper.make_node("Transpose", ["x"], ["y"])], "Transpose"),
-        ([helper.make_node("Softmax", ["x"], ["y"], axis=1)], "Softmax.* with another axis"),
+        ([helper.make_node("Softmax", ["x"], ["y"], axis=1)], "Softmax.* with an axis other"),
         (
             [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], pads=[1] * 4)],
             "AveragePool.* with padding",
@@ -134,25 +134,25 @@ def small(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 2, 2)) -> bytes:
             [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[1, 1], dilations=[2, 2])],
             "MaxPool.* with dilations",
         ),
-        ([helper.make_node("Concat", ["x", "x"], ["y"], axis=2)], "Concat.* another axis"),
-        ([helper.make_node("MatMul", ["x", "x"], ["y"])], "MatMul.* depend on the picture"),
+        ([helper.make_node("Concat", ["x", "x"], ["y"], axis=2)], "Concat.* an axis other than"),
+        ([helper.make_node("MatMul", ["x", "x"], ["y"])], "MatMul.* depend on the image"),
         ([helper.make_node("Div", ["x", "x"], ["y"])], "Div.* two values"),
     ],
 )  # fmt: skip
-def test_what_the_list_cannot_say_is_named(
-    tmp_path: Path, nodes: list[onnx.NodeProto], said: str
+def test_unsupported_nodes_are_named(
+    tmp_path: Path, nodes: list[onnx.NodeProto], message: str
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(small(*nodes))
-    with pytest.raises(UnsupportedOperatorError, match=said):
+    with pytest.raises(UnsupportedOperatorError, match=message):
         lower(path)
 
 
-def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_cannot_be_lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KilonetError, match=r"none.onnx cannot be read: No such file"):
         lower(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
-    with pytest.raises(KilonetError, match="is damaged: it is no ONNX model"):
+    with pytest.raises(KilonetError, match="is damaged: it is not an ONNX model"):
         lower(tmp_path / "bad.onnx")
     content = example("quick").path.read_bytes()
     (tmp_path / "cut.onnx").write_bytes(content[: len(content) // 2])

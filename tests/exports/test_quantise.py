@@ -9,7 +9,7 @@ from networks import NAMES, example, example_int8, pictures
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import interpret
 from kilonet.exports.graph.operators import Graph, UnsupportedOperatorError
-from kilonet.exports.int8.fixed import decoded
+from kilonet.exports.int8.encodings import decode
 from kilonet.exports.int8.interpret import interpret_int8, sums
 from kilonet.exports.int8.operators import QConv2d, QLinear, QuantisedOperator
 from kilonet.exports.int8.quantise import quantise
@@ -20,13 +20,13 @@ def test_close_to_the_float_network(name: str) -> None:
     graph, images = example(name).graph, pictures(40, seed=7)
     found = example_int8(name)
     real, stored = interpret(graph, images), interpret_int8(found, images)
-    error = decoded(stored["logits"], found.encodings["logits"]) - real["logits"]
+    error = decode(stored["logits"], found.encodings["logits"]) - real["logits"]
     # batch norm of features that no picture has leaves weights hundreds of times the others'; of
     # random layers with curves, fifteen in a row, each adds to the error
     share = 0.1 if name == "negative-scales" else 0.015
     assert np.square(error).mean() < share * real["logits"].var(0).mean()
     for op in found.operators:
-        value = decoded(stored[op.output], found.encodings[op.output])
+        value = decode(stored[op.output], found.encodings[op.output])
         assert np.abs(value - real[op.output]).mean() < 0.15 * real[op.output].std() + 1e-6
 
 
@@ -36,7 +36,7 @@ def test_numbers_fit(name: str) -> None:
     stored = interpret_int8(found, pictures(6, seed=2))
     for op in found.operators:
         wide = op.output == "logits" or (
-            isinstance(op, QuantisedOperator) and op.requantisation.wide
+            isinstance(op, QuantisedOperator) and op.requantisation.is_int16
         )
         assert stored[op.output].dtype == (np.int16 if wide else np.uint8)
         assert stored[op.output].shape == (6, *op.shape)
@@ -54,7 +54,7 @@ def test_activations_join_what_they_follow() -> None:
     kinds = [type(op).__name__ for op in found.operators]
     assert "QActivation" not in kinds
     assert kinds.count("QConv2d") == 10
-    curves = [op.requantisation.curve for op in found.operators if isinstance(op, QConv2d)]
+    curves = [op.requantisation.activation for op in found.operators if isinstance(op, QConv2d)]
     assert curves == ["silu"] * 10
 
 
@@ -95,10 +95,10 @@ def test_deterministic() -> None:
 def test_a_quiet_channel_has_finer_steps() -> None:
     found = example_int8("simple-8k-plus")
     for op in found.operators:
-        parts = found.encodings[op.output].parts
+        parts = found.encodings[op.output].divisors
         assert all(10 <= part <= 255 for part in parts)
         assert len(parts) in (0, op.shape[0])
-        if isinstance(op, QuantisedOperator) and op.requantisation.curve != "line":
-            assert op.requantisation.parts == parts
-    assert len(set(found.encodings[found.operators[1].output].parts)) > 1
-    assert not found.encodings["logits"].parts
+        if isinstance(op, QuantisedOperator) and op.requantisation.activation != "none":
+            assert op.requantisation.divisors == parts
+    assert len(set(found.encodings[found.operators[1].output].divisors)) > 1
+    assert not found.encodings["logits"].divisors

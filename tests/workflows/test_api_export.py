@@ -94,7 +94,7 @@ def test_refused(finished_run: Run, finished: Trained, tmp_path: Path) -> None:
         kilonet.export(finished_run, "onnx", out=tmp_path / "file")
     path = finished.copy(tmp_path / "copy")
     (path / layout.ONNX).write_bytes(b"nonsense")
-    with pytest.raises(KilonetError, match="is damaged: it is no ONNX model"):
+    with pytest.raises(KilonetError, match="is damaged: it is not an ONNX model"):
         kilonet.export(path, "c", out=tmp_path / "x")
     (path / layout.ONNX).unlink()
     with pytest.raises(RunError, match="has no ONNX file to export from"):

@@ -1,9 +1,10 @@
-"""What float and integer networks have in common: a call with its constants, and window structs."""
+"""Parts of calls that float and integer networks share: constants, structs, stored weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
+from functools import reduce
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,22 @@ import numpy.typing as npt
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall
 from kilonet.exports.c.text import ConstantArray, shape_text, struct
 from kilonet.exports.graph.operators import Shape
-from kilonet.exports.graph.p4 import P4Filters
+from kilonet.exports.graph.p4 import P4Filters, find_p4_filters
+from kilonet.exports.int8.operators import QConv2d, QLinear, QuantisedWeights
 from kilonet.recipe.layer_spec import ORIENTATIONS
 
 
 @dataclass
 class Call:
-    """One step in C: a comment, constant structs, the call, and what it needs besides.
+    """One step in C: a comment, constant structs, the call, and the constants that it reads.
 
-    ``kernels`` are the names of functions; ``channels`` is how many sums are kept at once.
+    ``functions`` are the names of the functions that it needs; ``channels`` is how many sums it
+    stores at once.
     """
 
     comment: str
     call: str
-    kernels: tuple[str, ...]
+    functions: tuple[str, ...]
     structs: list[str] = field(default_factory=list)
     constants: list[ConstantArray] = field(default_factory=list)
     channels: int = 0
@@ -36,14 +39,14 @@ class Call:
 
 
 def comment(plan: MemoryPlan, step: PlannedCall, label: str, what: str) -> str:
-    """Return what a step does: its name, shapes, and whatever else ``what`` says."""
+    """Return the comment on a step: its label, shapes, and ``what``."""
     sources = " and ".join(shape_text(plan.shapes[source]) for source in step.op.sources)
     pooled = f", then {step.pool[0]}x{step.pool[1]} max pooling" if step.pool != (1, 1) else ""
     return f"{label}: {sources} -> {shape_text(step.shape)}, {what}{pooled}"
 
 
 def window(plan: MemoryPlan, step: PlannedCall, name: str, **given: Any) -> str:
-    """Return the struct of a step that moves a window; ``given`` are kernel, stride and so on."""
+    """Return the window struct of a step; ``given`` are kernel, stride, padding and groups."""
     channels, height, width = plan.shapes[step.op.source]
     kernel, stride = given["kernel"], given["stride"]
     top, left, *_ = given.get("padding", (0, 0, 0, 0))
@@ -57,28 +60,28 @@ def window(plan: MemoryPlan, step: PlannedCall, name: str, **given: Any) -> str:
     return struct("window", name, fields)
 
 
-def window_words(kind: str, op: Any) -> str:
-    """Return, for a comment, the kind of window, its size and its stride."""
+def window_text(kind: str, op: Any) -> str:
+    """Return the kind of window, its size and its stride for a comment."""
     stride = "" if op.stride == (1, 1) else f", stride {op.stride[0]}x{op.stride[1]}"
     return f"{op.kernel[0]}x{op.kernel[1]} {kind}{stride}"
 
 
-def convolution_words(op: Any, p4: P4Filters | None) -> tuple[str, str, str]:
-    """Return a convolution's function, what a comment calls it, and an argument if it needs one."""
+def convolution_function(op: Any, p4: P4Filters | None) -> tuple[str, str, str]:
+    """Return a convolution's function, its name in comments, and its extra argument, if any."""
     function = "depthwise" if op.depthwise else "conv2d"
     kind = "depthwise convolution" if op.depthwise else "convolution"
     if p4 is None:
         return function, kind, ""
-    said = f"{kind} with p4 filters"
+    described = f"{kind} with p4 filters"
     if op.depthwise:
-        return "depthwise_p4", said, ""
+        return "depthwise_p4", described, ""
     if p4.regular and op.kernel == (1, 1) and not any(op.padding):
-        return "pointwise_p4", said, ""
-    return "conv2d_p4", said, f"{int(p4.regular)}, "
+        return "pointwise_p4", described, ""
+    return "conv2d_p4", described, f"{int(p4.regular)}, "
 
 
 def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
-    """Return convolution weights in the order in which they are read."""
+    """Return convolution weights in the order in which the C reads them."""
     if depthwise:
         return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
     outputs, inputs, height, width = weight.shape
@@ -87,16 +90,16 @@ def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArr
 
 
 def p4_weights(p4: P4Filters, function: str) -> npt.NDArray[Any]:
-    """Return what is stored of turned filters, in the order in which ``function`` reads it."""
+    """Return the stored weights of p4 filters in the order in which ``function`` reads them."""
     if function != "pointwise_p4":
         return filters(p4.base, 1, function == "depthwise_p4")
-    fours, inputs, *_ = p4.base.shape
-    by_input = p4.base.reshape(fours, inputs // ORIENTATIONS, ORIENTATIONS)
+    fields, inputs, *_ = p4.base.shape
+    by_input = p4.base.reshape(fields, inputs // ORIENTATIONS, ORIENTATIONS)
     return np.ascontiguousarray(by_input.transpose(1, 0, 2))
 
 
 def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
-    """Return a matrix (O, N) as [input][output], its inputs in the order of ``memory``'s shape."""
+    """Return a matrix (O, N) as [input][output], its inputs in the order of shape ``memory``."""
     order = np.arange(weight.shape[1])
     if len(memory) == 3:
         order = order.reshape(memory).transpose(1, 2, 0).ravel()
@@ -106,3 +109,41 @@ def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
 def pixels(shape: Shape) -> int:
     """Return H·W of a map, 1 for a vector."""
     return prod(shape[1:])
+
+
+def shared_filters(op: QConv2d) -> P4Filters | None:
+    """Return the p4 filters of an integer layer, or None unless they are equal to the bit."""
+    p4 = find_p4_filters(op.weights.weight, op.groups)
+    return p4 if p4 is not None and p4.are_equal else None
+
+
+def has_byte_scales(plan: MemoryPlan) -> bool:
+    """Return whether all layers have multipliers and offsets that fit into bytes."""
+    layers = [step.op for step in plan.steps if isinstance(step.op, QConv2d | QLinear)]
+    return bool(layers) and all(fits_bytes(op.weights) for op in layers)
+
+
+def fits_bytes(weights: QuantisedWeights) -> bool:
+    """Return whether multipliers are bytes and offsets signed bytes, times a unit of the layer."""
+    multipliers, _ = split_unit(weights.multiplier)
+    offsets, _ = split_unit(weights.offset)
+    return bool(multipliers.max() <= 255 and np.abs(offsets).max() <= 127)
+
+
+def split_unit(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
+    """Return integers divided by their greatest common divisor, and that divisor."""
+    unit = reduce(gcd, values.tolist()) or 1
+    return values.astype(np.int64) // unit, unit
+
+
+def by_orientation(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Return one of every four values and 2 if each four in a row are equal; else all and 0.
+
+    The second result is the right shift that turns a channel into an index.
+    """
+    if (
+        len(values) % ORIENTATIONS == 0
+        and (values.reshape(-1, ORIENTATIONS) == values[::ORIENTATIONS, None]).all()
+    ):
+        return values[::ORIENTATIONS], 2
+    return values, 0

@@ -1,4 +1,4 @@
-"""A network as C99: the text of one header and one source."""
+"""Emission of a network as C99: one header and one source with a self-test."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 from kilonet import __version__
 from kilonet.exports.c import floats, integers
-from kilonet.exports.c.calls import Call
+from kilonet.exports.c.calls import Call, has_byte_scales
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall, make_plan
-from kilonet.exports.c.selftest import expectations
-from kilonet.exports.c.sharing import has_bytes
-from kilonet.exports.c.text import comment_text, identifier, kernel, number, rows, string
+from kilonet.exports.c.text import comment_text, identifier, number, rows, string, template
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.operators import LOGITS, Graph
+from kilonet.exports.graph.interpret import Pixels, interpret
+from kilonet.exports.graph.operators import LOGITS, Graph, Shape
+from kilonet.exports.int8.interpret import interpret_int8
 from kilonet.exports.int8.operators import SIGMOID, QuantisedGraph, QuantisedOperator
 
 
 @dataclass(frozen=True)
 class CSource:
-    """The files of an export, and what they need."""
+    """The files of an export, and the memory that they need."""
 
     name: str
     header: str
@@ -35,7 +35,7 @@ class CSource:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How float and integer networks differ as C."""
+    """The differences between the C of float and of integer networks."""
 
     folder: str
     call: Callable[[MemoryPlan, PlannedCall, str], Call]
@@ -47,8 +47,12 @@ class _Kind:
 FLOAT = _Kind("float32", floats.float_call, "float", 4, "float")
 INT8 = _Kind("int8", integers.integer_call, "uint8_t", 1, "int16_t")
 FLOAT_KNOWN = (*floats.CALLS, ops.Softmax, ops.Reshape)
-FRAMES = 256
-"""Stack of the calls themselves, about: addresses, saved registers, loop variables."""
+CALL_STACK = 256
+"""Approximate stack of the calls: addresses, saved registers, loop variables."""
+
+TEST_IMAGES = 4
+TOLERANCE = 1e-3
+"""Of float logits in the self-test, relative to the largest: sums may be in another order."""
 
 LABELS = {
     "Conv2d": "conv",
@@ -68,17 +72,17 @@ LABELS = {
 
 
 def emit(graph: Graph | QuantisedGraph, name: str) -> CSource:
-    """Return the C of a network in float or in integers; ``name`` begins all public names.
+    """Return the C code of a float or integer network; ``name`` is the prefix of public names.
 
     Raises:
-        UnsupportedOperatorError: an operator has no C here.
+        UnsupportedOperatorError: the C target does not support an operator.
     """
     kind = INT8 if isinstance(graph, QuantisedGraph) else FLOAT
     if isinstance(graph, Graph):
         graph.require(FLOAT_KNOWN, "c")
     plan = make_plan(graph.image, graph.operators)
     calls = [kind.call(plan, step, label) for step, label in _labelled(plan.steps)]
-    return _written(graph, identifier(name), kind, plan, calls)
+    return _render(graph, identifier(name), kind, plan, calls)
 
 
 def _labelled(steps: Sequence[PlannedCall]) -> list[tuple[PlannedCall, str]]:
@@ -92,34 +96,36 @@ def _labelled(steps: Sequence[PlannedCall]) -> list[tuple[PlannedCall, str]]:
     return found
 
 
-def _written(
+def _render(
     graph: Graph | QuantisedGraph, name: str, kind: _Kind, plan: MemoryPlan, calls: Sequence[Call]
 ) -> CSource:
     constants = [constant for call in calls for constant in call.constants]
-    table = SIGMOID.nbytes if _curved(graph) else 0
-    most = max((call.channels for call in calls), default=0)
+    table = SIGMOID.nbytes if _has_activations(graph) else 0
+    channels = max((call.channels for call in calls), default=0)
     sizes = {
         "weight_bytes": sum(constant.values.nbytes for constant in constants) + table,
         "arena_bytes": plan.arena.size * kind.element_bytes,
-        "stack_bytes": 4 * most + FRAMES,
+        "stack_bytes": 4 * channels + CALL_STACK,
     }
-    words = {**_words(graph, name, kind), **{key: str(size) for key, size in sizes.items()}}
-    source = kernel(
+    words = {**_values(graph, name, kind), **{key: str(size) for key, size in sizes.items()}}
+    source = template(
         "common",
         "source.c",
         **words,
-        **expectations(graph, kind.logit),
+        **_expectations(graph, kind.logit),
         includes=_includes(kind, calls),
-        definitions=f"#define MOST_CHANNELS {most} /* sums kept at once */\n\n" if most else "",
+        definitions=f"#define MAX_CHANNELS {channels} /* sums stored at once */\n\n"
+        if channels
+        else "",
         constants="\n".join(constant.text() for constant in constants),
         arena=f"static {kind.element} arena[{plan.arena.size}];\n" if plan.arena.size else "",
-        kernels="\n".join(_kernels(kind, calls, curved=bool(table), narrow=has_bytes(plan))),
+        kernels="\n".join(_functions(kind, calls, bool(table), has_byte_scales(plan))),
         body="\n\n".join(call.text() for call in calls),
     )
-    return CSource(name, kernel("common", "header.h", **words), source, **sizes)
+    return CSource(name, template("common", "header.h", **words), source, **sizes)
 
 
-def _words(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
+def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
     channels, height, width = graph.image
     whole = isinstance(graph, QuantisedGraph)
     scale = ""
@@ -134,7 +140,7 @@ def _words(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, s
         "width": width,
         "channels": channels,
         "pixels": prod(graph.image),
-        "interleaved": ", the channels of a pixel side by side" if channels > 1 else "",
+        "interleaved": ", channels last" if channels > 1 else "",
         "classes": len(graph.classes),
         "class_names": ", ".join(map(string, graph.classes)),
         "logit": kind.logit,
@@ -160,15 +166,15 @@ def _provenance(graph: Graph | QuantisedGraph) -> str:
     return comment_text(f"Generated by kilonet {__version__}. {'; '.join(known)}")
 
 
-def _curved(graph: Graph | QuantisedGraph) -> bool:
+def _has_activations(graph: Graph | QuantisedGraph) -> bool:
     return any(
-        isinstance(op, QuantisedOperator) and op.requantisation.curve != "line"
+        isinstance(op, QuantisedOperator) and op.requantisation.activation != "none"
         for op in graph.operators
     )
 
 
 def _includes(kind: _Kind, calls: Sequence[Call]) -> str:
-    used = {name for call in calls for name in call.kernels}
+    used = {name for call in calls for name in call.functions}
     lines = ["#include <float.h>"] if kind is FLOAT else []
     exponentials = "#include <math.h>"
     if not used & {"silu", "sigmoid"} or kind is INT8:
@@ -176,38 +182,41 @@ def _includes(kind: _Kind, calls: Sequence[Call]) -> str:
     return "\n".join([*lines, exponentials, *(["#include <string.h>"] if kind is INT8 else [])])
 
 
-def _kernels(kind: _Kind, calls: Sequence[Call], curved: bool, narrow: bool) -> list[str]:
-    """Return the functions that are used, each once, those that others need first."""
-    used = {name for call in calls for name in call.kernels}
-    return [_kernel(kind, name, curved, narrow) for name in ORDER if name in used]
+def _functions(
+    kind: _Kind, calls: Sequence[Call], has_activations: bool, byte_scales: bool
+) -> list[str]:
+    """Return the code of the functions that are used, callees first."""
+    used = {name for call in calls for name in call.functions}
+    return [_function(kind, name, has_activations, byte_scales) for name in ORDER if name in used]
 
 
-def _kernel(kind: _Kind, name: str, curved: bool, narrow: bool) -> str:
+def _function(kind: _Kind, name: str, has_activations: bool, byte_scales: bool) -> str:
     if name == "window":
-        return kernel("common", "window.c")
-    if name == "ending" and curved:
+        return template("common", "window.c")
+    if name == "requantisation" and has_activations:
         words = (
-            {"orientation_shift": ORIENTATION_SHIFT, "part": "channel >> e->orientation_shift"}
-            if narrow
-            else WHOLE
+            {"orientation_shift": ORIENTATION_SHIFT, "index": "channel >> q->orientation_shift"}
+            if byte_scales
+            else ALL_CHANNELS
         )
-        return kernel(kind.folder, "ending_curved.c", table=rows(SIGMOID), **words)
-    if name == "scaling" and narrow:
-        return kernel(kind.folder, "scaling_narrow.c")
+        return template(kind.folder, "requantisation_activation.c", table=rows(SIGMOID), **words)
+    if name == "scaling" and byte_scales:
+        return template(kind.folder, "scaling_bytes.c")
     if kind is FLOAT:
-        return kernel(kind.folder, f"{name}.c")
-    stored = "int16_t" if name.startswith("wide_") else "uint8_t"
-    return kernel(kind.folder, f"{name.removeprefix('wide_')}.c", name=name, stored=stored)
+        return template(kind.folder, f"{name}.c")
+    stored = "int16_t" if name.endswith("_int16") else "uint8_t"
+    file = f"{name.removesuffix('_int16')}.c"
+    return template(kind.folder, file, name=name, stored=stored)
 
 
-WHOLE = {"orientation_shift": "", "part": "channel"}
+ALL_CHANNELS = {"orientation_shift": "", "index": "channel"}
 ORIENTATION_SHIFT = (
     "    int orientation_shift; /* 2 if four orientation channels share one of these, else 0 */\n"
 )
 
 ORDER = (
     "rounded",
-    "ending",
+    "requantisation",
     "scaling",
     "window",
     "input_scaling",
@@ -218,10 +227,10 @@ ORDER = (
     "depthwise",
     "depthwise_p4",
     "linear",
-    "wide_linear",
+    "linear_int16",
     "max_pool",
     "mean",
-    "wide_mean",
+    "mean_int16",
     "relu",
     "leaky_relu",
     "silu",
@@ -232,3 +241,27 @@ ORDER = (
     "join",
     "flatten",
 )
+
+
+def selftest_images(shape: Shape) -> Pixels:
+    """Return the images that ``make_image`` in the generated C computes, (N, C, H, W)."""
+    channels, height, width = shape
+    n, c, y, x = np.ogrid[:TEST_IMAGES, :channels, :height, :width]
+    v = (x * (3 + n) + y * (5 + 2 * n) + 17 * c).astype(np.uint32)
+    return np.where((n == 0) | (v & 64 != 0), 0, v * v // 7 % 256).astype(np.uint8)
+
+
+def _expectations(graph: Graph | QuantisedGraph, logit: str) -> dict[str, str]:
+    """Return the values of the self-test for the source template: the reference's logits."""
+    images = selftest_images(graph.image)
+    if isinstance(graph, QuantisedGraph):
+        logits, tolerance = interpret_int8(graph, images)[LOGITS], "0"
+    else:
+        logits = interpret(graph, images)[LOGITS]
+        tolerance = f"{TOLERANCE * max(1.0, float(np.abs(logits).max())):.1e}f"
+    return {
+        "tests": str(TEST_IMAGES),
+        "expected": ",\n".join(f"    {{\n{rows(row, 8)}}}" for row in logits),
+        "difference_type": logit if isinstance(graph, Graph) else "int",
+        "tolerance": tolerance,
+    }

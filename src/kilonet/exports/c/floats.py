@@ -1,4 +1,4 @@
-"""Calls of the float functions."""
+"""Calls of the C functions of float networks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from kilonet.exports.c.calls import (
     Call,
     comment,
-    convolution_words,
+    convolution_function,
     filters,
     matrix,
     p4_weights,
     pixels,
     window,
-    window_words,
+    window_text,
 )
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall
 from kilonet.exports.c.text import ConstantArray, number
@@ -51,15 +51,15 @@ def _input_scaling(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"input_scaling(image, {pixels(op.shape)}, {op.shape[0]}, {scale.name}, {offset.name}, "
         f"{plan.place(step.output)})"
     )
-    said = comment(plan, step, label, "pixels to what the network sees")
-    return Call(said, call, ("input_scaling",), constants=[scale, offset])
+    text = comment(plan, step, label, "normalisation of pixels")
+    return Call(text, call, ("input_scaling",), constants=[scale, offset])
 
 
 def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Conv2d)
     p4 = find_p4_filters(op.weight, op.groups)
-    function, what, regular = convolution_words(op, p4)
+    function, what, regular = convolution_function(op, p4)
     stored = _whole(op, label) if p4 is None else _shared(op, p4, function, label)
     names = [constant.name if constant else "0" for constant in stored]
     geometry = window(
@@ -70,7 +70,7 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"{_low(op.relu)}, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _with_relu(window_words(what, op), op.relu)),
+        comment(plan, step, label, _with_relu(window_text(what, op), op.relu)),
         call,
         ("window", function, *(["scaled"] if p4 else [])),
         [geometry],
@@ -86,7 +86,7 @@ def _whole(op: ops.Conv2d, label: str) -> list[ConstantArray | None]:
 
 
 def _shared(op: ops.Conv2d, p4: P4Filters, function: str, label: str) -> list[ConstantArray | None]:
-    """Return those of one whose filters come in fours: weights; scales and biases where needed."""
+    """Return the constants of a p4 convolution: weights; scales and biases if it needs them."""
     weight = ConstantArray(f"{label}_weight", p4_weights(p4, function))
     scale = ConstantArray(f"{label}_scale", p4.factors.astype(np.float32))
     bias = ConstantArray(f"{label}_bias", op.bias)
@@ -102,8 +102,8 @@ def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"linear({plan.place(op.source)}, {op.weight.shape[1]}, {weight.name}, {bias.name}, "
         f"{len(op.bias)}, {_low(op.relu)}, {plan.place(step.output)})"
     )
-    said = comment(plan, step, label, _with_relu("matrix", op.relu))
-    return Call(said, call, ("linear",), [], [weight, bias])
+    text = comment(plan, step, label, _with_relu("matrix", op.relu))
+    return Call(text, call, ("linear",), [], [weight, bias])
 
 
 def max_pool(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -111,8 +111,8 @@ def max_pool(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     assert isinstance(op, ops.MaxPool)
     geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding)
     call = f"max_pool(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
-    said = comment(plan, step, label, window_words("max pooling", op))
-    return Call(said, call, ("window", "max_pool"), [geometry])
+    text = comment(plan, step, label, window_text("max pooling", op))
+    return Call(text, call, ("window", "max_pool"), [geometry])
 
 
 def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -122,8 +122,8 @@ def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         kernel, stride = op.kernel, op.stride
     geometry = window(plan, step, label, kernel=kernel, stride=stride)
     call = f"mean(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
-    said = comment(plan, step, label, f"mean of {kernel[0]}x{kernel[1]}")
-    return Call(said, call, ("window", "mean"), [geometry])
+    text = comment(plan, step, label, f"mean of {kernel[0]}x{kernel[1]}")
+    return Call(text, call, ("window", "mean"), [geometry])
 
 
 def _pointwise(function: str) -> Callable[[MemoryPlan, PlannedCall, str], Call]:
@@ -167,7 +167,7 @@ def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
             f"{plan.place(step.output)} + {before})"
         )
         before += channels
-    return Call(comment(plan, step, label, "side by side"), ";\n    ".join(calls), ("join",))
+    return Call(comment(plan, step, label, "concatenation"), ";\n    ".join(calls), ("join",))
 
 
 def flatten(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:

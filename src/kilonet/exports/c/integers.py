@@ -1,4 +1,4 @@
-"""Calls of the integer functions."""
+"""Calls of the C functions of integer networks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import numpy.typing as npt
 
 from kilonet.exports.c.calls import (
     Call,
+    by_orientation,
     comment,
-    convolution_words,
+    convolution_function,
     filters,
+    has_byte_scales,
     matrix,
     p4_weights,
     pixels,
+    shared_filters,
+    split_unit,
     window,
-    window_words,
+    window_text,
 )
 from kilonet.exports.c.floats import flatten, max_pool
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall
-from kilonet.exports.c.sharing import by_orientation, has_bytes, in_units, same_integers
 from kilonet.exports.c.text import ConstantArray, struct
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Operator
@@ -36,7 +39,12 @@ from kilonet.exports.int8.operators import (
     Requantisation,
 )
 
-CURVES = {"line": "", "silu": ", SiLU", "sigmoid": ", sigmoid", "leaky": ", leaky ReLU"}
+ACTIVATION_TEXT = {
+    "none": "",
+    "silu": ", SiLU",
+    "sigmoid": ", sigmoid",
+    "leaky_relu": ", leaky ReLU",
+}
 
 
 def integer_call(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -44,64 +52,61 @@ def integer_call(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     return CALLS[type(step.op)](plan, step, label)
 
 
-def _ending(
-    plan: MemoryPlan, label: str, requantisation: Requantisation
+def _requantisation(
+    plan: MemoryPlan, label: str, to: Requantisation
 ) -> tuple[str, list[ConstantArray]]:
-    fields: dict[str, object] = {
-        "zero": requantisation.zero,
-        "low": requantisation.low,
-        "high": requantisation.high,
-    }
-    if requantisation.curve != "line":
-        fields |= {"curve": requantisation.curve.upper(), "multiplier": requantisation.multiplier}
-        fields |= {"shift": requantisation.shift, "slope": requantisation.slope}
+    """Return the struct and the constants of a requantisation."""
+    fields: dict[str, object] = {"zero_point": to.zero_point, "low": to.low, "high": to.high}
+    if to.activation != "none":
+        fields |= {"activation": to.activation.upper(), "multiplier": to.multiplier}
+        fields |= {"shift": to.shift, "slope": to.slope}
     constants = []
-    if requantisation.parts:
-        parts, orientation_shift = np.array(requantisation.parts, np.uint8), 0
-        if has_bytes(plan):
-            parts, orientation_shift = by_orientation(parts)
+    if to.divisors:
+        divisors, orientation_shift = np.array(to.divisors, np.uint8), 0
+        if has_byte_scales(plan):
+            divisors, orientation_shift = by_orientation(divisors)
             fields["orientation_shift"] = orientation_shift
-        constants = [ConstantArray(f"{label}_parts", parts)]
-        fields["parts"] = constants[0].name
-    return struct("ending", f"{label}_ending", fields), constants
+        constants = [ConstantArray(f"{label}_divisors", divisors)]
+        fields["divisors"] = constants[0].name
+    return struct("requantisation", f"{label}_requantisation", fields), constants
 
 
 def _scaling(
-    plan: MemoryPlan, label: str, weights: QuantisedWeights, zero: int
+    plan: MemoryPlan, label: str, weights: QuantisedWeights, zero_point: int
 ) -> tuple[str, list[ConstantArray]]:
-    if has_bytes(plan):
-        return _narrow_scaling(label, weights, zero)
-    constants = [
-        ConstantArray(f"{label}_multiplier", weights.multiplier),
-        ConstantArray(f"{label}_offset", weights.offset),
-    ]
-    fields: dict[str, object] = {"zero": zero, "lift": weights.lift, "shift": weights.shift}
-    fields |= {"multiplier": constants[0].name, "offset": constants[1].name}
+    """Return the struct and the constants that scale a layer's sums."""
+    fields: dict[str, object] = {"zero_point": zero_point}
+    if has_byte_scales(plan):
+        constants = _byte_scaling(fields, label, weights)
+    else:
+        constants = [
+            ConstantArray(f"{label}_multiplier", weights.multiplier),
+            ConstantArray(f"{label}_offset", weights.offset),
+        ]
+        fields |= {"offset_shift": weights.offset_shift, "shift": weights.shift}
+        fields |= {"multiplier": constants[0].name, "offset": constants[1].name}
     return struct("scaling", f"{label}_scaling", fields), constants
 
 
-def _narrow_scaling(
-    label: str, weights: QuantisedWeights, zero: int
-) -> tuple[str, list[ConstantArray]]:
-    whole, unit = in_units(weights.multiplier)
-    multipliers, orientation_shift = by_orientation(whole.astype(np.uint8))
+def _byte_scaling(
+    fields: dict[str, object], label: str, weights: QuantisedWeights
+) -> list[ConstantArray]:
+    """Return the constants of a scaling with byte multipliers, and add its ``fields``."""
+    integers, unit = split_unit(weights.multiplier)
+    multipliers, orientation_shift = by_orientation(integers.astype(np.uint8))
     constants = [ConstantArray(f"{label}_multiplier", multipliers)]
-    fields: dict[str, object] = {"zero": zero, "shift": weights.shift, "multiplier_unit": unit}
+    fields |= {"shift": weights.shift, "multiplier_unit": unit}
     fields |= {"orientation_shift": orientation_shift, "multiplier": constants[0].name}
     if weights.offset.any():
-        offsets, unit = in_units(weights.offset)
+        offsets, unit = split_unit(weights.offset)
         constants.append(ConstantArray(f"{label}_offset", offsets.astype(np.int8)))
-        fields |= {"offset_unit": unit << weights.lift, "offset": constants[1].name}
-    return struct("scaling", f"{label}_scaling", fields), constants
+        fields |= {"offset_unit": unit << weights.offset_shift, "offset": constants[1].name}
+    return constants
 
 
-def _curved(what: str, requantisation: Requantisation) -> str:
-    relu = (
-        ", ReLU"
-        if requantisation.curve == "line" and requantisation.low == requantisation.zero
-        else ""
-    )
-    return f"{what}{CURVES[requantisation.curve] or relu}"
+def _with_activation(what: str, to: Requantisation) -> str:
+    relu = ", ReLU" if to.activation == "none" and to.low == to.zero_point else ""
+    return f"{what}{ACTIVATION_TEXT[to.activation] or relu}"
 
 
 def _filters(op: QConv2d) -> npt.NDArray[np.int8]:
@@ -111,25 +116,25 @@ def _filters(op: QConv2d) -> npt.NDArray[np.int8]:
 def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QConv2d)
-    p4 = same_integers(op)
-    function, what, regular = convolution_words(op, p4)
+    p4 = shared_filters(op)
+    function, what, regular = convolution_function(op, p4)
     stored = p4_weights(p4, function) if p4 else _filters(op)
     weight = ConstantArray(f"{label}_weight", stored)
-    scaling, constants = _scaling(plan, label, op.weights, op.zero)
-    ending, parts = _ending(plan, label, op.requantisation)
+    scaling, constants = _scaling(plan, label, op.weights, op.zero_point)
+    requantisation, divisors = _requantisation(plan, label, op.requantisation)
     geometry = window(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
         f"{function}(&{label}, {regular}{plan.place(op.source)}, {weight.name}, &{label}_scaling, "
-        f"&{label}_ending, {plan.place(step.output)})"
+        f"&{label}_requantisation, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _curved(window_words(what, op), op.requantisation)),
+        comment(plan, step, label, _with_activation(window_text(what, op), op.requantisation)),
         call,
-        ("window", "rounded", "ending", "scaling", function),
-        [geometry, scaling, ending],
-        [weight, *constants, *parts],
+        ("window", "rounded", "requantisation", "scaling", function),
+        [geometry, scaling, requantisation],
+        [weight, *constants, *divisors],
         len(op.weights.offset),
     )
 
@@ -137,20 +142,21 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
 def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QLinear)
-    function = "wide_linear" if op.requantisation.wide else "linear"
+    function = "linear_int16" if op.requantisation.is_int16 else "linear"
     weight = ConstantArray(f"{label}_weight", matrix(op.weights.weight, plan.memory(op.source)))
-    scaling, constants = _scaling(plan, label, op.weights, op.zero)
-    ending, parts = _ending(plan, label, op.requantisation)
+    scaling, constants = _scaling(plan, label, op.weights, op.zero_point)
+    requantisation, divisors = _requantisation(plan, label, op.requantisation)
     call = (
         f"{function}({plan.place(op.source)}, {op.weights.weight.shape[1]}, {weight.name}, "
-        f"{len(op.weights.offset)}, &{label}_scaling, &{label}_ending, {plan.place(step.output)})"
+        f"{len(op.weights.offset)}, &{label}_scaling, &{label}_requantisation, "
+        f"{plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _curved("matrix", op.requantisation)),
+        comment(plan, step, label, _with_activation("matrix", op.requantisation)),
         call,
-        ("rounded", "ending", "scaling", function),
-        [scaling, ending],
-        [weight, *constants, *parts],
+        ("rounded", "requantisation", "scaling", function),
+        [scaling, requantisation],
+        [weight, *constants, *divisors],
         len(op.weights.offset),
     )
 
@@ -158,15 +164,16 @@ def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
 def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QMean)
-    function = "wide_mean" if op.requantisation.wide else "mean"
+    function = "mean_int16" if op.requantisation.is_int16 else "mean"
     geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride)
+    requantisation, _ = _requantisation(plan, label, op.requantisation)
     call = (
-        f"{function}(&{label}, {plan.place(op.source)}, {op.zero}, {op.multiplier}, {op.shift}, "
-        f"&{label}_ending, {plan.place(step.output)})"
+        f"{function}(&{label}, {plan.place(op.source)}, {op.zero_point}, {op.multiplier}, "
+        f"{op.shift}, &{label}_requantisation, {plan.place(step.output)})"
     )
-    said = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
-    kernels = ("window", "rounded", "ending", function)
-    return Call(said, call, kernels, [geometry, _ending(plan, label, op.requantisation)[0]])
+    text = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
+    functions = ("window", "rounded", "requantisation", function)
+    return Call(text, call, functions, [geometry, requantisation])
 
 
 def _activation(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -174,30 +181,33 @@ def _activation(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     assert isinstance(op, QActivation)
     multiplier = ConstantArray(f"{label}_multiplier", np.array(op.multipliers, np.uint16))
     step_over = int(len(op.multipliers) > 1)
+    requantisation, constants = _requantisation(plan, label, op.requantisation)
     call = (
-        f"activation({plan.place(op.source)}, {pixels(op.shape)}, {op.shape[0]}, {op.zero}, "
-        f"{multiplier.name}, {step_over}, {op.shift}, &{label}_ending, {plan.place(step.output)})"
+        f"activation({plan.place(op.source)}, {pixels(op.shape)}, {op.shape[0]}, {op.zero_point}, "
+        f"{multiplier.name}, {step_over}, {op.shift}, &{label}_requantisation, "
+        f"{plan.place(step.output)})"
     )
-    said = comment(plan, step, label, _curved("value by value", op.requantisation))
-    ending, constants = _ending(plan, label, op.requantisation)
-    kernels = ("rounded", "ending", "activation")
-    return Call(said, call, kernels, [ending], [multiplier, *constants])
+    text = comment(plan, step, label, _with_activation("pointwise", op.requantisation))
+    functions = ("rounded", "requantisation", "activation")
+    return Call(text, call, functions, [requantisation], [multiplier, *constants])
 
 
 def _sum(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QSum)
     left, right = (
-        f"{plan.place(source)}, {zero}, {multiplier}"
-        for source, zero, multiplier in zip(op.sources, op.zeros, op.multipliers, strict=True)
+        f"{plan.place(source)}, {zero_point}, {multiplier}"
+        for source, zero_point, multiplier in zip(
+            op.sources, op.zero_points, op.multipliers, strict=True
+        )
     )
+    requantisation, divisors = _requantisation(plan, label, op.requantisation)
     call = (
-        f"add({left}, {right}, {pixels(op.shape)}, {op.shape[0]}, {op.shift}, &{label}_ending, "
-        f"{plan.place(step.output)})"
+        f"add({left}, {right}, {pixels(op.shape)}, {op.shape[0]}, {op.shift}, "
+        f"&{label}_requantisation, {plan.place(step.output)})"
     )
-    said = comment(plan, step, label, _curved("sum", op.requantisation))
-    ending, parts = _ending(plan, label, op.requantisation)
-    return Call(said, call, ("rounded", "ending", "add"), [ending], parts)
+    text = comment(plan, step, label, _with_activation("sum", op.requantisation))
+    return Call(text, call, ("rounded", "requantisation", "add"), [requantisation], divisors)
 
 
 def _product(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -205,30 +215,34 @@ def _product(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     assert isinstance(op, QProduct)
     channels = op.shape[0]
     step_over = channels if plan.shapes[op.sources[1]] == op.shape else 0
+    left, right = map(plan.place, op.sources)
+    requantisation, _ = _requantisation(plan, label, op.requantisation)
     call = (
-        f"multiply({plan.place(op.sources[0])}, {op.zeros[0]}, {pixels(op.shape)}, {channels}, "
-        f"{plan.place(op.sources[1])}, {op.zeros[1]}, {step_over}, {op.multiplier}, {op.shift}, "
-        f"&{label}_ending, {plan.place(step.output)})"
+        f"multiply({left}, {op.zero_points[0]}, {pixels(op.shape)}, {channels}, {right}, "
+        f"{op.zero_points[1]}, {step_over}, {op.multiplier}, {op.shift}, "
+        f"&{label}_requantisation, {plan.place(step.output)})"
     )
-    said = comment(plan, step, label, "product")
-    return Call(
-        said, call, ("rounded", "ending", "multiply"), [_ending(plan, label, op.requantisation)[0]]
-    )
+    text = comment(plan, step, label, "product")
+    return Call(text, call, ("rounded", "requantisation", "multiply"), [requantisation])
 
 
 def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op, before, calls = step.op, 0, []
     assert isinstance(op, QConcat)
-    for source, zero, multiplier in zip(op.sources, op.zeros, op.multipliers, strict=True):
+    requantisation, _ = _requantisation(plan, label, op.requantisation)
+    for source, zero_point, multiplier in zip(
+        op.sources, op.zero_points, op.multipliers, strict=True
+    ):
         channels = plan.shapes[source][0]
         calls.append(
-            f"join({plan.place(source)}, {zero}, {multiplier}, {pixels(op.shape)}, {channels}, "
-            f"{op.shape[0]}, {op.shift}, &{label}_ending, {plan.place(step.output)} + {before})"
+            f"join({plan.place(source)}, {zero_point}, {multiplier}, {pixels(op.shape)}, "
+            f"{channels}, {op.shape[0]}, {op.shift}, &{label}_requantisation, "
+            f"{plan.place(step.output)} + {before})"
         )
         before += channels
-    said = comment(plan, step, label, "side by side")
-    kernels = ("rounded", "ending", "join")
-    return Call(said, ";\n    ".join(calls), kernels, [_ending(plan, label, op.requantisation)[0]])
+    text = comment(plan, step, label, "concatenation")
+    functions = ("rounded", "requantisation", "join")
+    return Call(text, ";\n    ".join(calls), functions, [requantisation])
 
 
 CALLS: Mapping[type[Operator], Callable[[MemoryPlan, PlannedCall, str], Call]] = {

@@ -1,7 +1,7 @@
-"""What the C does step by step, and where the values lie meanwhile.
+"""The plan of the C code: its calls in order, and the place of each value in one static array.
 
-Maps lie row by row, the channels of a pixel side by side (HWC): the innermost loops then run over
-channels, in memory's order for every kind of layer.
+Feature maps are in the order row, column, channel (HWC), so that the innermost loops run over
+adjacent channels for every kind of layer.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from kilonet.exports.c.arena import Arena, Lifetime, arrange
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.attributes import Pair
 from kilonet.exports.graph.operators import (
     IMAGE,
     LOGITS,
     Operator,
+    Pair,
     Shape,
     UnsupportedOperatorError,
 )
@@ -35,14 +34,84 @@ IN_PLACE = (
 )
 CONVOLUTIONS = (ops.Conv2d, QConv2d)
 WINDOWS = (*CONVOLUTIONS, ops.MaxPool, ops.AvgPool, ops.GlobalAvgPool, QMean)
-"""What reads its input from top to bottom, and a row of it no more once the window has passed."""
+"""Operators that read their input from top to bottom, and no row again after the window."""
 
 MATRICES = (ops.Linear, QLinear)
 
 
 @dataclass(frozen=True)
+class Lifetime:
+    """A buffer of ``size`` elements, needed from step ``first`` to step ``last``."""
+
+    size: int
+    first: int
+    last: int
+
+    def overlaps(self, other: Lifetime) -> bool:
+        """Return whether both are needed at some step."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The offset of each buffer in the static array, and the array's size, in elements."""
+
+    offsets: Mapping[str, int]
+    size: int
+
+
+Distances = Mapping[tuple[str, str], int]
+"""For (output, input) of a step that is the last reader of its input and reads it row by row: how
+many elements before the input the output must begin at least, so that it overwrites no row before
+it is read."""
+
+
+def arrange(lifetimes: Mapping[str, Lifetime], distances: Distances | None = None) -> Arena:
+    """Place the buffers in one array: the largest first, each where the array grows least.
+
+    This is the greedy method by size of Pisarchyk and Lee 2020, "Efficient memory management for
+    deep neural net inference", section 5. An output may overlap its own input as ``distances``
+    allow (Blacker et al. 2020, "Diagonal memory optimisation for machine learning on
+    micro-controllers").
+    """
+    placed: dict[str, int] = {}
+    bottom, top = 0, 0
+    for name, life in sorted(lifetimes.items(), key=lambda item: (-item[1].size, item[1].first)):
+        occupied = [
+            _occupied(name, other, lifetimes, placed[other], distances or {})
+            for other in placed
+            if lifetimes[other].overlaps(life)
+        ]
+        spans = [
+            (max(top, offset + life.size) - min(bottom, offset), offset)
+            for offset in _free(occupied)
+        ]
+        _, offset = min(spans)
+        placed[name] = offset
+        bottom, top = min(bottom, offset), max(top, offset + life.size)
+    return Arena({name: offset - bottom for name, offset in placed.items()}, top - bottom)
+
+
+def _occupied(
+    name: str, other: str, lifetimes: Mapping[str, Lifetime], offset: int, distances: Distances
+) -> tuple[int, int]:
+    """Return the first and last offset at which ``name`` may not begin because of ``other``."""
+    before = distances.get((name, other), lifetimes[name].size)
+    after = distances.get((other, name), lifetimes[other].size)
+    return offset - before + 1, offset + after - 1
+
+
+def _free(occupied: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the free offsets next to ``occupied`` ranges, and 0 if it is free."""
+    ends = {0, *(first - 1 for first, _ in occupied), *(last + 1 for _, last in occupied)}
+    return [
+        offset for offset in ends if not any(first <= offset <= last for first, last in occupied)
+    ]
+
+
+@dataclass(frozen=True)
 class PlannedCall:
-    """One call: an operator, and the max pooling that is done on the way (1, 1: none)."""
+    """One call: an operator, and the max pooling fused with it (1, 1: none)."""
 
     op: Operator
     output: str
@@ -54,7 +123,8 @@ class PlannedCall:
 class MemoryPlan:
     """The calls in order, and the places of values in the arena.
 
-    ``roots`` names, for each value that is only a view, the value whose memory it is.
+    ``roots`` maps each value that is only a view to the value whose memory it uses. ``buffers``
+    maps the others to their buffers in the arena.
     """
 
     image: Shape
@@ -65,7 +135,7 @@ class MemoryPlan:
     buffers: Mapping[str, str]
 
     def memory(self, value: str) -> Shape:
-        """Return the shape that a value lies in: a map's, for a vector that is a view of it."""
+        """Return the shape of a value in memory: a map's, for a vector that is a view of it."""
         return self.shapes[self.roots.get(value, value)]
 
     def place(self, value: str) -> str:
@@ -77,19 +147,19 @@ class MemoryPlan:
 
 
 def make_plan(image: Shape, operators: Sequence[Operator]) -> MemoryPlan:
-    """Return the steps for ``operators``, in float or in integers, less the softmax.
+    """Return the plan for ``operators``, float or integer, without the softmax.
 
     Raises:
-        UnsupportedOperatorError: a view would have to move values.
+        UnsupportedOperatorError: a view would have to reorder values.
     """
     kept = [op for op in operators if not isinstance(op, ops.Softmax)]
     shapes = {IMAGE: image, **{op.output: op.shape for op in kept}}
     roots = _roots(kept, shapes)
     steps = _steps([op for op in kept if op.output not in roots], kept)
-    if LOGITS in roots:  # then what it is a view of is what is written there
-        made = roots.pop(LOGITS)
-        roots = {name: LOGITS if root == made else root for name, root in roots.items()}
-        roots[made] = LOGITS
+    if LOGITS in roots:  # the value behind the view is written to the logits
+        root_of_logits = roots.pop(LOGITS)
+        roots = {n: LOGITS if root == root_of_logits else root for n, root in roots.items()}
+        roots[root_of_logits] = LOGITS
     steps = [replace(step, output=roots.get(step.output, step.output)) for step in steps]
     lifetimes, buffers = _lifetimes(steps, roots)
     distances = _distances(steps, roots, shapes, lifetimes, buffers)
@@ -98,36 +168,36 @@ def make_plan(image: Shape, operators: Sequence[Operator]) -> MemoryPlan:
 
 
 def _roots(kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """Return the views that move nothing, each with the value that it is a view of."""
+    """Return the views that reorder nothing, each with the value that it is a view of."""
     roots: dict[str, str] = {}
     for op in kept:
-        if isinstance(op, ops.View) and _moves_nothing(op, kept, shapes):
+        if isinstance(op, ops.View) and _keeps_order(op, kept, shapes):
             roots[op.output] = roots.get(op.source, op.source)
     return roots
 
 
-def _moves_nothing(op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> bool:
+def _keeps_order(op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> bool:
     before, after = shapes[op.source], op.shape
     if before == after or all(_in_order(shape) for shape in (before, after)):
         return True
     users = [user for user in kept if op.output in user.sources]
     if isinstance(op, ops.Flatten) and users and all(isinstance(u, MATRICES) for u in users):
-        return True  # their columns are put into the map's order instead
+        return True  # the order of their columns is changed instead
     if isinstance(op, ops.Flatten):
         return False
     raise UnsupportedOperatorError(
-        f"The target C lacks the operator Reshape from {before} to {after}, which moves values. "
+        f"The target C lacks the operator Reshape from {before} to {after}, which reorders values. "
         "Export it to onnx."
     )
 
 
 def _in_order(shape: Shape) -> bool:
-    """Say whether channels first and channels last are the same order of values."""
+    """Return whether channels first and channels last are the same order of values."""
     return shape[0] == prod(shape) or shape[0] == 1
 
 
 def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[PlannedCall]:
-    """Return the calls, a convolution and the max pooling of what it makes as one."""
+    """Return the calls, with a convolution and the max pooling after it as one."""
     steps: list[PlannedCall] = []
     for op in moving:
         last = steps[-1] if steps else None
@@ -178,7 +248,7 @@ def _reused(
     roots: Mapping[str, str],
     buffers: Mapping[str, str],
 ) -> str | None:
-    """Return the buffer of a source that nothing needs any more, where a step may overwrite it."""
+    """Return the buffer of a source that a step may overwrite because nothing else needs it."""
     if not isinstance(step.op, IN_PLACE):
         return None
     first, *others = step.op.sources
@@ -196,19 +266,20 @@ def _distances(
     lifetimes: Mapping[str, Lifetime],
     buffers: Mapping[str, str],
 ) -> dict[tuple[str, str], int]:
-    """Return which outputs may reach into their inputs, and how far before these they begin."""
-    found = {}
+    """Return which outputs may overlap their inputs, and their minimum distances."""
+    distances = {}
     for number, step in enumerate(steps):
         source = roots.get(step.op.source, step.op.source)
         if not isinstance(step.op, WINDOWS) or source not in buffers or step.output == LOGITS:
             continue
         if lifetimes[buffers[source]].last == number:
-            found[buffers[step.output], buffers[source]] = _distance(step, shapes[step.op.source])
-    return found
+            output, shape = buffers[step.output], shapes[step.op.source]
+            distances[output, buffers[source]] = _distance(step, shape)
+    return distances
 
 
 def _distance(step: PlannedCall, shape: Shape) -> int:
-    """Return by how many elements the output must be ahead when each of its rows is written."""
+    """Return how many elements the output must be ahead, so that it overwrites no needed row."""
     channels, height, width = shape
     outputs, rows, columns = step.shape
     top = getattr(step.op, "padding", (0,))[0]

@@ -1,4 +1,4 @@
-"""Generated C on this machine: compiled with the system's compiler and called like any function."""
+"""Generated C on this machine: compiled with the system's compiler, called through ctypes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FLAGS = ("-std=c99", "-O3")
 
 
 class CompiledNetwork:
-    """The C of a network as a shared library; a context manager that removes it afterwards.
+    """The C of a network as a shared library; a context manager that deletes it on exit.
 
-    ``scale`` is what a logit of 1 stands for; None for a float network.
+    ``scale`` is the real value of a logit of 1; None for a float network.
 
     Raises:
-        KilonetError: the compiler does not compile it.
+        KilonetError: compilation fails.
     """
 
     def __init__(self, made: CSource, compiler: str, classes: int, scale: float | None) -> None:
@@ -50,15 +50,15 @@ class CompiledNetwork:
         self._folder.cleanup()
 
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
-        """Return the logits (N, K) of uint8 images (N, C, H, W), one after the other."""
+        """Return the logits (N, K) of uint8 images (N, C, H, W), computed one by one."""
         rows = np.zeros((len(images), len(self._logits)), self._logits.dtype)
-        given = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-        for image, row in zip(given, rows, strict=True):
+        channels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        for image, row in zip(channels_last, rows, strict=True):
             self._predict(image.ctypes.data, row.ctypes.data)
         return (rows * np.float32(1 if self._scale is None else self._scale)).astype(np.float32)
 
     def one(self, image: Pixels) -> None:
-        """Read one image (1, 1, H, W) and keep nothing: for a clock."""
+        """Run one image (1, 1, H, W) and discard the result: for timing."""
         self._predict(image.ctypes.data, self._logits.ctypes.data)
 
 

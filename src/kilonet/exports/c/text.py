@@ -1,4 +1,4 @@
-"""Pieces of C text: arrays of numbers, structs, shapes in comments."""
+"""C text: literals, arrays, structs, comments, templates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kilonet.exports.graph.operators import Shape
 
 TIE = "\0"
-"""Stands for a space where no line may end."""
+"""A space at which no line may end."""
 
 TYPES = {"f4": "float", "i1": "int8_t", "u1": "uint8_t", "i2": "int16_t", "u2": "uint16_t"}
 
@@ -37,26 +37,26 @@ class ConstantArray:
 
 
 def rows(values: npt.NDArray[Any], indent: int = 4) -> str:
-    """Return the numbers of an array, as lines of a C initialiser."""
+    """Return the numbers of an array as the lines of a C initialiser."""
     margin = " " * indent
     numbers = ", ".join(map(number, values.ravel()))
     return textwrap.fill(numbers, 96, initial_indent=margin, subsequent_indent=margin)
 
 
 def string(text: str) -> str:
-    """Return a C string literal: UTF-8, with whatever is not a plain letter in octal."""
+    """Return a C string literal of the UTF-8 ``text``, with all special characters in octal."""
     safe = re.compile(rb"[A-Za-z0-9 _.,:;+/()-]")
     pieces = (bytes([b]) for b in text.encode())
     return '"' + "".join(p.decode() if safe.match(p) else f"\\{p[0]:03o}" for p in pieces) + '"'
 
 
 def comment_text(text: str) -> str:
-    """Return ``text`` as it may stand in a comment: ASCII that neither ends nor opens one."""
+    """Return ``text`` in a form that is safe in a comment: ASCII, without delimiters."""
     return re.sub(r"[^A-Za-z0-9 _.,:;+()-]", "_", text)
 
 
 def number(value: Any) -> str:
-    """Return a literal that reads back as the same number: of a float, nine digits."""
+    """Return a literal that a compiler reads as the same number; floats get nine digits."""
     if not isinstance(value, float | np.floating):
         return str(int(value))
     digits = f"{float(value):.9g}"
@@ -64,7 +64,7 @@ def number(value: Any) -> str:
 
 
 def shape_text(shape: Shape) -> str:
-    """Return height x width x channels, or the length of a vector."""
+    """Return height x width x channels, or the length of a vector, as text."""
     return "x".join(map(str, (*shape[1:], shape[0])))
 
 
@@ -76,13 +76,13 @@ def struct(kind: str, name: str, fields: Mapping[str, object]) -> str:
     return filled.replace(TIE, " ")
 
 
-def kernel(folder: str, file: str, /, **values: str) -> str:
-    """Return the text of a file in ``kernels/``, its $names replaced."""
-    path = files("kilonet.exports.c") / "kernels" / folder / file
+def template(folder: str, file: str, /, **values: str) -> str:
+    """Return the text of a file in ``templates/`` with its $names replaced."""
+    path = files("kilonet.exports.c") / "templates" / folder / file
     return Template(path.read_text(encoding="utf-8")).substitute(values)
 
 
 def identifier(name: str) -> str:
-    """Return ``name`` as C can have it: letters, digits and underscores."""
+    """Return ``name`` as a C identifier: letters, digits and underscores."""
     plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "model"
     return f"n{plain}" if plain[0].isdigit() else plain

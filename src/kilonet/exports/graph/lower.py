@@ -1,7 +1,7 @@
-"""From an ONNX file to the typed list of operators: shapes known, one picture, no PyTorch.
+"""From an ONNX file to the operator graph, without PyTorch.
 
-The nodes are read once, in their order, and what depends on no pixel is computed on the way
-(shapes, indices, constants); ``simplify`` then folds batch norm and names what is left.
+One pass reads the nodes in order and computes everything that does not depend on the image
+(shapes, indices, constants); ``simplify`` then folds batch norm and names the values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kilonet.errors import KilonetError, MissingExtraError
-from kilonet.exports.graph.attributes import Node
+from kilonet.exports.graph.builder import Constant, GraphBuilder, Node, Tensor, Value
 from kilonet.exports.graph.nodes import READERS
 from kilonet.exports.graph.operators import (
     IMAGE,
@@ -22,21 +22,20 @@ from kilonet.exports.graph.operators import (
     Shape,
     UnsupportedOperatorError,
 )
-from kilonet.exports.graph.reading import Constant, GraphBuilder, Tensor, Value
 from kilonet.exports.graph.simplify import simplify
 
-UINT8 = 2  # in ONNX's numbering of types
+UINT8 = 2  # ONNX's number of the type
 
 
 def lower(path: Path) -> Graph:
-    """Return the operators of the network in the ONNX file ``path``.
+    """Return the operator graph of the network in the ONNX file ``path``.
 
-    The file is what ``export_onnx`` writes: uint8 ``image`` N×C×H×W in, ``logits`` and
-    ``probabilities`` out.
+    ``export_onnx`` writes such files, with the input ``image``, uint8 N×C×H×W, and the outputs
+    ``logits`` and ``probabilities``.
 
     Raises:
-        KilonetError: there is no such file, or it is damaged or of another interface.
-        UnsupportedOperatorError: a node is nothing that the list can say; the message names it.
+        KilonetError: the file does not exist, is damaged or has other inputs or outputs.
+        UnsupportedOperatorError: no operator supports one of the nodes; the message names it.
         MissingExtraError: onnx is not installed.
     """
     model = load_onnx(path)
@@ -54,7 +53,7 @@ def load_onnx(path: Path) -> Any:
     """Return the ``onnx.ModelProto`` in ``path``.
 
     Raises:
-        KilonetError: there is no such file, or it is no ONNX model.
+        KilonetError: the file does not exist or is not an ONNX model.
         MissingExtraError: onnx is not installed.
     """
     try:
@@ -66,9 +65,9 @@ def load_onnx(path: Path) -> Any:
         onnx.checker.check_model(model)
     except OSError as error:
         raise KilonetError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except Exception as error:  # protobuf has several of its own
+    except Exception as error:  # protobuf has its own exception types
         first = (str(error).splitlines() or [""])[0]
-        raise KilonetError(f"{path} is damaged: it is no ONNX model ({first}).") from None
+        raise KilonetError(f"{path} is damaged: it is not an ONNX model ({first}).") from None
     return model
 
 
@@ -91,23 +90,23 @@ def _image_shape(model: Any, path: Path) -> Shape:
 
 
 def _read(builder: GraphBuilder, proto: Any, opset: int) -> None:
-    """Compute a node whose inputs are all known, or add the operator that it is."""
+    """Compute a node with constant inputs, or add its operator."""
     inputs = [builder.values.get(name) for name in proto.input]
     if not any(isinstance(value, Tensor) for value in inputs):
-        results = _computed(proto, inputs, opset)
+        results = _evaluate(proto, inputs, opset)
         builder.values |= dict(zip(proto.output, results, strict=True))
         return
     node = Node(proto)
     if node.kind not in READERS:
         raise UnsupportedOperatorError(
-            f'The network uses the operator {node.kind} (node "{node.name}"), which no export but '
-            f"ONNX has. Known are {', '.join(sorted(READERS))}."
+            f'The network uses the operator {node.kind} (node "{node.name}"), which only '
+            f"ONNX exports support. Supported are {', '.join(sorted(READERS))}."
         )
     builder.values[node.output] = READERS[node.kind](builder, node, inputs)
 
 
-def _computed(proto: Any, inputs: list[Value | None], opset: int) -> list[Constant]:
-    """Return the outputs of a node that depends on no pixel."""
+def _evaluate(proto: Any, inputs: list[Value | None], opset: int) -> list[Constant]:
+    """Return the outputs of a node that does not depend on the image."""
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
@@ -120,11 +119,11 @@ def _computed(proto: Any, inputs: list[Value | None], opset: int) -> list[Consta
 
 
 def _outputs(builder: GraphBuilder, path: Path) -> dict[str, str]:
-    """Return which values of the list the two outputs are."""
-    found = {}
+    """Return the names of the values that are the network's outputs."""
+    outputs = {}
     for name in (LOGITS, PROBABILITIES):
         value = builder.values.get(name)
-        if not isinstance(value, Tensor) or len(value.picture) != 1:
+        if not isinstance(value, Tensor) or len(value.image_shape) != 1:
             raise KilonetError(f'{path} has no output "{name}" N×K. Export the run again.')
-        found[name] = value.name
-    return found
+        outputs[name] = value.name
+    return outputs

@@ -1,4 +1,4 @@
-"""How each node of an ONNX graph becomes an operator of the list."""
+"""Readers that turn each kind of ONNX node into an operator of the graph."""
 
 from __future__ import annotations
 
@@ -9,37 +9,45 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.attributes import Node, pads, pair, pooled
+from kilonet.exports.graph.builder import (
+    Constant,
+    GraphBuilder,
+    Node,
+    Tensor,
+    Value,
+    padding_of,
+    pair,
+    window_counts,
+)
 from kilonet.exports.graph.operators import IMAGE, Operator, Shape
-from kilonet.exports.graph.reading import Constant, GraphBuilder, Tensor, Value
 
-Reading = Callable[[GraphBuilder, Node, list[Value | None]], Value]
+NodeReader = Callable[[GraphBuilder, Node, list[Value | None]], Value]
 
 
 def _tensor(node: Node, value: Value | None) -> Tensor:
     if not isinstance(value, Tensor):
-        raise node.unsupported("a constant where a value of the picture is expected")
+        raise node.unsupported("a constant instead of a value that depends on the image")
     return value
 
 
 def _constant(node: Node, value: Value | None) -> Constant:
     if value is None or isinstance(value, Tensor):
-        raise node.unsupported("weights that depend on the picture")
+        raise node.unsupported("weights that depend on the image")
     return value
 
 
-def _same(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
+def _identity(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     return _tensor(node, inputs[0])
 
 
 def _cast(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
-    """Pixels become numbers here; among floats nothing happens."""
+    """Convert pixels to numbers; casts between floats do nothing."""
     x = _tensor(node, inputs[0])
     if x.name != IMAGE:
         return x
     channels = x.shape[1]
-    one, nothing = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    return builder.add(ops.InputScaling, node.output, x.shape, x, scale=one, offset=nothing)
+    one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    return builder.add(ops.InputScaling, node.output, x.shape, x, scale=one, offset=zero)
 
 
 def _shape(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
@@ -48,8 +56,8 @@ def _shape(_: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
 
 
 def _per_channel(node: Node, constant: Constant, x: Tensor) -> npt.NDArray[np.float64]:
-    """Return ``constant`` as (C,) where broadcasting to ``x`` gives each channel one number."""
-    channels = x.picture[0]
+    """Return ``constant`` as (C,); broadcast to ``x`` it must give one number per channel."""
+    channels = x.image_shape[0]
     padded = constant.reshape((1,) * (len(x.shape) - constant.ndim) + constant.shape)
     if padded.ndim != len(x.shape) or padded.size not in {1, channels}:
         raise node.unsupported("a constant that is not one number per channel")
@@ -59,25 +67,25 @@ def _per_channel(node: Node, constant: Constant, x: Tensor) -> npt.NDArray[np.fl
 
 
 def _arithmetic(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
-    """Add, Sub, Mul and Div: of two values, or a scale and an offset by constants."""
+    """Read Add, Sub, Mul and Div of two values, or of one and a constant: a scale and offset."""
     left, right = inputs
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return _combined(builder, node, left, right)
+        return _combine(builder, node, left, right)
     x = left if isinstance(left, Tensor) else _tensor(node, right)
     number = _per_channel(node, _constant(node, left if x is right else right), x)
-    one, nothing = np.ones_like(number), np.zeros_like(number)
+    one, zero = np.ones_like(number), np.zeros_like(number)
     if node.kind == "Div" and x is right:
-        raise node.unsupported("a division by a value of the picture")
+        raise node.unsupported("a division by a value that depends on the image")
     scale, offset = {
         "Add": (one, number),
-        "Mul": (number, nothing),
-        "Div": (one / np.where(number == 0, np.nan, number), nothing),
+        "Mul": (number, zero),
+        "Div": (one / np.where(number == 0, np.nan, number), zero),
         "Sub": (one, -number) if x is left else (-one, number),
     }[node.kind]
     return builder.add(ops.Scale, node.output, x.shape, x, scale=scale, offset=offset)
 
 
-def _combined(builder: GraphBuilder, node: Node, left: Tensor, right: Tensor) -> Tensor:
+def _combine(builder: GraphBuilder, node: Node, left: Tensor, right: Tensor) -> Tensor:
     if node.kind == "Add" and left.shape == right.shape:
         return builder.add(ops.Add, node.output, left.shape, left, right)
     if node.kind == "Mul":
@@ -91,11 +99,11 @@ def _combined(builder: GraphBuilder, node: Node, left: Tensor, right: Tensor) ->
 def _conv(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if weight.ndim != 4 or set(node.get("dilations", [1])) != {1}:
-        raise node.unsupported("dilations, or other than two dimensions")
+        raise node.unsupported("dilations, or a number of dimensions other than two")
     bias = inputs[2] if len(inputs) > 2 else None
     stride, kernel = pair(node.get("strides", [1, 1])), (weight.shape[2], weight.shape[3])
-    padding = pads(node, x.shape[2:], kernel, stride)
-    sides = pooled(x.shape[2:], kernel, stride, padding)
+    padding = padding_of(node, x.shape[2:], kernel, stride)
+    sides = window_counts(x.shape[2:], kernel, stride, padding)
     return builder.add(
         ops.Conv2d,
         node.output,
@@ -118,7 +126,7 @@ def _bias(node: Node, bias: Value | None, count: int) -> ops.FloatArray:
 def _gemm(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 2 or node.get("transA", 0):
-        raise node.unsupported("other than a batch of vectors")
+        raise node.unsupported("an input that is not a batch of vectors")
     if not node.get("transB", 0):
         weight = weight.T
     bias = _bias(node, inputs[2] if len(inputs) > 2 else None, weight.shape[0])
@@ -135,7 +143,7 @@ def _gemm(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Valu
 def _matmul(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, weight = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 2 or weight.ndim != 2:
-        raise node.unsupported("other than a batch of vectors times a matrix")
+        raise node.unsupported("inputs that are not a batch of vectors and a matrix")
     bias, weight = np.zeros(weight.shape[1], np.float32), weight.T.astype(np.float32)
     return builder.add(ops.Linear, node.output, (1, len(bias)), x, weight=weight, bias=bias)
 
@@ -152,10 +160,10 @@ def _batch_norm(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -
 def _max_pool(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     if set(node.get("dilations", [1])) != {1} or len(x.shape) != 4:
-        raise node.unsupported("dilations, or other than two dimensions")
+        raise node.unsupported("dilations, or a number of dimensions other than two")
     kernel, stride = pair(node.get("kernel_shape")), pair(node.get("strides", [1, 1]))
-    padding = pads(node, x.shape[2:], kernel, stride)
-    sides = pooled(x.shape[2:], kernel, stride, padding)
+    padding = padding_of(node, x.shape[2:], kernel, stride)
+    sides = window_counts(x.shape[2:], kernel, stride, padding)
     shape = (*x.shape[:2], *sides)
     return builder.add(
         ops.MaxPool, node.output, shape, x, kernel=kernel, stride=stride, padding=padding
@@ -165,11 +173,11 @@ def _max_pool(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> 
 def _average_pool(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     kernel, stride = pair(node.get("kernel_shape")), pair(node.get("strides", [1, 1]))
-    if len(x.shape) != 4 or any(pads(node, x.shape[2:], kernel, stride)):
+    if len(x.shape) != 4 or any(padding_of(node, x.shape[2:], kernel, stride)):
         raise node.unsupported("padding")
     if kernel == x.shape[2:]:
         return _global_average(builder, node, inputs)
-    shape = (*x.shape[:2], *pooled(x.shape[2:], kernel, stride, (0, 0, 0, 0)))
+    shape = (*x.shape[:2], *window_counts(x.shape[2:], kernel, stride, (0, 0, 0, 0)))
     return builder.add(ops.AvgPool, node.output, shape, x, kernel=kernel, stride=stride)
 
 
@@ -180,24 +188,23 @@ def _global_average(builder: GraphBuilder, node: Node, inputs: list[Value | None
 
 def _reduce_mean(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
-    given = _constant(node, inputs[1]).tolist() if len(inputs) > 1 else node.get("axes", [])
-    if len(x.shape) != 4 or sorted(axis % 4 for axis in given) != [2, 3]:
-        raise node.unsupported("a mean over other than height and width")
+    axes = _constant(node, inputs[1]).tolist() if len(inputs) > 1 else node.get("axes", [])
+    if len(x.shape) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise node.unsupported("a mean over axes other than height and width")
     if node.get("keepdims", 1):
         return _global_average(builder, node, inputs)
-    pooled_name = f"{node.output}_map"
-    mean = builder.add(ops.GlobalAvgPool, pooled_name, (*x.shape[:2], 1, 1), x)
-    return _shaped(builder, node, mean, x.shape[:2])
+    mean = builder.add(ops.GlobalAvgPool, f"{node.output}_map", (*x.shape[:2], 1, 1), x)
+    return _view(builder, node, mean, x.shape[:2])
 
 
 def _softmax(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x = _tensor(node, inputs[0])
     if len(x.shape) != 2 or node.get("axis", -1) % 2 != 1:
-        raise node.unsupported("another axis than the last of a batch of vectors")
+        raise node.unsupported("an axis other than the last of a batch of vectors")
     return builder.add(ops.Softmax, node.output, x.shape, x)
 
 
-def _pointwise(kind: type[Operator], **attributes: tuple[str, float]) -> Reading:
+def _pointwise(kind: type[Operator], **attributes: tuple[str, float]) -> NodeReader:
     """Return a reader for a pointwise operator; ``attributes`` are ONNX's names and defaults."""
 
     def read(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
@@ -208,10 +215,10 @@ def _pointwise(kind: type[Operator], **attributes: tuple[str, float]) -> Reading
     return read
 
 
-def _shaped(builder: GraphBuilder, node: Node, x: Tensor, shape: Shape) -> Tensor:
-    """Return the values of ``x`` in another shape."""
+def _view(builder: GraphBuilder, node: Node, x: Tensor, shape: Shape) -> Tensor:
+    """Add a view of ``x`` in another shape."""
     kind: type[Operator] = (
-        ops.Flatten if len(Tensor(node.output, shape).picture) == 1 else ops.Reshape
+        ops.Flatten if len(Tensor(node.output, shape).image_shape) == 1 else ops.Reshape
     )
     return builder.add(kind, node.output, shape, x)
 
@@ -220,12 +227,12 @@ def _reshape(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> V
     x, wanted = _tensor(node, inputs[0]), _constant(node, inputs[1]).tolist()
     if not node.get("allowzero", 0):
         wanted = [x.shape[i] if side == 0 else side for i, side in enumerate(wanted)]
-    return _shaped(builder, node, x, np.empty(x.shape, np.bool_).reshape(wanted).shape)
+    return _view(builder, node, x, np.empty(x.shape, np.bool_).reshape(wanted).shape)
 
 
 def _flatten(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     x, axis = _tensor(node, inputs[0]), node.get("axis", 1)
-    return _shaped(builder, node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+    return _view(builder, node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
 def _squeeze(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
@@ -233,28 +240,28 @@ def _squeeze(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> V
     axes = _constant(node, inputs[1]).tolist() if len(inputs) > 1 else None
     values = np.empty(x.shape, np.bool_)
     if node.kind == "Unsqueeze":
-        return _shaped(builder, node, x, np.expand_dims(values, tuple(axes or ())).shape)
-    return _shaped(builder, node, x, np.squeeze(values, tuple(axes) if axes else None).shape)
+        return _view(builder, node, x, np.expand_dims(values, tuple(axes or ())).shape)
+    return _view(builder, node, x, np.squeeze(values, tuple(axes) if axes else None).shape)
 
 
 def _gather(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
-    """Only what PyTorch's exporter writes for a view of contiguous memory: all values in order."""
+    """Read PyTorch's way to write a view of contiguous memory: all values in order."""
     x, indices = _tensor(node, inputs[0]), _constant(node, inputs[1])
     if len(x.shape) != 1 or not np.array_equal(indices.ravel(), np.arange(x.shape[0])):
-        raise node.unsupported("other than all values in their order")
-    return _shaped(builder, node, x, indices.shape)
+        raise node.unsupported("indices other than all values in order")
+    return _view(builder, node, x, indices.shape)
 
 
 def _concat(builder: GraphBuilder, node: Node, inputs: list[Value | None]) -> Value:
     parts = [_tensor(node, value) for value in inputs]
     first = parts[0].shape
     if node.get("axis") % len(first) != 1:
-        raise node.unsupported("another axis than the channels")
+        raise node.unsupported("an axis other than the channels")
     shape = (first[0], sum(part.shape[1] for part in parts), *first[2:])
     return builder.add(ops.Concat, node.output, shape, *parts)
 
 
-READERS: Mapping[str, Reading] = {
+READERS: Mapping[str, NodeReader] = {
     "Add": _arithmetic,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
@@ -262,12 +269,12 @@ READERS: Mapping[str, Reading] = {
     "Concat": _concat,
     "Conv": _conv,
     "Div": _arithmetic,
-    "Dropout": _same,
+    "Dropout": _identity,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average,
-    "Identity": _same,
+    "Identity": _identity,
     "LeakyRelu": _pointwise(ops.LeakyReLU, slope=("alpha", 0.01)),
     "MatMul": _matmul,
     "MaxPool": _max_pool,

@@ -1,8 +1,9 @@
-"""The typed list of operators that every export but ONNX itself is made from.
+"""The typed operator graph that every export except ONNX starts from.
 
-``lower.lower`` makes it from an ONNX file: batch norm folded, weights as NumPy arrays, shapes
-known, one picture at a time. The whole form is a list in topological order with named values, so
-that skip connections need nothing special and a target is a function of fifteen small classes.
+``lower.lower`` creates it from an ONNX file: batch norm is folded, weights are NumPy arrays, shapes
+are known, and there is one image at a time. The graph is a list of operators in topological order
+with named values. Skip connections need no special case, and a target has to support fifteen
+small classes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from kilonet.metadata import INK, classes_of, preparation_of
 
 FloatArray = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
-"""(C, H, W) of a map or (N,) of a vector: one picture, no batch."""
+"""(C, H, W) of a feature map or (N,) of a vector: one image, no batch."""
+
+Pair = tuple[int, int]
+Padding = tuple[int, int, int, int]
+"""(top, left, bottom, right)."""
 
 IMAGE = "image"
 LOGITS = "logits"
@@ -26,12 +31,12 @@ PROBABILITIES = "probabilities"
 
 
 class UnsupportedOperatorError(KilonetError):
-    """A network does something that the list, or a target, has no operator for."""
+    """A network uses an operator that the graph or a target does not support."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
-    """Makes the value ``output``, of ``shape``, out of the values ``sources``."""
+    """An operator that computes the value ``output``, of ``shape``, from the values ``sources``."""
 
     output: str
     sources: tuple[str, ...]
@@ -39,13 +44,13 @@ class Operator:
 
     @property
     def source(self) -> str:
-        """The first, of most the only, value that it reads."""
+        """The first input; most operators have only one."""
         return self.sources[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InputScaling(Operator):
-    """Pixels 0–255 to what the network sees: times ``scale`` (C,), plus ``offset`` (C,)."""
+    """Normalisation of pixels 0–255: times ``scale`` (C,), plus ``offset`` (C,)."""
 
     scale: FloatArray
     offset: FloatArray
@@ -53,7 +58,7 @@ class InputScaling(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scale(Operator):
-    """Each channel times ``scale`` (C,) plus ``offset`` (C,): only while lowering, then folded."""
+    """Each channel times ``scale`` (C,) plus ``offset`` (C,); lowering folds it into others."""
 
     scale: FloatArray
     offset: FloatArray
@@ -61,26 +66,26 @@ class Scale(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conv2d(Operator):
-    """Cross-correlation with ``weight`` (O, C/groups, KH, KW), zeros around, plus ``bias`` (O,).
+    """Cross-correlation with ``weight`` (O, C/groups, KH, KW), zero padding, plus ``bias`` (O,).
 
-    ``padding`` is (top, left, bottom, right); ``relu`` says that negative results become 0.
+    ``padding`` is (top, left, bottom, right). With ``relu`` negative results become 0.
     """
 
     weight: FloatArray
     bias: FloatArray
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
     groups: int = 1
     relu: bool = False
 
     @property
-    def kernel(self) -> tuple[int, int]:
+    def kernel(self) -> Pair:
         """(KH, KW)."""
         return self.weight.shape[2], self.weight.shape[3]
 
     @property
     def depthwise(self) -> bool:
-        """Whether each channel is filtered on its own."""
+        """Whether each filter has one input channel and one output channel."""
         return bool(self.weight.shape[1] == 1 and self.groups == self.weight.shape[0])
 
 
@@ -95,19 +100,19 @@ class Linear(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaxPool(Operator):
-    """The largest value under each window; padding (top, left, bottom, right) never wins."""
+    """The largest value in each window; padding (top, left, bottom, right) is ignored."""
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    kernel: Pair
+    stride: Pair
+    padding: Padding = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AvgPool(Operator):
-    """The mean under each window, all of which lie inside the map."""
+    """The mean of each window; there is no padding."""
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
+    kernel: Pair
+    stride: Pair
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,12 +122,12 @@ class GlobalAvgPool(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Operator):
-    """max(x, 0), where it could not join what made x."""
+    """max(x, 0), if it could not be fused with the operator before it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LeakyReLU(Operator):
-    """x, or ``slope`` times x below 0."""
+    """x if positive, else ``slope`` times x."""
 
     slope: float
 
@@ -139,29 +144,29 @@ class Sigmoid(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Add(Operator):
-    """The sum of two values of one shape; ``relu`` as in Conv2d."""
+    """The sum of two values of the same shape; ``relu`` as in Conv2d."""
 
     relu: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mul(Operator):
-    """The product of two values: of one shape, or the second (C, 1, 1) for each pixel's C."""
+    """The product of two values of the same shape, or of (C, H, W) and (C, 1, 1)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Operator):
-    """Its sources one after the other along the channels, or along a vector."""
+    """Concatenation along the channels, or along a vector."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Flatten(Operator):
-    """A vector of the same values, channel by channel, row by row."""
+    """The same values as a vector, in the order channel, row, column."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reshape(Operator):
-    """The same values, channel by channel, row by row, in another shape."""
+    """The same values in another shape, in the order channel, row, column."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -176,9 +181,9 @@ View = Flatten | Reshape
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network: the values "image" (uint8, of the shape ``image``) to "logits", "probabilities".
+    """A network from "image" (uint8, of shape ``image``) to "logits" and "probabilities".
 
-    ``metadata`` is the ONNX file's.
+    ``metadata`` comes from the ONNX file.
     """
 
     image: Shape
@@ -197,19 +202,19 @@ class Graph:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the logits: from the metadata, or numbers."""
+        """The class names in the order of the logits, from the metadata; numbers if it has none."""
         return classes_of(self.metadata, self.shape(LOGITS)[0])
 
     @property
     def frames_ink(self) -> bool:
-        """Whether pictures' ink is framed as MNIST's was; otherwise they are scaled whole."""
+        """Whether images are cropped and centred like MNIST; otherwise they are only resized."""
         return preparation_of(self.metadata, self.image) == INK
 
     def require(self, known: tuple[type[Operator], ...], target: str) -> None:
-        """Check that ``target`` has every operator that is used here.
+        """Check that ``target``, which supports ``known``, supports all operators of the graph.
 
         Raises:
-            UnsupportedOperatorError: it lacks some; the message names them all.
+            UnsupportedOperatorError: it does not; the message lists the missing operators.
         """
         lacking = sorted({type(op).__name__ for op in self.operators if not isinstance(op, known)})
         if lacking:

@@ -1,8 +1,4 @@
-"""The list made short: batch norm folded, activations found, views dropped, values named.
-
-Each rule looks at one operator and what stands around it, and says what to put in its place; they
-are applied until none has anything to say. All of them keep the function, to rounding.
-"""
+"""Simplification of the operator graph: folds batch norm, fuses activations, names the values."""
 
 from __future__ import annotations
 
@@ -14,31 +10,29 @@ from typing import Any
 import numpy as np
 
 from kilonet.exports.graph import operators as ops
-from kilonet.exports.graph.activations import relu_before_max_pool, relu_into_maker, relu_once, silu
+from kilonet.exports.graph import passes
 from kilonet.exports.graph.operators import IMAGE, LOGITS, PROBABILITIES, Graph, Operator, Shape
-from kilonet.exports.graph.rewriting import Net, Rule, apply
-from kilonet.exports.graph.scales import (
-    scale_as_convolution,
-    scale_as_linear,
-    scale_before,
-    scale_into_maker,
-    scale_into_scale,
-    scale_into_user,
-)
-from kilonet.exports.graph.views import drop_views, view_after_pointwise, whole_convolution
 
-FOLDING: tuple[Rule, ...] = (
-    drop_views,
-    whole_convolution,
-    view_after_pointwise,
-    silu,
-    scale_into_scale,
-    scale_into_maker,
-    scale_before,
-    scale_into_user,
+FOLDING: tuple[passes.Rule, ...] = (
+    passes.remove_views,
+    passes.convolution_to_linear,
+    passes.move_view_after_pointwise,
+    passes.fuse_silu,
+    passes.merge_scales,
+    passes.fold_scale_backward,
+    passes.move_scale_before,
+    passes.fold_scale_forward,
 )
-LEFT_OVER: tuple[Rule, ...] = (scale_as_convolution, scale_as_linear, drop_views)
-JOINING: tuple[Rule, ...] = (relu_once, relu_before_max_pool, relu_into_maker)
+REMAINING_SCALES: tuple[passes.Rule, ...] = (
+    passes.scale_to_convolution,
+    passes.scale_to_linear,
+    passes.remove_views,
+)
+FUSION: tuple[passes.Rule, ...] = (
+    passes.remove_second_relu,
+    passes.move_relu_before_max_pool,
+    passes.fuse_relu,
+)
 
 
 def simplify(
@@ -47,34 +41,36 @@ def simplify(
     outputs: Mapping[str, str],
     metadata: Mapping[str, str],
 ) -> Graph:
-    """Return the graph of ``operators``, in which no ``Scale`` is left.
+    """Return the graph of ``operators`` without any ``Scale``.
 
-    ``outputs`` says which values are the "logits" and the "probabilities".
+    ``outputs`` maps "logits" and "probabilities" to the names of their values.
     """
-    net = Net(operators, outputs)
-    for rules in (FOLDING, LEFT_OVER, JOINING):
-        apply(net, rules)
-    return Graph(image, tuple(_named(net)), metadata)
+    graph = passes.RewritableGraph(operators, outputs)
+    for rules in (FOLDING, REMAINING_SCALES, FUSION):
+        passes.apply(graph, rules)
+    return Graph(image, tuple(_with_names(graph)), metadata)
 
 
-def _named(net: Net) -> list[Operator]:
-    """Return the operators with values named after what makes them: conv1, pool1, linear1."""
+def _with_names(graph: passes.RewritableGraph) -> list[Operator]:
+    """Return the operators with values numbered by kind: conv1, pool1, linear1."""
     counts: Counter[str] = Counter()
     names = {IMAGE: IMAGE}
-    outputs = {name: key for key, name in net.outputs.items()}
-    for op in net.operators:
-        word = WORDS[type(op)]
-        counts[word] += 1
-        names[op.output] = outputs.get(op.output, f"{word}{counts[word]}")
+    outputs = {name: key for key, name in graph.outputs.items()}
+    for op in graph.operators:
+        kind = VALUE_NAMES[type(op)]
+        counts[kind] += 1
+        names[op.output] = outputs.get(op.output, f"{kind}{counts[kind]}")
     assert {LOGITS, PROBABILITIES} <= {*names.values()}
     return [
-        _single(replace(op, output=names[op.output], sources=tuple(names[s] for s in op.sources)))
-        for op in net.operators
+        _as_float32(
+            replace(op, output=names[op.output], sources=tuple(names[s] for s in op.sources))
+        )
+        for op in graph.operators
     ]
 
 
-def _single(op: Operator) -> Operator:
-    """Return the operator with its weights as contiguous float32; folding was done in double."""
+def _as_float32(op: Operator) -> Operator:
+    """Return ``op`` with contiguous float32 weights; folding uses float64."""
     arrays: dict[str, Any] = {
         key: np.ascontiguousarray(value, np.float32)
         for key, value in vars(op).items()
@@ -83,7 +79,7 @@ def _single(op: Operator) -> Operator:
     return replace(op, **arrays)
 
 
-WORDS: Mapping[type[Operator], str] = {
+VALUE_NAMES: Mapping[type[Operator], str] = {
     ops.InputScaling: "scaled",
     ops.Conv2d: "conv",
     ops.Linear: "linear",

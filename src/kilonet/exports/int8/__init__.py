@@ -1,1 +1,1 @@
-"""A network in 8-bit integers: calibrated, quantised, and run as a reference for the targets."""
+"""A network in 8-bit integers: calibration, quantisation, and a reference interpreter."""

@@ -1,18 +1,18 @@
-"""The operators of a network in 8-bit integers, and the one way in which sums become values.
+"""The operators of a network in 8-bit integers.
 
-Values are unsigned bytes q that stand for scale · (q − zero) (Jacob et al. 2018, "Quantization and
-training of neural networks for efficient integer-arithmetic-only inference", CVPR). Bytes, not
-signed ones, because pixels are bytes already and what follows a ReLU needs no sign. Weights are
-int8 and symmetric, with a scale for each output channel; sums are int32; logits are int16, since a
-byte would make near misses equal.
+Values are unsigned bytes q that represent scale · (q − zero point) (Jacob et al. 2018,
+"Quantization and training of neural networks for efficient integer-arithmetic-only inference",
+CVPR). They are unsigned because pixels already are bytes and the output of a ReLU has no sign.
+Weights are int8 and symmetric with a scale for each output channel, and sums are int32. Logits are
+int16, because bytes would give equal logits to classes that are close.
 
-A sum becomes a value in two steps, in integers of 64 bits at most:
+Two steps, in integers of at most 64 bits, turn a sum into a value:
 
-1. ``v = (sum · multiplier + offset · 2^lift + 2^(shift−1)) >> shift``, rounding half up. The
-   weights' scales are chosen such that 16 bits of ``multiplier`` are exact, hence no more of them;
-   the bias is in ``offset``.
-2. ``Requantisation``: v plus the zero point, clipped to a byte, which includes ReLU; or, for other
-   activations, v in 1024ths through a shared table of the sigmoid, and scaled once more.
+1. ``v = (sum · multiplier + offset · 2^offset_shift + 2^(shift−1)) >> shift``, rounding half up.
+   The weights' scales are chosen so that a 16-bit ``multiplier`` is exact. ``offset`` contains the
+   bias.
+2. ``Requantisation``: v plus the zero point, clipped to a byte, which includes ReLU. For other
+   activations, v in 1024ths goes through a shared table of the sigmoid and is scaled once more.
 """
 
 from __future__ import annotations
@@ -24,171 +24,171 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.exports.graph.operators import Operator, Shape
+from kilonet.exports.graph.operators import Operator, Padding, Pair, Shape
 
 FRACTION_BITS = 10
-"""A curved activation sees its argument in units of 2^−10, cut to int16: −32 to 32."""
+"""The argument of an activation is in units of 2^−10, clipped to int16: −32 to 32."""
 
 ONE = 1 << 15
-"""What stands for 1 in the table of the sigmoid and in LeakyReLU's slope."""
+"""The integer for 1 in the table of the sigmoid and in LeakyReLU's slope."""
 
 TABLE_STEP = 6
 """The table has an entry every 2^6 of those units, 1/16, from 0 to 8."""
 
 SIGMOID = np.rint(ONE / (1 + np.exp(-np.arange(129) / 16))).astype(np.uint16)
-"""The sigmoid at 0, 1/16, … 8; between them it is interpolated, below 0 it is 1 − sigmoid(−x)."""
+"""The sigmoid at 0, 1/16, … 8. Others are interpolated; below 0 it is 1 − sigmoid(−x)."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What a stored number q stands for: ``scale`` · (q − ``zero``) + ``residual``.
+    """The numbers that integers represent: q is ``scale`` · (q − ``zero_point``) + ``residual``.
 
-    Where channels have ``parts``, whole numbers up to 255, ``scale`` / part is each channel's own:
-    a quiet channel, which the next layer may amplify, then has as many levels as a loud one.
-    ``wide`` values are int16, the others uint8. A ``residual`` there is only in the image, whose
-    bytes are given; the layer that reads it takes it into its bias.
+    With ``divisors``, whole numbers up to 255, each channel has its own scale, ``scale`` / divisor.
+    A channel of small values, which the next layer may amplify, then has as many levels as one of
+    large values. Values are uint8, or int16 if ``is_int16``. Only the image has a ``residual``,
+    because its bytes are given; the layer that reads the image adds it to its bias.
     """
 
     scale: float
-    zero: int
-    wide: bool = False
+    zero_point: int
+    is_int16: bool = False
     residual: float = 0.0
-    parts: tuple[int, ...] = ()
+    divisors: tuple[int, ...] = ()
 
 
-Curve = Literal["line", "silu", "sigmoid", "leaky"]
+Activation = Literal["none", "silu", "sigmoid", "leaky_relu"]
 
 
 @dataclass(frozen=True)
 class Requantisation:
     """The second step: from v to the stored value, between ``low`` and ``high``.
 
-    A "line" adds ``zero``. The curves multiply by ``multiplier``, shift right by ``shift`` and add
-    ``zero``; ``slope`` is LeakyReLU's, in 1/ONE. ``parts`` are the channels' own factors of the
-    multiplier, none for 1.
+    Without an activation it adds ``zero_point``. With one, the result is multiplied by
+    ``multiplier``, shifted right by ``shift``, and ``zero_point`` is added; ``slope`` is
+    LeakyReLU's, in 1/ONE. ``divisors`` are each channel's factor of the multiplier, 1 if empty.
     """
 
-    zero: int
+    zero_point: int
     low: int = 0
     high: int = 255
-    curve: Curve = "line"
+    activation: Activation = "none"
     multiplier: int = 0
     shift: int = 1
     slope: int = 0
-    parts: tuple[int, ...] = ()
+    divisors: tuple[int, ...] = ()
 
     @property
-    def wide(self) -> bool:
-        """Whether the value needs int16."""
+    def is_int16(self) -> bool:
+        """Whether the value is int16."""
         return self.low < 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantisedWeights:
-    """``weight`` int8, output channel first; ``multiplier`` uint16, ``offset`` int16 for each."""
+    """int8 ``weight``, output channel first; uint16 ``multiplier`` and int16 ``offset`` of each."""
 
     weight: npt.NDArray[np.int8]
     multiplier: npt.NDArray[np.uint16]
     offset: npt.NDArray[np.int16]
-    lift: int
+    offset_shift: int
     shift: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantisedOperator(Operator):
-    """An operator whose sums are finished into stored values."""
+    """An operator that requantises its sums."""
 
     requantisation: Requantisation
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QConv2d(QuantisedOperator):
-    """Convolution of (q − ``zero``); the geometry is that of the float operator."""
+    """Convolution of (q − ``zero_point``), with the geometry of the float operator."""
 
     weights: QuantisedWeights
-    zero: int
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
+    zero_point: int
+    stride: Pair
+    padding: Padding
     groups: int
 
     @property
-    def kernel(self) -> tuple[int, int]:
+    def kernel(self) -> Pair:
         """(KH, KW)."""
         return self.weights.weight.shape[2], self.weights.weight.shape[3]
 
     @property
     def depthwise(self) -> bool:
-        """Whether each channel is filtered on its own."""
+        """Whether each filter has one input channel and one output channel."""
         shape = self.weights.weight.shape
         return bool(shape[1] == 1 and self.groups == shape[0])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QLinear(QuantisedOperator):
-    """A matrix times (q − ``zero``)."""
+    """A matrix times (q − ``zero_point``)."""
 
     weights: QuantisedWeights
-    zero: int
+    zero_point: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QSum(QuantisedOperator):
-    """Σ (qᵢ − zeroᵢ) · multiplierᵢ, shifted: the sum of two values."""
+    """The sum of two values: Σ (qᵢ − zero pointᵢ) · multiplierᵢ, shifted."""
 
-    zeros: tuple[int, int]
+    zero_points: tuple[int, int]
     multipliers: tuple[int, int]
     shift: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QProduct(QuantisedOperator):
-    """(q₁ − zero₁)(q₂ − zero₂) · multiplier, shifted; the second may be one number a channel."""
+    """(q₁ − zero point₁)(q₂ − zero point₂) · multiplier, shifted; q₂ may be one per channel."""
 
-    zeros: tuple[int, int]
+    zero_points: tuple[int, int]
     multiplier: int
     shift: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QMean(QuantisedOperator):
-    """The sum under each window, less its zeros, · multiplier, shifted.
+    """The sum of (q − zero point) in each window · multiplier, shifted.
 
-    ``kernel`` covers the map for the global mean.
+    The ``kernel`` of a global mean covers the whole map.
     """
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    zero: int
+    kernel: Pair
+    stride: Pair
+    zero_point: int
     multiplier: int
     shift: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QActivation(QuantisedOperator):
-    """(q − zero) · multiplier, shifted and finished: an activation that joined nothing.
+    """An activation that is not fused: (q − zero point) · multiplier, shifted and requantised.
 
     There is one multiplier, or one for each channel.
     """
 
-    zero: int
+    zero_point: int
     multipliers: tuple[int, ...]
     shift: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QConcat(QuantisedOperator):
-    """The sources (qᵢ − zeroᵢ) · multiplierᵢ, shifted, one after the other along the channels."""
+    """(qᵢ − zero pointᵢ) · multiplierᵢ of each source, shifted, concatenated along the channels."""
 
-    zeros: tuple[int, ...]
+    zero_points: tuple[int, ...]
     multipliers: tuple[int, ...]
     shift: int
 
 
 @dataclass(frozen=True, eq=False)
 class QuantisedGraph:
-    """A network in integers: pixels to int16 "logits"; MaxPool and the views are the float ones.
+    """A network in integers, from pixels to int16 "logits".
 
-    ``encodings`` says what each value's numbers stand for.
+    MaxPool, Flatten and Reshape are those of the float graph. ``encodings`` are by value.
     """
 
     image: Shape

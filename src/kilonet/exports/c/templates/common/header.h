@@ -1,0 +1,40 @@
+/* $title
+
+   Classifies an image of ${height}x${width} pixels into $classes classes.
+   $provenance
+
+   Flash: $weight_bytes bytes of weights and tables, and the code.
+   RAM:   $arena_bytes bytes, static, and about $stack_bytes bytes of stack.
+   No dynamic allocation. The memory is static, so calls must not overlap. */
+
+#ifndef ${macro}_H
+#define ${macro}_H
+
+#include <stdint.h>
+
+#define ${macro}_HEIGHT $height
+#define ${macro}_WIDTH $width
+#define ${macro}_CHANNELS $channels
+#define ${macro}_CLASSES $classes
+#define ${macro}_WEIGHT_BYTES $weight_bytes
+#define ${macro}_ARENA_BYTES $arena_bytes
+$logit_scale
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The class names. */
+extern const char *const ${name}_classes[$classes];
+
+/* Returns the class of an image: bytes 0-255, row by row$interleaved.
+   logits receives $logit_words. */
+int ${name}_predict(const uint8_t image[$pixels], $logit logits[$classes]);
+
+/* Computes probabilities from logits: exp(x) / sum. Needs expf; -DKILONET_NO_LIBM omits it. */
+void ${name}_probabilities(const $logit logits[$classes], float probabilities[$classes]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
