@@ -2,40 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from doc_tables.markdown import NONE, percent, plural, table
-from findings.questions import Question, read_questions
-from findings.store import Store, Stored, best_rates, found_of, tried_rates
+from doc_tables.markdown import NONE, percent, plural, read_json, table
+from kilonet.errors import UsageError
+from kilonet.recipe.load import resolve
 from kilonet.report.formatting import Table
 from kilonet.studies.analysis import Analysis, analyse
+from kilonet.studies.directory import RunResult
 from kilonet.studies.formatting import answers, cells_table, comparisons_table
+from kilonet.studies.grid import GridCell
+from kilonet.studies.plan import make_plan
+from run import Training, cell_trainings, rate_trials, read
 
 OMITTED = "seconds"  # the machines did other work too
 
 
-def _question(results: Path, name: str) -> tuple[Question, Stored]:
-    (question,) = read_questions(wanted=[name])
-    return question, Store(results / "findings").read(name)
+def _question(name: str) -> Any:
+    for question in read("findings")["question"]:
+        if question["id"] == name:
+            return question
+    raise UsageError(f'findings.toml has no question "{name}".')
+
+
+def _stored(results: Path, name: str) -> Any:
+    return read_json(results / "findings" / f"{name}.json")
 
 
 def _analysis(results: Path, name: str) -> Analysis:
-    question, stored = _question(results, name)
-    rates = best_rates(question, stored)
-    assert rates is not None, f"{name} has no learning rates yet"
-    plan = question.plan(rates, sorted({run.seed for run in stored.runs}))
-    return analyse(plan, *found_of(plan, stored))
+    question, stored = _question(name), _stored(results, name)
+    seeds = sorted({run["seed"] for run in stored["runs"]})
+    trainings = cell_trainings(read("findings"), question, seeds[0])
+    cells = [GridCell((), cell["label"], cell["label"]) for cell in question["cell"]]
+    resolved = [resolve(each.source, each.overrides) for each in trainings]
+    plan = replace(make_plan(resolved, cells, seeds=1, baseline=0), seeds=seeds)
+    runs = {(run["fingerprint"], run["seed"]): run for run in stored["runs"]}
+    found = [
+        [_found(runs[key, seed]) for seed in seeds if (key, seed) in runs]
+        for key in (training.key[0] for training in trainings)
+    ]
+    return analyse(plan, found, _failures(question, trainings, stored))
+
+
+def _found(run: dict[str, Any]) -> RunResult:
+    return RunResult(
+        name=f"{run['fingerprint']}-s{run['seed']}",
+        seed=run["seed"],
+        accuracy=run["test_accuracy"],
+        dataset=run["dataset"],
+        images=run["images"],
+        wrong=frozenset(run["wrong"]),
+        history=tuple({"validation_accuracy": each} for each in run["validation_accuracy"]),
+        parameters=run["parameters"],
+        macs=run["macs"],
+        seconds=run["seconds"],
+    )
+
+
+def _failures(question: Any, trainings: list[Training], stored: Any) -> dict[str, str]:
+    labels = {
+        training.key[0]: cell["label"]
+        for training, cell in zip(trainings, question["cell"], strict=True)
+    }
+    return {
+        f"{labels[each['fingerprint']]}, seed {each['seed']}": each["message"]
+        for each in stored["failures"]
+        if each["fingerprint"] in labels
+    }
 
 
 def overview(results: Path) -> str:
     """Return one row for each question."""
     rows = []
-    for question in read_questions():
-        stored = Store(results / "findings").read(question.id)
-        seeds = plural(len({run.seed for run in stored.runs}), "seed")
-        title = question.entry.title
-        link = f"[{title}](#{_anchor(title)})"
-        rows.append([link, ", ".join(question.entry.pages), str(len(question.listed)), seeds])
+    for question in read("findings")["question"]:
+        title = question["title"]
+        seeds = {run["seed"] for run in _stored(results, question["id"])["runs"]}
+        rows.append([
+            f"[{title}](#{_anchor(title)})", ", ".join(question["pages"]),
+            str(len(question["cell"])), plural(len(seeds), "seed"),
+        ])  # fmt: skip
     return table(["question", "pages", "cells", "run"], rows, left=(0, 1, 3))
 
 
@@ -57,13 +104,18 @@ def findings(results: Path, name: str) -> str:
 
 def rates(results: Path, name: str) -> str:
     """Return the learning rates that were tried, and the validation accuracy of each."""
-    question, stored = _question(results, name)
+    question = _question(name)
+    reached = {
+        (trial["fingerprint"], trial["seed"]): trial["validation_accuracy"]
+        for trial in _stored(results, name)["trials"]
+    }
+    tried = iter(rate_trials(read("findings"), question))
     rows = []
-    for cell in question.listed:
-        tried = tried_rates(question, cell.label, stored)
-        if tried:
-            words = [f"{rate:g} ({percent(100 * reached)})" for rate, reached in tried.items()]
-            rows.append([cell.label, ", ".join(words)])
+    for cell in question["cell"]:
+        trials = [next(tried) for _ in cell.get("tried", [])]
+        if trials:
+            words = [f"{rate:g} ({percent(100 * reached[t.key])})" for t, rate in trials]
+            rows.append([cell["label"], ", ".join(words)])
     return table(["cell", "learning rate (validation accuracy, %)"], rows, left=(0, 1))
 
 
@@ -81,8 +133,8 @@ def _markdown(content: Table) -> str:
 def machines(results: Path) -> str:
     """Return the processors and PyTorch versions of all runs."""
     found = {
-        (run.environment.get("processor") or NONE, run.environment.get("torch", NONE))
-        for stored in Store(results / "findings").everywhere()
-        for run in stored.runs
+        (run["environment"].get("processor") or NONE, run["environment"].get("torch", NONE))
+        for path in (results / "findings").glob("*.json")
+        for run in read_json(path)["runs"]
     }
     return table(["processor", "PyTorch"], [list(each) for each in sorted(found)], left=(0, 1))

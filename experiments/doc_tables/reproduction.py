@@ -36,6 +36,7 @@ class Measured(BaseModel):
     overrides: list[str] = []
     project: str = ""
     beside: str = ""
+    archived: bool = False
     claim: Claim | None = None
 
     @property

@@ -21,7 +21,7 @@ from trained import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-publish = importlib.import_module("frontier.publish")
+publish = importlib.import_module("publish_model")
 
 
 @pytest.fixture(scope="module")

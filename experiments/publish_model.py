@@ -1,10 +1,10 @@
-"""Put a finished run into the package, as a model that ships.
+"""Copy a finished run into the package, as a model that ships.
 
-    python experiments/reproduce.py --seeds 0,1,2,3,4 --keep build/frontier kilonet-2k
-    python experiments/frontier/publish.py build/frontier/kilonet-2k-seed-0 kilonet-2k
+    python experiments/run.py frontier kilonet-2k --keep build/frontier
+    python experiments/publish_model.py build/frontier/kilonet-2k-FINGERPRINT-s0 kilonet-2k
 
-Copies what is read of a run to ``src/kilonet/pretrained/NAME``, and writes its model card, in JSON
-and to read, with what every seed in ``results/NAME.json`` reached.
+Copies the files that a model needs to ``src/kilonet/pretrained/NAME``, and writes its model card,
+in JSON and in Markdown, with the accuracy of every seed in ``results/NAME.json``.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import argparse
 import json
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kilonet
 from kilonet.errors import KilonetError, RunError
 from kilonet.exports.huggingface.card import shipped_card
 from kilonet.exports.huggingface.emit import pretrained_of
 from kilonet.files import write_text
+from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import CARD, SHIPPED_FOLDER
 from kilonet.workflows.run import find_run, require_finished
-from reproduce import fingerprints_asked
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)
 
 
@@ -58,12 +58,25 @@ def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
     """Check that ``run`` is one of the runs that ``stored`` has the figures of."""
     recipe, correct = run.recipe(), run.metrics()["test"]["correct"]
     seeds = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
-    if stored["fingerprint"] not in fingerprints_asked(recipe):
+    if stored["fingerprint"] not in possible_fingerprints(recipe):
         raise RunError(f"{run.path} follows another recipe than the results. Train it again.")
     if seeds.get(recipe.training.seed) != correct:
         raise RunError(f"{run.path} is not the run of its seed in the results. Train it again.")
     if recipe.training.keep != "last":
         raise RunError(f"{run.path} is judged by its best epoch; what ships is the last one.")
+
+
+def possible_fingerprints(recipe: Recipe) -> set[str]:
+    """Return the fingerprints of the recipes that a run's ``recipe`` may have been resolved from.
+
+    A run's recipe has the precision and the kernels that "auto" was resolved to.
+    """
+    choices = {key: {getattr(recipe.training, key), "auto"} for key in ("precision", "kernels")}
+    updates = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+    return {
+        fingerprint(recipe.model_copy(update={"training": recipe.training.model_copy(update=each)}))
+        for each in updates
+    }
 
 
 def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Find how many weights of each network that ships can be zero at no cost.
 
-    python experiments/frontier/sparse.py
+    python experiments/prune.py
 
 Pruning by magnitude after training (Han et al., "Learning both Weights and Connections for
 Efficient Neural Networks", 2015), without training again: the smallest of all weights, each by its
@@ -22,8 +22,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import kilonet
 from doc_tables.frontier import read_frontier
 from kilonet.data.batches import normalise
@@ -36,7 +34,7 @@ from kilonet.models.measure import count_parameters
 from kilonet.workflows.load import data_info
 from kilonet.workflows.run import find_run
 
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "frontier-sparse.json"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "frontier-sparse.json"
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 COST = 0.0002
 PORTION, PORTIONS = 500, 20  # of training images, for batch norm's statistics

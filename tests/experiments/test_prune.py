@@ -13,7 +13,7 @@ from kilonet.models.measure import count_parameters
 from kilonet.workflows.load import data_info
 from kilonet.workflows.run import find_run
 
-sparse = importlib.import_module("frontier.sparse")
+prune = importlib.import_module("prune")
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,9 @@ def network() -> nn.Module:
 
 def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> None:
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    other = sparse.pruned(network, 0.2)
+    other = prune.pruned(network, 0.2)
     weights = sum(p.numel() for name, p in before.items() if name.endswith("conv.weight"))
-    assert sparse.zero_count(other) == round(0.2 * weights)
+    assert prune.zero_count(other) == round(0.2 * weights)
     assert count_parameters(other) == count_parameters(network)
     for name, parameter in other.named_parameters():
         kept = parameter != 0
@@ -39,7 +39,7 @@ def test_batch_norms_statistics_are_those_of_the_images() -> None:
     layers = nn.Sequential(nn.BatchNorm2d(1))
     images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8)
     traits = data_info(find_run("kilonet-0.5k"))
-    sparse.settle_norms(layers, images, traits)
+    prune.settle_norms(layers, images, traits)
     (norm,) = layers
     assert isinstance(norm, nn.BatchNorm2d)
     # Portions of 500 and 200 count alike, as one number each.

@@ -1,1 +1,0 @@
-"""Models that ship: from finished runs to the package."""
