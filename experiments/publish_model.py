@@ -19,8 +19,7 @@ from typing import Any
 
 import kilonet
 from kilonet.errors import KilonetError, RunError
-from kilonet.exports.huggingface.card import shipped_card
-from kilonet.exports.huggingface.emit import pretrained_of
+from kilonet.exports.huggingface.folder import pretrained_of, shipped_card
 from kilonet.files import write_text
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.schema import Recipe

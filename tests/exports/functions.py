@@ -1,4 +1,4 @@
-"""The archive of a Lambda function, made once and unpacked, and events as Lambda's callers send."""
+"""The archive of a Lambda function, made once and unpacked, and events as callers send them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import onnx
 from networks import example
 
-from kilonet.exports.aws.emit import function_files
-from kilonet.exports.aws.platform import Platform
+from kilonet.exports.aws.archive import Platform, function_files
 
 LAMBDA = Platform("Linux", "x86_64", (3, 12))
 

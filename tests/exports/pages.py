@@ -12,7 +12,7 @@ import numpy.typing as npt
 from playwright.sync_api import Browser, Page
 
 from kilonet.exports.graph.operators import Graph
-from kilonet.exports.html.emit import page as page_text
+from kilonet.exports.html.document import page as page_text
 
 Point = tuple[float, float]
 SEVEN: Sequence[Point] = [(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]
@@ -45,9 +45,9 @@ def draw(page: Page, points: Sequence[Point]) -> None:
     page.mouse.up()
 
 
-def words(page: Page) -> str:
-    """Return what a screen reader was told last."""
-    return page.locator("#spoken").text_content() or ""
+def announcement(page: Page) -> str:
+    """Return the last text for screen readers."""
+    return page.locator("#announcement").text_content() or ""
 
 
 def drawn_pixels(page: Page) -> npt.NDArray[np.uint8]:

@@ -85,8 +85,8 @@ def test_json(function: ModuleType, event: Event, kind: str) -> None:
     [
         (None, "image/png", 400, "has no body"),
         (b"", "image/png", 400, "has no body"),
-        (b"{", "application/json", 400, "is no JSON"),
-        (b"\xff", "application/json", 400, "is no JSON"),
+        (b"{", "application/json", 400, "is not JSON"),
+        (b"\xff", "application/json", 400, "is not JSON"),
         (b"[]", "application/json", 422, "The JSON must be"),
         (b'{"image": 3}', "application/json", 422, "The JSON must be"),
         (b'{"image": "!"}', "application/json", 400, "base64"),
@@ -135,7 +135,7 @@ def test_what_is_no_post(function: ModuleType) -> None:
     found = function.handler(event, None)
     assert (found["statusCode"], found["headers"]["allow"]) == (405, "POST")
     status, content = answer(function, {"image": "x"})
-    assert (status, content["detail"]) == (400, "This event is no HTTP request.")
+    assert (status, content["detail"]) == (400, "This event is not an HTTP request.")
 
 
 def test_a_failure_of_its_own_is_logged_not_told(

@@ -18,12 +18,12 @@ from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import Pixels, interpret
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.graph.operators import Graph
-from kilonet.exports.html.description import describe
+from kilonet.exports.html.document import NetworkDescription
 
 pytestmark = pytest.mark.browser
-RUN = """([description, encode]) => {
+RUN = """([description, encoded]) => {
     const network = buildNetwork(JSON.parse(description));
-    const pixels = encode.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+    const pixels = encoded.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
     const numbers = ({ value }) => [...value.data].map((x) => (Number.isFinite(x) ? x : String(x)));
     return pixels.map((one) => { network.run(one); return network.layers.map(numbers); });
 }"""
@@ -40,11 +40,11 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def layers(page: Page, graph: Graph, images: Pixels) -> list[list[Any]]:
-    encode = [
+    encoded = [
         base64.b64encode(np.ascontiguousarray(image.transpose(1, 2, 0))).decode()
         for image in images
     ]
-    found: list[list[Any]] = page.evaluate(RUN, [describe(graph), encode])
+    found: list[list[Any]] = page.evaluate(RUN, [NetworkDescription(graph).to_json(), encoded])
     return found
 
 
@@ -108,6 +108,6 @@ def test_pixels_of_another_size_are_refused(page: Page) -> None:
             try { buildNetwork(JSON.parse(description)).run(new Uint8Array(3)); }
             catch (error) { return error.message; }
         }""",
-        describe(example("quick").graph),
+        NetworkDescription(example("quick").graph).to_json(),
     )
-    assert text == "3 pixel values; the network reads 784: 1×28×28."
+    assert text == "3 pixel values; the network takes 784: 1×28×28."

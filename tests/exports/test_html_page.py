@@ -1,4 +1,4 @@
-"""The page as people use it: drawn on, given pictures, undone, by mouse, finger and keys."""
+"""The page as people use it: drawing, opening pictures, undo, by mouse, finger and keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import example
-from pages import SEVEN, draw, drawn_pixels, opened, words
+from pages import SEVEN, announcement, draw, drawn_pixels, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -51,7 +51,7 @@ def seven() -> bytes:
 
 
 def expected(pixels: object) -> str:
-    """Return how Python prepares and reads a picture, in the page's words."""
+    """Return Python's prediction for a picture, as the page announces it."""
     image = prepare(pixels)[None, None]  # type: ignore[arg-type]
     (row,) = interpret(GRAPH, image)["probabilities"]
     first, second = np.argsort(-row, kind="stable")[:2]
@@ -59,20 +59,20 @@ def expected(pixels: object) -> str:
 
 
 def test_a_drawing_is_read_as_python_reads_it(page: Page) -> None:
-    assert page.locator("#words").text_content() == "Waiting for a drawing."
+    assert page.locator("#summary").text_content() == "Waiting for a drawing."
     draw(page, SEVEN)
     found = drawn_pixels(page)
     assert found[:, :, 3].max() == 255
-    assert words(page) == expected(found)
-    assert page.locator("#digit").text_content() == words(page)[0]
+    assert announcement(page) == expected(found)
+    assert page.locator("#digit").text_content() == announcement(page)[0]
     shares = [
         float(text.split()[0]) for text in page.locator("#bars td:last-child").all_inner_texts()
     ]
     assert sum(shares) == pytest.approx(100, abs=0.6)
-    assert page.locator("#bars .best th").inner_text() == words(page)[0]
+    assert page.locator("#bars .best th").inner_text() == announcement(page)[0]
 
 
-def test_the_result_is_live_but_spoken_at_the_end(page: Page) -> None:
+def test_the_result_is_live_but_announced_at_the_end(page: Page) -> None:
     box = page.locator("#pad").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 100, box["y"] + 80)
@@ -80,9 +80,9 @@ def test_the_result_is_live_but_spoken_at_the_end(page: Page) -> None:
     page.mouse.move(box["x"] + 110, box["y"] + 300, steps=6)
     page.wait_for_timeout(100)
     assert page.locator("#digit").text_content() != ""
-    assert words(page) == ""
+    assert announcement(page) == ""
     page.mouse.up()
-    assert words(page) != ""
+    assert announcement(page) != ""
 
 
 def test_strokes_are_smooth_and_join_the_points(page: Page) -> None:
@@ -96,32 +96,32 @@ def test_strokes_are_smooth_and_join_the_points(page: Page) -> None:
 
 def test_undo_and_clear(page: Page) -> None:
     draw(page, SEVEN)
-    first = words(page)
+    first = announcement(page)
     draw(page, [(0.3, 0.5), (0.65, 0.55)])
     page.get_by_role("button", name="Undo").click()
-    assert words(page) == first
+    assert announcement(page) == first
     page.get_by_role("button", name="Clear").click()
-    assert words(page) == "Waiting for a drawing."
+    assert announcement(page) == "Waiting for a drawing."
     assert not drawn_pixels(page).any()
     page.keyboard.press("Control+z")
-    assert words(page) == first
+    assert announcement(page) == first
     page.keyboard.press("Escape")
-    assert words(page) == "Waiting for a drawing."
+    assert announcement(page) == "Waiting for a drawing."
 
 
 def test_no_digit_is_made_of_nothing(page: Page) -> None:
     draw(page, [(0.5, 0.5), (0.5, 0.501)])
     page.evaluate(DROP, ["grey.png", list(_png(np.full((50, 50), 128, np.uint8)))])
-    page.locator("#words", has_text="Nothing here stands out").wait_for()
+    page.locator("#summary", has_text="Nothing here stands out").wait_for()
     assert page.locator("#digit").text_content() == ""
     assert page.locator("#bars td:last-child").all_inner_texts() == [""] * 10
-    assert words(page).startswith("Nothing here")
+    assert announcement(page).startswith("Nothing here")
 
 
 def test_two_digits_are_one_too_many(page: Page) -> None:
     for left in (0.2, 0.7):
         draw(page, [(left, 0.25), (left + 0.02, 0.75)])
-    assert words(page) == "There are 2 digits here, and one was expected. Draw one alone."
+    assert announcement(page) == "There are 2 digits here, and one was expected. Draw one alone."
 
 
 def test_pictures_come_in_three_ways(page: Page) -> None:
@@ -129,21 +129,21 @@ def test_pictures_come_in_three_ways(page: Page) -> None:
     page.locator("#file").set_input_files(
         {"name": "7.png", "mimeType": "image/png", "buffer": seven()}
     )
-    page.locator("#spoken", has_text=says).wait_for(state="attached")
+    page.locator("#announcement", has_text=says).wait_for(state="attached")
     for way in (DROP, PASTE):
         page.keyboard.press("Escape")
-        assert words(page) == "Waiting for a drawing."
+        assert announcement(page) == "Waiting for a drawing."
         page.evaluate(way, ["7.png", list(seven())])
-        page.locator("#spoken", has_text=says).wait_for(state="attached")
+        page.locator("#announcement", has_text=says).wait_for(state="attached")
     draw(page, SEVEN)
-    assert words(page) == expected(drawn_pixels(page)), "a stroke begins anew"
+    assert announcement(page) == expected(drawn_pixels(page)), "a stroke begins anew"
     page.keyboard.press("Control+z")
-    assert words(page) == says
+    assert announcement(page) == says
 
 
 def test_a_file_that_is_no_picture(page: Page) -> None:
     page.evaluate(DROP, ["7.txt", [1, 2, 3]])
-    page.locator("#words", has_text="cannot be read as a picture").wait_for()
+    page.locator("#summary", has_text="cannot be read as a picture").wait_for()
     assert page.locator("#digit").text_content() == ""
 
 
@@ -152,7 +152,7 @@ def test_drawn_with_keys_alone(page: Page) -> None:
     assert page.evaluate("() => document.activeElement.id") == "pad"
     for key in ["ArrowUp"] * 6 + [" "] + ["ArrowDown"] * 12 + [" "]:
         page.keyboard.press(key)
-    assert words(page) == expected(drawn_pixels(page))
+    assert announcement(page) == expected(drawn_pixels(page))
     rows = np.flatnonzero(drawn_pixels(page)[:, 140, 3])
     assert (rows[0], rows[-1]) == pytest.approx(
         (140 - 0.24 * 280 - 10, 140 + 0.24 * 280 + 10), abs=3
@@ -173,7 +173,7 @@ def test_a_finger_draws_and_does_not_scroll(browser: Browser, tmp_path: Path) ->
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert page.evaluate("() => scrollY") == 0
-    assert words(page) == expected(drawn_pixels(page))
+    assert announcement(page) == expected(drawn_pixels(page))
     page.context.close()
 
 
@@ -182,7 +182,7 @@ def test_dark_mode_draws_light_ink_and_reads_the_same(browser: Browser, tmp_path
     for scheme in ("light", "dark"):
         page = opened(browser, GRAPH, tmp_path, color_scheme=scheme)
         draw(page, SEVEN)
-        said.append((words(page), drawn_pixels(page)[:, :, 0].max() > 128))
+        said.append((announcement(page), drawn_pixels(page)[:, :, 0].max() > 128))
         page.context.close()
     assert [light for _, light in said] == [False, True]
     assert said[0][0].split(",")[0] == said[1][0].split(",")[0]
@@ -203,7 +203,9 @@ def test_layers_are_shown_with_names_and_shapes(page: Page) -> None:
     labels = [label.get_attribute("aria-label") for label in page.locator("#maps [role=img]").all()]
     assert all("values from" in str(label) for label in labels)
     page.keyboard.press("Escape")
-    assert "nothing yet" in str(page.locator("#maps [role=img]").first.get_attribute("aria-label"))
+    assert "no values yet" in str(
+        page.locator("#maps [role=img]").first.get_attribute("aria-label")
+    )
 
 
 def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
@@ -217,12 +219,12 @@ def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
     tree = page.locator("body").aria_snapshot()
     for part in [
         "application", "Drawing area", 'button "Undo"', 'button "Clear"', 'button "Open a picture"',
-        "status", 'img "The 28×28 pixels that the network sees"', "table", 'heading "Draw a digit"',
+        "status", 'img "The 28×28 pixels that the network gets"', "table", 'heading "Draw a digit"',
     ]:  # fmt: skip
         assert part in tree, tree
 
 
-def test_other_sizes_and_colours_are_given_as_they_are(browser: Browser, tmp_path: Path) -> None:
+def test_other_sizes_and_colours_are_only_scaled(browser: Browser, tmp_path: Path) -> None:
     shape = (3, 8, 6)
     graph = Graph(shape, _means(shape), {"classes": "red,green,blue"})
     page = opened(browser, graph, tmp_path)

@@ -18,8 +18,7 @@ from sklearn.datasets import load_digits
 
 import kilonet
 from kilonet.errors import CheckpointError, RunError, UsageError
-from kilonet.exports.huggingface.card import exported_card, shipped_card
-from kilonet.exports.huggingface.emit import pretrained_of
+from kilonet.exports.huggingface.folder import exported_card, pretrained_of, shipped_card
 from kilonet.runs import layout
 from kilonet.runs.find import open_run, shipped_models
 from kilonet.workflows.run import Run
@@ -156,7 +155,7 @@ def change(**keys: Any) -> Callable[[Path], None]:
         (change(model={"name": "conv-stack", "layers": "x"}), '"x" is not a layer'),
         (change(model={"name": "conv-stack", "layers": "c8"}), "do not belong to this network"),
         (change(model=[]), "model: input should be a valid dictionary"),
-        (change(input_shape=[1, 2, 2]), "cannot be made"),
+        (change(input_shape=[1, 2, 2]), "an impossible network"),
         (change(input_shape=[1, 28]), "input_shape"),
         (change(image_mean=[0.1, 0.2]), "must have 1 numbers each"),
         (change(image_std=[0.0]), "image_std must be above 0"),

@@ -1,4 +1,4 @@
-"""What each target makes, and which switches it takes."""
+"""The files of each target, and the options that it takes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kilonet.errors import UsageError
 from kilonet.exports import targets
 from kilonet.exports.graph.operators import UnsupportedOperatorError
 from kilonet.exports.onnx import export_onnx
-from kilonet.exports.targets import TARGETS, Job, find_target
+from kilonet.exports.targets import TARGETS, ExportRequest, find_target
 
 
-def job(name: str, **rest: object) -> Job:
-    return Job(example(name).path, f"{name}-1", MEAN, STD, **rest)  # type: ignore[arg-type]
+def request_for(name: str, **rest: object) -> ExportRequest:
+    return ExportRequest(example(name).path, f"{name}-1", MEAN, STD, **rest)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def job(name: str, **rest: object) -> Job:
 def test_files_and_how_they_run(
     target: str, rest: dict[str, object], names: list[str], tmp_path: Path
 ) -> None:
-    made = TARGETS[target].make(job("quick", **rest))
+    made = TARGETS[target].make(request_for("quick", **rest))
     assert list(made.files) == names
     for name, content in made.files.items():
         (tmp_path / name).write_bytes(content)
-    with made.running(tmp_path) as network:
+    with made.start(tmp_path) as network:
         assert network is not None
         images = pictures(7)
         assert (network.one(images[:1]) is None) == (target not in ("html", "lambda"))
@@ -59,9 +59,9 @@ def test_without_a_compiler_c_is_written_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "find_compiler", lambda: None)
-    made = TARGETS["c"].make(job("quick"))
-    assert "no C compiler" in str(made.note)
-    with made.running(tmp_path) as network:
+    made = TARGETS["c"].make(request_for("quick"))
+    assert "no C compiler" in str(made.not_runnable)
+    with made.start(tmp_path) as network:
         assert network is None
 
 
@@ -69,10 +69,10 @@ def test_without_a_browser_the_page_is_written_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    made = TARGETS["html"].make(job("quick"))
+    made = TARGETS["html"].make(request_for("quick"))
     assert list(made.files) == ["quick-1.html"]
-    assert "no Chromium" in str(made.note)
-    with made.running(tmp_path) as network:
+    assert "no Chromium" in str(made.not_runnable)
+    with made.start(tmp_path) as network:
         assert network is None
 
 
@@ -86,15 +86,15 @@ class Odd(nn.Module):
 def test_what_the_list_cannot_say_is_still_onnx(tmp_path: Path) -> None:
     path = tmp_path / "odd.onnx"
     export_onnx(Odd(), path, (1, 28, 28), MEAN, STD, {"classes": "0"})
-    odd = Job(path, "odd", MEAN, STD)
+    odd = ExportRequest(path, "odd", MEAN, STD)
     (content,) = TARGETS["onnx"].make(odd).files.values()
     assert any(node.op_type == "Erf" for node in onnx.load_from_string(content).graph.node)
     for target, rest in [("c", {}), ("html", {}), ("onnx", {"raw": True})]:
         with pytest.raises(UnsupportedOperatorError, match="Erf"):
-            TARGETS[target].make(Job(path, "odd", MEAN, STD, **rest))
+            TARGETS[target].make(ExportRequest(path, "odd", MEAN, STD, **rest))
 
 
-def test_names_and_switches() -> None:
+def test_names_and_options() -> None:
     assert find_target("c", int8=True, raw=False) is TARGETS["c"]
     with pytest.raises(UsageError, match=r'no export target "onx". Did you mean "onnx"\?.*onnx, c'):
         find_target("onx", int8=False, raw=False)

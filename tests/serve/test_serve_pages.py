@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.graph.operators import UnsupportedOperatorError
-from kilonet.exports.html import emit
+from kilonet.exports.html import document
 from kilonet.serve.pages import content_security_policy, front_page, reference_page
 from service import Live, live
 
@@ -25,7 +25,7 @@ def test_the_form_names_the_model() -> None:
 
 
 def test_the_front_page_is_the_exported_page(model: Path) -> None:
-    assert front_page(model).decode() == emit.page(lower(model), model.name)
+    assert front_page(model).decode() == document.page(lower(model), model.name)
 
 
 def test_a_form_if_the_page_cannot_be_exported(
@@ -34,7 +34,7 @@ def test_a_form_if_the_page_cannot_be_exported(
     def unsupported(*_: object) -> str:
         raise UnsupportedOperatorError("Not supported.")
 
-    monkeypatch.setattr(emit, "page", unsupported)
+    monkeypatch.setattr(document, "page", unsupported)
     assert front_page(model) == front_page(model, public=False)
 
 

@@ -16,7 +16,7 @@ from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import ImageFormat
 from kilonet.errors import DataError, KilonetError, UsageError
 from kilonet.exports.graph.lower import lower
-from kilonet.exports.html.emit import page
+from kilonet.exports.html.document import page
 from kilonet.preprocessing import letterbox
 from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.worker import predict

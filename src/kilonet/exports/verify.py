@@ -1,4 +1,4 @@
-"""An export held against PyTorch, picture by picture and by the clock."""
+"""Compare an export with PyTorch: labels, logits and the time of one image."""
 
 from __future__ import annotations
 
@@ -20,38 +20,40 @@ ROUNDS = 40
 CALLS = 5
 
 
-class Network(Protocol):
-    """An export that can be run here."""
+class RunnableExport(Protocol):
+    """An export that this machine can run."""
 
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the logits (N, K) of uint8 images (N, C, H, W)."""
 
     def one(self, image: Pixels) -> float | None:
-        """Read one image (1, C, H, W).
+        """Run one image (1, C, H, W).
 
-        Where the way there takes longer than the network does, the seconds by its own clock are
-        returned, and count.
+        An export in another process returns the seconds by its own clock, because calling it
+        takes longer than the network; these seconds are used instead of the time of the call.
         """
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What an export does on the test split, beside PyTorch with the weights of the run."""
+    """An export and PyTorch on the test split, with the same weights.
+
+    ``same_labels`` counts the images with the same predicted class. Times are for one image on one
+    core: the median over rounds that alternate between both. PyTorch runs eagerly on one thread,
+    with the normalisation of pixels.
+    """
 
     images: int
     same_labels: int
-    """Of how many images both say the same class."""
     largest_logit_difference: float
     accuracy: float
     pytorch_accuracy: float
     milliseconds: float
-    """For one picture on one core: the median of the medians of rounds that alternate."""
     pytorch_milliseconds: float
-    """The same of the network in PyTorch, eager, one thread, its normalisation included."""
 
 
 def verify(
-    network: Network,
+    network: RunnableExport,
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -61,8 +63,8 @@ def verify(
     """Compare ``network`` with ``model`` on ``images`` uint8 (N, C, H, W) and ``labels`` (N,)."""
     with torch.inference_mode():
         parts = [model(normalise(part, mean, std)) for part in torch.split(images, 500)]
-        ours = torch.cat(parts).numpy()
-    theirs = network.logits(images.numpy())
+        expected = torch.cat(parts).numpy()
+    logits = network.logits(images.numpy())
     truth = labels.numpy()
     first = images[:1]
 
@@ -74,19 +76,19 @@ def verify(
     seconds = alternating(lambda: network.one(picture), eager)
     return Verification(
         images=len(truth),
-        same_labels=int((ours.argmax(1) == theirs.argmax(1)).sum()),
-        largest_logit_difference=float(np.abs(ours - theirs).max()),
-        accuracy=float((theirs.argmax(1) == truth).mean()),
-        pytorch_accuracy=float((ours.argmax(1) == truth).mean()),
+        same_labels=int((logits.argmax(1) == expected.argmax(1)).sum()),
+        largest_logit_difference=float(np.abs(logits - expected).max()),
+        accuracy=float((logits.argmax(1) == truth).mean()),
+        pytorch_accuracy=float((expected.argmax(1) == truth).mean()),
         milliseconds=1e3 * seconds[0],
         pytorch_milliseconds=1e3 * seconds[1],
     )
 
 
 def alternating(*calls: Callable[[], float | None]) -> list[float]:
-    """Return the seconds of one call each, timed in rounds that alternate, PyTorch on one thread.
+    """Return the seconds of one call of each function, with PyTorch on one thread.
 
-    The clock of a shared machine wanders: what is compared is timed within the same moments.
+    The calls alternate, because the speed of a shared machine changes over time.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -98,9 +100,9 @@ def alternating(*calls: Callable[[], float | None]) -> list[float]:
 
 
 def _timed(call: Callable[[], float | None]) -> float:
-    taken = []
+    times = []
     for _ in range(CALLS):
-        began = time.perf_counter()
-        own = call()
-        taken.append(time.perf_counter() - began if own is None else own)
-    return median(taken)
+        start = time.perf_counter()
+        own_clock = call()
+        times.append(time.perf_counter() - start if own_clock is None else own_clock)
+    return median(times)

@@ -13,7 +13,6 @@ from kilonet.errors import KilonetError, RunError, UsageError
 from kilonet.metadata import INK, classes_of, preparation_of
 from kilonet.preprocessing import letterbox, prepare
 from kilonet.preprocessing.decode import MAX_PIXELS, PictureSource
-from kilonet.runs import layout
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
@@ -46,6 +45,7 @@ def find_model(name: str | os.PathLike[str] | None) -> Path:
 
 
 def _model_of_run(name: Path) -> Path:
+    from kilonet.runs import layout
     from kilonet.runs.find import open_run
 
     run = open_run(os.fspath(name))

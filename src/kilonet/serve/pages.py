@@ -36,9 +36,9 @@ def front_page(model: Path, *, public: bool = True) -> bytes:
 def _exported_page(model: Path, name: str) -> str | None:
     try:
         from kilonet.exports.graph.lower import lower
-        from kilonet.exports.html import emit
+        from kilonet.exports.html import document
 
-        return emit.page(lower(model), name)
+        return document.page(lower(model), name)
     except (ImportError, KilonetError):  # onnx is not installed, or an operator is not supported
         return None
 

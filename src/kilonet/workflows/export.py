@@ -14,7 +14,7 @@ from kilonet.data.dataset import Dataset, is_available
 from kilonet.data.folder import folder_path, is_folder
 from kilonet.errors import RunError
 from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
-from kilonet.exports.targets import Job, Made, find_target
+from kilonet.exports.targets import ExportFiles, ExportRequest, find_target
 from kilonet.exports.verify import Verification, verify
 from kilonet.extras import require
 from kilonet.files import write_bytes, write_text
@@ -96,7 +96,7 @@ def export(
     dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
     if target.from_onnx:
         _require_onnx(run)
-    made = target.make(_job(run, network, dataset if int8 else None, raw))
+    made = target.make(_request(run, network, dataset if int8 else None, raw))
     folder = Path(out) if out is not None else run.path / FOLDER
     files = _written(folder, made)
     verification, note = _verified(made, network, dataset, folder, run)
@@ -122,16 +122,18 @@ def _require_onnx(run: Run) -> None:
         raise RunError(f"{run.path} has no ONNX file to export from: {why}")
 
 
-def _job(run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool) -> Job:
+def _request(
+    run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool
+) -> ExportRequest:
     path = run.directory.file(layout.ONNX)
     data, images = data_info(run), None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
-    return Job(path, run.name, data.mean, data.std, images, raw, run.directory, network)
+    return ExportRequest(path, run.name, data.mean, data.std, images, raw, run.directory, network)
 
 
-def _written(folder: Path, made: Made) -> tuple[Path, ...]:
+def _written(folder: Path, made: ExportFiles) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in made.files.items():
@@ -145,7 +147,7 @@ def _written(folder: Path, made: Made) -> tuple[Path, ...]:
 
 
 def _verified(
-    made: Made, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
+    made: ExportFiles, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
 ) -> tuple[Verification | None, str | None]:
     if dataset is None:
         name, title = run.recipe.data.name, data_info(run).title
@@ -154,9 +156,9 @@ def _verified(
         if is_folder(name):
             lacking = f"{folder_path(name)} is not there any more"
         return None, f"not compared with PyTorch: {lacking}"
-    with made.running(folder) as runnable:
+    with made.start(folder) as runnable:
         if runnable is None:
-            return None, f"not compared with PyTorch: {made.note}"
+            return None, f"not compared with PyTorch: {made.not_runnable}"
         images, labels = dataset.test_images, dataset.test_labels
         return verify(runnable, network, images, labels, dataset.mean, dataset.std), None
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from kilonet.data.folder import dataset_spec
 from kilonet.data.specs import DataInfo
-from kilonet.exports.huggingface.pretrained import is_folder, read_pretrained
+from kilonet.exports.huggingface.pretrained import is_pretrained_folder, read_pretrained
 from kilonet.models.build import build
 from kilonet.models.custom import require_trusted
 from kilonet.recipe.schema import Recipe
@@ -31,7 +31,7 @@ def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
         UsageError: there is no such run or folder, or ``model`` is not what its network is.
         RunError, CheckpointError: it is damaged, unfinished, or its weights do not fit.
     """
-    if not isinstance(source, Run) and is_folder(Path(source)):
+    if not isinstance(source, Run) and is_pretrained_folder(Path(source)):
         return read_pretrained(Path(source), model).network
     run = find_run(source)
     require_finished(run)

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from kilonet.errors import RunError, UsageError
 from kilonet.exports.huggingface.config import CONFIG, MODEL_TYPE
-from kilonet.exports.huggingface.emit import CARD, folder_files, pretrained_of
-from kilonet.exports.huggingface.pretrained import WEIGHTS, Pretrained, is_folder, read_pretrained
+from kilonet.exports.huggingface.folder import CARD, folder_files, pretrained_of
+from kilonet.exports.huggingface.pretrained import (
+    WEIGHTS,
+    Pretrained,
+    is_pretrained_folder,
+    read_pretrained,
+)
 from kilonet.files import write_bytes
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
@@ -58,7 +63,7 @@ def find_pretrained(source: str | Path | Run, model: str | None = None) -> Pretr
         UsageError: there is neither.
         RunError, CheckpointError: it is damaged, unfinished, or of another kind.
     """
-    if not isinstance(source, Run) and is_folder(Path(source)):
+    if not isinstance(source, Run) and is_pretrained_folder(Path(source)):
         return read_pretrained(Path(source), model)
     run = find_run(source)
     return pretrained_of(run.directory, load(run, model=model))

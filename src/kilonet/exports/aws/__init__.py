@@ -1,1 +1,1 @@
-"""A network as an AWS Lambda function: one archive with all that it needs, and its deployment."""
+"""Export a network as an AWS Lambda function: one archive and a template to deploy it."""

@@ -1,4 +1,4 @@
-"""A Lambda function on this machine: unpacked, and run by an interpreter that sees nothing else."""
+"""Run an exported Lambda function on this machine, in an interpreter that sees nothing else."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ sys.path.insert(0, sys.argv[1])
 import handler, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1] + "/model.onnx")
 for line in sys.stdin:
-    given = json.loads(line)
-    if "event" in given:
-        began = time.perf_counter()
-        handler.handler(given["event"], None)
-        found = time.perf_counter() - began
+    message = json.loads(line)
+    if "event" in message:
+        start = time.perf_counter()
+        handler.handler(message["event"], None)
+        result = time.perf_counter() - start
     else:
-        pixels = numpy.frombuffer(base64.b64decode(given["pixels"]), numpy.uint8)
+        pixels = numpy.frombuffer(base64.b64decode(message["pixels"]), numpy.uint8)
         shape = session.get_inputs()[0].shape[1:]
-        found = session.run(["logits"], {"image": pixels.reshape(-1, *shape)})[0].tolist()
-    print(json.dumps(found), flush=True)
+        result = session.run(["logits"], {"image": pixels.reshape(-1, *shape)})[0].tolist()
+    print(json.dumps(result), flush=True)
 """
 
 
 class FunctionNetwork:
-    """The function in the archive ``path``; a context manager that removes it afterwards.
+    """The function in the archive ``path``: a context manager that removes it at the end.
 
-    The interpreter has no site-packages: what the archive lacks is not there. Logits are those of
-    its model on its ONNX Runtime; the time of a picture is that of a whole request, from the event
-    with a PNG file to the response, by the function's own clock.
+    The interpreter has no site-packages, so it sees only what the archive contains. Logits come
+    from the archive's model on the archive's ONNX Runtime. The time of a picture is that of a whole
+    request, from the event with a PNG file to the response, measured in the function's process.
 
     Raises:
         KilonetError: the function does not start.
@@ -75,28 +75,28 @@ class FunctionNetwork:
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the logits (N, K) of uint8 images (N, C, H, W)."""
         batches = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-        rows = [self._ask({"pixels": _base64(batch.tobytes())}) for batch in batches]
+        rows = [self._send({"pixels": _base64(batch.tobytes())}) for batch in batches]
         return np.concatenate([np.array(batch, np.float32) for batch in rows])
 
     def one(self, image: Pixels) -> float:
-        """Read one image (1, C, H, W) as a PNG file in a request; return the seconds it took."""
-        return float(self._ask({"event": request(png(image[0]))}))
+        """Send one image (1, C, H, W) as a PNG file in a request; return the seconds it took."""
+        return float(self._send({"event": request(png(image[0]))}))
 
-    def _ask(self, question: dict[str, Any]) -> Any:
+    def _send(self, message: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
         except (OSError, ValueError):
-            _, said = self._process.communicate()
-            last = (said.splitlines() or ["no message"])[-1]
+            _, log = self._process.communicate()
+            last = (log.splitlines() or ["no message"])[-1]
             raise KilonetError(f"The function in the archive does not run: {last}") from None
 
 
 def request(content: bytes) -> dict[str, Any]:
-    """Return an event of payload format 2.0 that posts a picture's file."""
+    """Return an event in payload format 2.0 that posts a picture's file."""
     return {
         "version": "2.0",
         "requestContext": {"http": {"method": "POST", "path": "/"}},
@@ -107,12 +107,12 @@ def request(content: bytes) -> dict[str, Any]:
 
 
 def png(pixels: Pixels) -> bytes:
-    """Return a PNG file of grey pixels (H, W), or of pixels (C, H, W) of one channel or three."""
+    """Return a PNG file of uint8 pixels: grey (H, W), or (C, H, W) with one or three channels."""
     from PIL import Image
 
     file = io.BytesIO()
-    shown = np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
-    Image.fromarray(np.ascontiguousarray(shown).squeeze()).save(file, "PNG")
+    rows = np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
+    Image.fromarray(np.ascontiguousarray(rows).squeeze()).save(file, "PNG")
     return file.getvalue()
 
 

@@ -1,1 +1,1 @@
-"""A trained network as a folder of the kind that the Hugging Face hub holds."""
+"""Export a network as a Hugging Face folder: configuration, weights and model card."""

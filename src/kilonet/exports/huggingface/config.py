@@ -1,4 +1,4 @@
-"""``config.json``: what a network is, what it was made for, and how its images are prepared."""
+"""``config.json``: the network, its input and classes, and how images are normalised."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Length = Annotated[int, Field(ge=1, le=65_536)]
 Statistic = Annotated[list[float], Field(min_length=1)]
 
 
-class Config(FileContent):
-    """The content of ``config.json``, under the names that other readers of such files know.
+class PretrainedConfig(FileContent):
+    """The content of ``config.json``, under the names that other libraries use.
 
     Pixels 0–255 are multiplied by ``rescale_factor``, then ``image_mean`` is subtracted and
     ``image_std`` divided by, one number a channel. ``input_shape`` is (C, H, W); ``id2label`` names
@@ -45,7 +45,7 @@ class Config(FileContent):
     dtype: str = "float32"
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         channels = self.input_shape[0]
         if not len(self.image_mean) == len(self.image_std) == channels:
             raise ValueError(f"image_mean and image_std must have {channels} numbers each")
@@ -57,14 +57,14 @@ class Config(FileContent):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The name of each logit's class."""
+        """The class name of each logit."""
         return tuple(self.id2label.values())
 
     def section(self, path: Path) -> Model:
         """Return the validated ``[model]`` section; ``path`` names the file in messages.
 
         Raises:
-            CheckpointError: it is none.
+            CheckpointError: the section is not valid.
         """
         try:
             return _MODEL.validate_python(self.model)
@@ -77,16 +77,16 @@ class Config(FileContent):
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path) -> PretrainedConfig:
     """Return the configuration in the file ``path``.
 
     Raises:
-        CheckpointError: it is missing or damaged, of another kind of model, or of a format that
-            this version does not read.
+        CheckpointError: the file is missing or damaged, describes another type of model, or has a
+            format that this version cannot read.
     """
     if not path.is_file():
         raise CheckpointError(
-            f"{path} is missing: a folder made by kilonet.save_pretrained has it. Save it again."
+            f"{path} is missing: kilonet.save_pretrained writes it. Save the network again."
         )
     try:
         return config_from(read_json(path), path)
@@ -94,22 +94,23 @@ def read_config(path: Path) -> Config:
         raise CheckpointError(str(error)) from None
 
 
-def config_from(content: dict[str, Any], path: Path) -> Config:
-    """Return the configuration that ``content``, which was read from ``path``, holds.
+def config_from(content: dict[str, Any], path: Path) -> PretrainedConfig:
+    """Return the configuration in ``content``, which was read from ``path``.
 
     Raises:
-        RunError: it holds none; a CheckpointError where it is another kind's or format's.
+        RunError: the content is not valid.
+        CheckpointError: it has another type of model or another format.
     """
     kind = content.get("model_type")
     if kind != MODEL_TYPE:
         raise CheckpointError(
             f"{path} describes a model of type {kind!r}, not of Kilonet's. Load it with the "
-            "library that made it."
+            "library that wrote it."
         )
     version = content.get("kilonet_format")
     if isinstance(version, int) and version != FORMAT:
         raise CheckpointError(
             f"{path} is of format {version}; this version of Kilonet reads format {FORMAT}. "
-            f"Use Kilonet {content.get('kilonet_version', 'of the version that made it')}."
+            f"Use Kilonet {content.get('kilonet_version', 'in the version that wrote it')}."
         )
-    return Config(**checked(content, Config, path))
+    return PretrainedConfig(**checked(content, PretrainedConfig, path))

@@ -1,4 +1,4 @@
-"""A trained network with all that it takes to use it, as two files that no code runs to read."""
+"""A trained network as two files: ``config.json`` and weights. Reading them runs no code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from kilonet.errors import CheckpointError, RecipeError
-from kilonet.exports.huggingface.config import CONFIG, Config, config_from, read_config
+from kilonet.exports.huggingface.config import CONFIG, PretrainedConfig, config_from, read_config
 from kilonet.models.build import build
 from kilonet.models.custom import require_trusted
 from kilonet.models.measure import count_parameters
@@ -26,11 +26,11 @@ _PICKLED = Path("the pickled network")
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A network in evaluation mode, and what its images and its answers are.
+    """A network in evaluation mode, with what an application needs to use it.
 
-    ``model`` is its section of the recipe; ``input_shape`` is (C, H, W); ``mean`` and ``std`` are
-    those of pixels divided by 255, one number a channel; ``classes`` names each logit's class. It
-    is pickled as the bytes of its two files.
+    ``model`` is the recipe's section; ``input_shape`` is (C, H, W); ``mean`` and ``std`` are those
+    of pixels divided by 255, one number a channel; ``classes`` names the class of each logit.
+    ``pickle`` stores the bytes of the two files.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Pretrained:
     std: tuple[float, ...]
     classes: tuple[str, ...]
 
-    def config(self) -> Config:
-        """Return what ``config.json`` says of it."""
+    def config(self) -> PretrainedConfig:
+        """Return the content of ``config.json``."""
         ids = {str(index): name for index, name in enumerate(self.classes)}
-        return Config(
+        return PretrainedConfig(
             name=self.name,
             architectures=[type(self.network).__name__],
             model=self.model.model_dump(),
@@ -57,21 +57,21 @@ class Pretrained:
         )
 
     def files(self) -> dict[str, bytes]:
-        """Return ``config.json`` and ``model.safetensors``."""
+        """Return the content of ``config.json`` and ``model.safetensors`` by file name."""
         config = json.dumps(self.config().model_dump(), indent=1, ensure_ascii=False) + "\n"
         weights = {name: value.contiguous() for name, value in weights_of(self.network).items()}
         return {CONFIG: config.encode(), WEIGHTS: save(weights, {"format": "pt"})}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes, bytes]]:
-        """Return what ``pickle`` is to keep."""
+        """Return what ``pickle`` stores: the content of the two files."""
         return _unpickled, tuple(self.files().values())  # type: ignore[return-value]
 
 
-def is_folder(folder: Path) -> bool:
-    """Say whether ``folder`` looks like one of these, whatever state it is in; a run does not."""
+def is_pretrained_folder(folder: Path) -> bool:
+    """Return whether ``folder`` has one of the two files and is not a run; it may be damaged."""
     try:
         inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    except (OSError, ValueError):  # a name that no folder can have
+    except (OSError, ValueError):  # not a valid path
         return False
     return bool(inside & {CONFIG, WEIGHTS}) and layout.RUN not in inside
 
@@ -79,23 +79,23 @@ def is_folder(folder: Path) -> bool:
 def read_pretrained(folder: Path, trusted: str | None = None) -> Pretrained:
     """Return the network in ``folder``, on the CPU.
 
-    A class of the user's own is code from outside, and is imported only if it is ``trusted``: named
-    by the user.
+    A class of the user's own is code from outside. It is imported only if the user names it, as
+    ``trusted``.
 
     Raises:
         CheckpointError: a file is missing, damaged, or not of this format or network.
-        RunError: its network is a class that the user has not named.
-        UsageError: the user names a class that is not this network.
+        RunError: the network is a class that the user has not named.
+        UsageError: the user names another class than that of this network.
     """
     path = folder / CONFIG
     config = read_config(path)
-    found = _fresh(config, path, trusted)
-    load_weights(folder / WEIGHTS, found.network)
-    return found
+    pretrained = _untrained(config, path, trusted)
+    load_weights(folder / WEIGHTS, pretrained.network)
+    return pretrained
 
 
-def _fresh(config: Config, path: Path, trusted: str | None) -> Pretrained:
-    """Return what ``config`` describes, with weights that were never trained."""
+def _untrained(config: PretrainedConfig, path: Path, trusted: str | None) -> Pretrained:
+    """Return the network that ``config`` describes, with initial weights."""
     model = config.section(path)
     require_trusted(model, path.parent, trusted)
     channels, height, width = config.input_shape
@@ -103,15 +103,15 @@ def _fresh(config: Config, path: Path, trusted: str | None) -> Pretrained:
     try:
         network = build(model, shape, len(config.classes))
     except RecipeError as error:
-        raise CheckpointError(f"{path} describes a network that cannot be made: {error}") from error
+        raise CheckpointError(f"{path} describes an impossible network: {error}") from error
     mean, std = tuple(config.image_mean), tuple(config.image_std)
     return Pretrained(config.name, model, network.eval(), shape, mean, std, config.classes)
 
 
 def _unpickled(config: bytes, weights: bytes) -> Pretrained:
-    """Return what was pickled. Whoever loads a pickle trusts it: it may name a class of theirs."""
+    """Return the pickled network. Whoever loads a pickle trusts it, and a class that it names."""
     content = json.loads(config)
     own = content["model"]["name"]
-    found = _fresh(config_from(content, _PICKLED), _PICKLED, own)
-    put_bytes(found.network, weights, _PICKLED)
-    return found
+    pretrained = _untrained(config_from(content, _PICKLED), _PICKLED, own)
+    put_bytes(pretrained.network, weights, _PICKLED)
+    return pretrained

@@ -1,8 +1,8 @@
 """The function that AWS Lambda calls: an HTTP request with one picture in, its digit as JSON out.
 
-It takes the events of API Gateway (payload formats 1.0 and 2.0) and of function URLs. The body is a
-picture's file, or JSON: {"image": the file in base64} or {"pixels": rows of grey levels 0–255}.
-What is wrong is answered as problem details (RFC 9457); "kind" says what is with a picture.
+It takes events of API Gateway (payload formats 1.0 and 2.0) and of function URLs. The body is a
+picture file, or JSON: {"image": the file in base64} or {"pixels": rows of grey levels 0–255}.
+Errors are returned as problem details (RFC 9457); "kind" names the problem of a picture.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ reader = Reader(Path(__file__).with_name("model.onnx"))  # once for each instanc
 
 
 class RequestError(Exception):
-    """A request cannot be answered; ``status`` is what HTTP calls that."""
+    """A request that cannot be answered; ``status`` is the HTTP status of the response."""
 
     def __init__(self, status: HTTPStatus, detail: str, **more: Any) -> None:
         super().__init__(detail)
@@ -34,14 +34,14 @@ class RequestError(Exception):
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the response to an HTTP request, as API Gateway and function URLs take it."""
     try:
-        reading = reader.predict(_picture(event))
-        return _response(HTTPStatus.OK, "application/json", reading.to_json())
+        prediction = reader.predict(_picture(event))
+        return _response(HTTPStatus.OK, "application/json", prediction.to_json())
     except PictureError as error:
-        return _problem(_of_picture(error))
+        return _problem(_picture_problem(error))
     except RequestError as error:
         return _problem(error)
     except Exception:
-        traceback.print_exc()  # which the log keeps; the caller need not see it
+        traceback.print_exc()  # for the log; the caller does not see it
         return _problem(RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "The function failed."))
 
 
@@ -50,9 +50,9 @@ def _picture(event: dict[str, Any]) -> Any:
     context = event.get("requestContext") or {}
     method = event.get("httpMethod") or context.get("http", {}).get("method")
     if method is None:
-        raise RequestError(HTTPStatus.BAD_REQUEST, "This event is no HTTP request.")
+        raise RequestError(HTTPStatus.BAD_REQUEST, "This event is not an HTTP request.")
     if method != "POST":
-        detail = f"{method} is not for this address: POST a picture."
+        detail = f"{method} is not allowed here: POST a picture."
         raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, detail)
     content = _body(event)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -60,8 +60,8 @@ def _picture(event: dict[str, Any]) -> Any:
     if kind == "application/json":
         return _from_json(content)
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        detail = f"The content type is {kind}; image/*, application/octet-stream and "
-        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail + "application/json are read.")
+        detail = f"The content type is {kind}; send image/*, application/octet-stream or "
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail + "application/json.")
     return content
 
 
@@ -77,19 +77,19 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise RequestError(HTTPStatus.BAD_REQUEST, "What should be base64 is not.") from None
+        raise RequestError(HTTPStatus.BAD_REQUEST, "The base64 text is not valid.") from None
 
 
 def _from_json(content: bytes) -> Any:
     try:
-        given = json.loads(content)
+        body = json.loads(content)
     except ValueError as error:
-        detail = f"The body is no JSON: {error}."
+        detail = f"The body is not JSON: {error}."
         raise RequestError(HTTPStatus.BAD_REQUEST, detail) from None
-    if isinstance(given, dict) and isinstance(given.get("image"), str) and len(given) == 1:
-        return _decoded(given["image"])
-    if isinstance(given, dict) and isinstance(given.get("pixels"), list) and len(given) == 1:
-        return _array(given["pixels"])
+    if isinstance(body, dict) and isinstance(body.get("image"), str) and len(body) == 1:
+        return _decoded(body["image"])
+    if isinstance(body, dict) and isinstance(body.get("pixels"), list) and len(body) == 1:
+        return _array(body["pixels"])
     detail = 'The JSON must be {"image": a picture in base64} or {"pixels": rows of 0 to 255}.'
     raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
@@ -106,12 +106,12 @@ def _array(rows: list[Any]) -> Any:
     return pixels.astype(np.uint8)
 
 
-def _of_picture(error: PictureError) -> RequestError:
+def _picture_problem(error: PictureError) -> RequestError:
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     if error.kind == "too-large":
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     detail = str(error)
-    if error.kind == "several":  # whose remedy is for the command line
+    if error.kind == "several":  # its remedy is for the command line
         detail = f"{detail.partition(';')[0]}. Send each alone."
     return RequestError(status, detail, kind=error.kind)
 

@@ -1,17 +1,17 @@
-/* What each layer makes of the pixels: its channels as small pictures, drawn while they are open. */
+/* The output of each layer: its channels as small images, drawn while the section is open. */
 "use strict";
 
-function shapeWords([channels, height, width]) {
+function shapeText([channels, height, width]) {
   if (!height) return `${channels} values`;
   return `${height}×${width}, ${channels} channel${channels > 1 ? "s" : ""}`;
 }
 
-function operatorWords({ kind, kernel, stride, groups, relu }) {
-  const words = [kind];
-  if (kernel) words.push(`${kernel[0]}×${kernel[1]}`);
-  if (stride && stride.some((step) => step > 1)) words.push(`stride ${stride.join("×")}`);
-  if (groups > 1) words.push(`${groups} groups`);
-  return words.join(" ") + (relu ? ", then ReLU" : "");
+function operatorText({ kind, kernel, stride, groups, relu }) {
+  const parts = [kind];
+  if (kernel) parts.push(`${kernel[0]}×${kernel[1]}`);
+  if (stride && stride.some((step) => step > 1)) parts.push(`stride ${stride.join("×")}`);
+  if (groups > 1) parts.push(`${groups} groups`);
+  return parts.join(" ") + (relu ? ", then ReLU" : "");
 }
 
 function createLayers(network) {
@@ -19,8 +19,8 @@ function createLayers(network) {
   const shown = network.layers.filter(({ op }) => op.kind !== "Flatten" && op.kind !== "Reshape").map(addLayer);
   let filled = false;
 
-  function draw(reading) {
-    filled = Boolean(reading);
+  function draw(prediction) {
+    filled = Boolean(prediction);
     if (!details.open) return;
     const colours = coloursOf(details);
     for (const layer of shown) filled ? drawLayer(layer, colours) : clearLayer(layer);
@@ -36,7 +36,7 @@ function addLayer({ op, value }) {
   const caption = document.createElement("figcaption");
   const name = document.createElement("strong");
   name.textContent = op.output;
-  caption.append(name, ` ${operatorWords(op)}: ${shapeWords(value.shape)}`);
+  caption.append(name, ` ${operatorText(op)}: ${shapeText(value.shape)}`);
   const maps = document.createElement("div");
   maps.className = height * width > 1 ? "maps" : "values";
   maps.setAttribute("role", "img");
@@ -59,19 +59,19 @@ function coloursOf(element) {
   return { positive: parse("--positive"), negative: parse("--negative") };
 }
 
-// The farther from zero, the less transparent; each layer by its own farthest value.
+// Opacity is the distance from zero, relative to the largest in the layer.
 function drawLayer({ name, value: { data }, maps, canvases, image }, { positive, negative }) {
   let [low, high] = [Infinity, -Infinity];
   for (const number of data) {
     low = Math.min(low, number);
     high = Math.max(high, number);
   }
-  const farthest = Math.max(-low, high) || 1;
+  const largest = Math.max(-low, high) || 1;
   canvases.forEach((canvas, channel) => {
     for (let i = 0; i < image.width * image.height; i++) {
       const number = data[i * canvases.length + channel];
       image.data.set(number < 0 ? negative : positive, 4 * i);
-      image.data[4 * i + 3] = (255 * Math.abs(number)) / farthest;
+      image.data[4 * i + 3] = (255 * Math.abs(number)) / largest;
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
   });
@@ -80,5 +80,5 @@ function drawLayer({ name, value: { data }, maps, canvases, image }, { positive,
 
 function clearLayer({ name, maps, canvases }) {
   for (const canvas of canvases) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-  maps.setAttribute("aria-label", `${name}: nothing yet`);
+  maps.setAttribute("aria-label", `${name}: no values yet`);
 }

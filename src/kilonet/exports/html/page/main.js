@@ -1,42 +1,42 @@
-/* The page: what is on the pad goes through one function, kilonet.read, and what it says is shown. */
+/* The page: kilonet.read classifies the content of the pad, and the page shows the result. */
 "use strict";
 
 (() => {
   const network = buildNetwork(JSON.parse(document.getElementById("network").textContent));
-  const { readPixels, readCanvas } = createReader(network);
+  const { predictPixels, predictCanvas } = createPredictor(network);
 
   /* For the console and for programs. kilonet.predict(pixels) takes C·H·W bytes, row by row, the
    * channels of a pixel side by side, and returns { label, name, confidence, logits, probabilities };
-   * kilonet.read(canvas) takes any canvas, and returns that with the pixels that the network saw, or
+   * kilonet.read(canvas) takes any canvas, and returns the same and the network's input pixels, or
    * { error, message }. */
   window.kilonet = {
     shape: network.image,
     classes: network.classes,
-    predict: readPixels,
-    read: readCanvas,
+    predict: predictPixels,
+    read: predictCanvas,
   };
 
   const [undo, clear, file] = ["undo", "clear", "file"].map((id) => document.getElementById(id));
-  const answer = createAnswer(network);
+  const result = createResult(network);
   const layers = createLayers(network);
   const pad = createPad(document.getElementById("pad"), changed);
   listenForPictures(file, pad.show, () => {
-    answer.say(MESSAGES.unreadable, true);
+    result.showMessage(MESSAGES.unreadable, true);
     layers.draw(null);
   });
 
   function changed(state) {
-    const aloud = state === "done";
-    if (pad.isEmpty()) return refuse(document.body.dataset.invitation, aloud);
+    const announce = state === "done";
+    if (pad.isEmpty()) return showMessage(document.body.dataset.invitation, announce);
     const began = performance.now();
-    const reading = window.kilonet.read(pad.canvas());
-    if (reading.error) return refuse(reading.message, aloud);
-    answer.show(reading, performance.now() - began, aloud);
-    layers.draw(reading);
+    const prediction = window.kilonet.read(pad.canvas());
+    if (prediction.error) return showMessage(prediction.message, announce);
+    result.show(prediction, performance.now() - began, announce);
+    layers.draw(prediction);
   }
 
-  function refuse(message, aloud) {
-    answer.say(message, aloud);
+  function showMessage(message, announce) {
+    result.showMessage(message, announce);
     layers.draw(null);
   }
 

@@ -1,8 +1,8 @@
-/* A network: the list of operators with weights, and one place in memory for each value.
+/* A network: the list of operators with weights, and one array for each value.
  *
  * buildNetwork(description) returns { image: [C, H, W], classes, prepared, layers: [{ op, value }], run }.
- * run(pixels) takes C·H·W bytes, row by row, the channels of a pixel side by side; afterwards each
- * layer's value holds what it made of them, until the next run.
+ * run(pixels) takes C·H·W bytes, row by row, the channels of a pixel side by side. Until the next run,
+ * each layer's value holds its output.
  */
 "use strict";
 
@@ -10,8 +10,8 @@ function buildNetwork({ image, classes, prepared, operators, weights }) {
   const numbers = decodeFloats(weights);
   const values = new Map([["image", emptyValue(image)]]);
   const steps = [];
-  const layers = operators.map((described) => {
-    const op = withWeights(described, numbers);
+  const layers = operators.map((description) => {
+    const op = withWeights(description, numbers);
     const sources = op.sources.map((name) => values.get(name));
     const value = emptyValue(op.shape);
     steps.push(KilonetOperators[op.kind](op, sources, value));
@@ -22,7 +22,7 @@ function buildNetwork({ image, classes, prepared, operators, weights }) {
   function run(pixels) {
     const { data } = values.get("image");
     if (pixels.length !== data.length) {
-      throw new RangeError(`${pixels.length} pixel values; the network reads ${data.length}: ${image.join("×")}.`);
+      throw new RangeError(`${pixels.length} pixel values; the network takes ${data.length}: ${image.join("×")}.`);
     }
     data.set(pixels);
     for (const step of steps) step();
@@ -37,8 +37,8 @@ function emptyValue(shape) {
 }
 
 // Weights are { at, length } in one array of all numbers.
-function withWeights(described, numbers) {
-  const op = { ...described };
+function withWeights(description, numbers) {
+  const op = { ...description };
   for (const [key, part] of Object.entries(op)) {
     if (part && Object.hasOwn(part, "at")) op[key] = numbers.subarray(part.at, part.at + part.length);
   }
@@ -46,8 +46,9 @@ function withWeights(described, numbers) {
   return op;
 }
 
-/* Of every four filters (inputs × side × side) one is stored: filter 4o + r is number o, turned by r
- * quarters and times its factor. Cyclic ones move on by one in each four of their inputs, too. */
+/* Filters of a p4 convolution: of four filters (inputs × side × side) one is stored. Filter 4o + r is base
+ * filter o, rotated by r quarter turns, times its factor. In a regular layer, whose inputs are groups of
+ * four orientation channels too, the inputs of a group also shift by r. */
 function p4Filters({ base, inputs, regular, factors }, side) {
   const area = side * side;
   const quarters = [Uint16Array.from({ length: area }, (_, i) => i)];
@@ -68,5 +69,5 @@ function p4Filters({ base, inputs, regular, factors }, side) {
 
 function decodeFloats(base64) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return new Float32Array(bytes.buffer); // little-endian, as every machine that has browsers
+  return new Float32Array(bytes.buffer); // little-endian, like every machine with a browser
 }

@@ -1,9 +1,9 @@
 /* The operators of kilonet.exports.graph.operators in JavaScript.
  *
- * A value is { shape, data }: (C, H, W) or (N,), and a Float32Array in which a map lies row by row
- * with the channels of a pixel side by side. Each entry of KilonetOperators takes an operator with
- * its weights, the values that it reads and the one that it makes, and returns a function that
- * computes the latter from the former. All arrays are made there, once: a prediction makes none.
+ * A value is { shape, data }: (C, H, W) or (N,), and a Float32Array that stores a map row by row, with
+ * the channels of a pixel side by side. Each entry of KilonetOperators takes an operator with its
+ * weights, its input values and its output value, and returns a function that computes the output.
+ * It allocates all arrays once: a prediction allocates none.
  */
 "use strict";
 
@@ -17,15 +17,15 @@ const KilonetOperators = (() => {
 
   // ---- convolutions and matrices ----
 
-  /* Four output channels at a time, their weights side by side: each value that is loaded is used
-   * four times, and the sums stay in registers. Between the edges of the map, a row of the window
-   * is one run of memory. */
+  /* Computes four output channels at a time, with their weights side by side: each loaded value is used
+   * four times, and the sums stay in registers. Inside the edges of the map, a row of the window is
+   * contiguous in memory. */
   function conv2d(op, [input], output) {
     if (op.groups !== 1) return groupedConv2d(op, [input], output);
     const [channels, height, width] = input.shape;
     const [outputs, outHeight, outWidth] = output.shape;
     const { kernel: [kernelHeight, kernelWidth], stride: [down, across], padding: [padTop, padLeft] } = op;
-    const weight = byFours(op.weight, outputs, channels, kernelHeight * kernelWidth);
+    const weight = interleavedByFour(op.weight, outputs, channels, kernelHeight * kernelWidth);
     const bias = new Float32Array(4 * Math.ceil(outputs / 4));
     bias.set(op.bias);
     const taps = kernelHeight * kernelWidth * channels;
@@ -65,8 +65,8 @@ const KilonetOperators = (() => {
     };
   }
 
-  // (O, C, taps) as [O / 4][taps][C][4], with zeros for outputs that are not there.
-  function byFours(weight, outputs, channels, taps) {
+  // (O, C, taps) as [O / 4][taps][C][4], with zeros for missing outputs.
+  function interleavedByFour(weight, outputs, channels, taps) {
     const ordered = new Float32Array(4 * Math.ceil(outputs / 4) * channels * taps);
     weight.forEach((value, i) => {
       const tap = i % taps;
@@ -152,11 +152,11 @@ const KilonetOperators = (() => {
   function averagePool({ kernel, stride }, [input], output) {
     const [channels, , width] = input.shape;
     const [, outHeight, outWidth] = output.shape;
-    const share = 1 / (kernel[0] * kernel[1]);
+    const factor = 1 / (kernel[0] * kernel[1]);
     return () => {
       for (let y = 0, at = 0; y < outHeight; y++) {
         for (let x = 0; x < outWidth; x++) {
-          for (let c = 0; c < channels; c++, at++) output.data[at] = share * sum(y * stride[0], x * stride[1], c);
+          for (let c = 0; c < channels; c++, at++) output.data[at] = factor * sum(y * stride[0], x * stride[1], c);
         }
       }
     };
@@ -173,7 +173,7 @@ const KilonetOperators = (() => {
   const globalAveragePool = (op, [input], output) =>
     averagePool({ kernel: input.shape.slice(1), stride: [1, 1] }, [input], output);
 
-  // ---- value by value ----
+  // ---- elementwise ----
 
   const sigmoidOf = (x) => 1 / (1 + Math.exp(-x));
 
@@ -186,21 +186,21 @@ const KilonetOperators = (() => {
     for (let i = 0; i < to.length; i++) to[i] = Math.max(left[i] + right[i], low);
   };
 
-  // The second may be one number for each channel: then it is as long as a pixel.
+  // The second may have one number per channel: then it is as long as a pixel.
   const multiply = (op, [{ data: left }, { data: right }], { data: to }) => () => {
     for (let i = 0; i < to.length; i++) to[i] = left[i] * right[i % right.length];
   };
 
   function softmax(op, [{ data: from }], { data: to }) {
     return () => {
-      let [most, sum] = [-Infinity, 0];
-      for (let i = 0; i < from.length; i++) most = Math.max(most, from[i]);
-      for (let i = 0; i < from.length; i++) sum += to[i] = Math.exp(from[i] - most);
+      let [largest, sum] = [-Infinity, 0];
+      for (let i = 0; i < from.length; i++) largest = Math.max(largest, from[i]);
+      for (let i = 0; i < from.length; i++) sum += to[i] = Math.exp(from[i] - largest);
       for (let i = 0; i < from.length; i++) to[i] /= sum;
     };
   }
 
-  // ---- the same values elsewhere ----
+  // ---- other shapes of the same values ----
 
   function concat(op, inputs, output) {
     const [channels] = output.shape;
@@ -216,15 +216,15 @@ const KilonetOperators = (() => {
     };
   }
 
-  // What is said channel by channel lies pixel by pixel, before and after.
+  // The operator orders values by channel; memory orders them by pixel.
   function view(op, [input], output) {
-    const [from, to] = [placesOf(input), placesOf(output)];
+    const [from, to] = [positionsOf(input), positionsOf(output)];
     return () => {
       for (let i = 0; i < to.length; i++) output.data[to[i]] = input.data[from[i]];
     };
   }
 
-  function placesOf(value) {
+  function positionsOf(value) {
     const [channels] = value.shape;
     const pixels = pixelsOf(value);
     return Int32Array.from({ length: channels * pixels }, (_, i) => (i % pixels) * channels + Math.floor(i / pixels));

@@ -1,26 +1,26 @@
-/* The drawing area: strokes by mouse, pen, finger or arrow keys, pictures, and one way back.
+/* The drawing area: strokes by mouse, pen, finger or arrow keys, pictures, and undo.
  *
- * createPad(canvas, changed) calls changed("drawing") while a stroke is being drawn, at most once a
- * frame, and changed("done") whenever something has been finished. What there is, is a list of
- * items in the order in which they came; undo takes the last away.
+ * createPad(canvas, changed) calls changed("drawing") while a stroke is drawn, at most once a frame,
+ * and changed("done") when a stroke or another action ends. The content is a list of items in the order
+ * of their creation; undo removes the last.
  */
 "use strict";
 
-const PEN = 0.07; // of the pad's side: what a finger draws, and a stroke of two pixels in twenty
-const READ_SIDE = 280; // pixels: as fine as the preparation looks, and a fourth of what is shown
-const STEP = 0.04; // of the pad's side: what an arrow key moves
+const PEN = 0.07; // of the pad's side: like a finger, and about two pixels in MNIST's twenty
+const INPUT_SIDE = 280; // pixels: the resolution of the preparation, and half that of the pad
+const STEP = 0.04; // of the pad's side: the distance of one arrow key
 
 function createPad(canvas, changed) {
   const context = canvas.getContext("2d");
   const side = canvas.width;
   const small = document.createElement("canvas");
-  Object.assign(small, { width: READ_SIDE, height: READ_SIDE });
+  Object.assign(small, { width: INPUT_SIDE, height: INPUT_SIDE });
   const items = [];
   let stroke = null;
   let cursor = null;
   let waiting = false;
 
-  // Strokes count since the last picture or clearing; a picture counts until something follows it.
+  // Only strokes after the last picture or clearing are visible; a picture is visible until the next item.
   function visible() {
     const last = items.at(-1);
     if (last && last.picture) return { picture: last.picture, strokes: [] };
@@ -35,11 +35,11 @@ function createPad(canvas, changed) {
     Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: PEN * side });
     context.strokeStyle = getComputedStyle(canvas).color;
     for (const { points } of strokes) drawStroke(points);
-    contextOf(small).clearRect(0, 0, READ_SIDE, READ_SIDE);
+    contextOf(small).clearRect(0, 0, INPUT_SIDE, INPUT_SIDE);
     drawInside(contextOf(small), canvas);
   }
 
-  // Quadratic curves from the middle of one piece to the middle of the next.
+  // Quadratic curves from the middle of one segment to the middle of the next.
   function drawStroke(points) {
     const [[x, y]] = points;
     context.beginPath();
@@ -69,7 +69,7 @@ function createPad(canvas, changed) {
 
   // ---- mouse, pen and finger ----
 
-  function place(event) {
+  function positionOf(event) {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * side) / box.width, ((event.clientY - box.top) * side) / box.height];
   }
@@ -78,7 +78,7 @@ function createPad(canvas, changed) {
     if (!event.isPrimary || event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     liftPen();
-    stroke = { points: [place(event)] };
+    stroke = { points: [positionOf(event)] };
     items.push(stroke);
     drawing();
   });
@@ -86,7 +86,7 @@ function createPad(canvas, changed) {
   canvas.addEventListener("pointermove", (event) => {
     if (!stroke || !event.isPrimary) return;
     const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-    stroke.points.push(...(all.length ? all : [event]).map(place));
+    stroke.points.push(...(all.length ? all : [event]).map(positionOf));
     drawing();
   });
 
@@ -148,7 +148,7 @@ function createPad(canvas, changed) {
 
   // ---- for the page ----
 
-  function put(item) {
+  function add(item) {
     stroke = null;
     if (cursor) cursor.down = null;
     items.push(item);
@@ -168,9 +168,9 @@ function createPad(canvas, changed) {
     isEmpty,
     undo,
     redraw,
-    clear: () => isEmpty() || put({ cleared: true }),
-    show: (picture) => put({ picture }),
-    // A picture is read as it came, not as it is shown.
+    clear: () => isEmpty() || add({ cleared: true }),
+    show: (picture) => add({ picture }),
+    // A picture is classified at its own resolution, not at that of the pad.
     canvas: () => visible().picture || small,
   };
 }

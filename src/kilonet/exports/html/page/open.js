@@ -1,20 +1,20 @@
-/* Pictures that are chosen, dropped or pasted, as canvases. */
+/* Open pictures that are chosen, dropped or pasted, as canvases. */
 "use strict";
 
-const MOST_SIDE = 1600; // larger pictures, as telephones take them, are scaled down first
+const MAX_SIDE = 1600; // larger pictures, for example of telephones, are scaled down first
 
-function listenForPictures(input, found, failed) {
+function listenForPictures(input, opened, failed) {
   const take = async (files) => {
     if (!files.length) return;
     try {
-      found(await openPicture(files[0]));
+      opened(await openPicture(files[0]));
     } catch {
       failed();
     }
   };
   input.addEventListener("change", () => {
     take([...input.files]);
-    input.value = ""; // so that the same file can be chosen again
+    input.value = ""; // lets the user choose the same file again
   });
   document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
   document.addEventListener("dragover", (event) => {
@@ -33,7 +33,7 @@ function listenForPictures(input, found, failed) {
 
 async function openPicture(file) {
   const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));

@@ -1,5 +1,5 @@
-/* From a canvas to pixels as the network takes them, and from pixels to what it says. Whatever is
- * drawn or opened goes through readCanvas, and all that is read at all through readPixels.
+/* From a canvas to the network's input pixels, and from pixels to a prediction. Everything that is
+ * drawn or opened passes predictCanvas; every prediction passes predictPixels.
  */
 "use strict";
 
@@ -9,19 +9,19 @@ const MESSAGES = {
   "too-small": "This is far too small to tell digits apart. Draw it larger, or give the picture at a higher resolution.",
   several: "There are {count} digits here, and one was expected. Draw one alone.",
   unreadable: "This cannot be read as a picture. Give a PNG, JPEG, GIF, WebP or BMP file.",
-  channels: "This network reads pixels of {count} channels, which no picture has. From the console: kilonet.predict(pixels).",
+  channels: "This network takes pixels with {count} channels, and pictures have one or three. From the console: kilonet.predict(pixels).",
 };
 
 const failure = (kind, count) => ({ error: kind, message: MESSAGES[kind].replace("{count}", count) });
 
-/* A network of digits is given ink that is prepared as MNIST's was. Any other gets the whole picture,
- * scaled to its size, in grey or in colour. */
-function createReader(network) {
+/* For a network of digits, pictures are prepared like those of MNIST. Any other network gets the whole
+ * picture, scaled to its size, in grey or in colour. */
+function createPredictor(network) {
   const { prepared } = network;
   const [channels, height, width] = network.image;
-  const pictures = channels === 1 || channels === 3;
+  const takesPictures = channels === 1 || channels === 3;
 
-  function readPixels(pixels) {
+  function predictPixels(pixels) {
     const { logits, probabilities } = network.run(pixels);
     let label = 0;
     for (let i = 1; i < logits.length; i++) if (logits[i] > logits[label]) label = i;
@@ -34,10 +34,10 @@ function createReader(network) {
     };
   }
 
-  function readCanvas(canvas) {
-    if (!pictures) return failure("channels", channels);
-    const found = prepared ? preparedPixels(canvas) : scaledPixels(canvas);
-    return found.error ? failure(found.error, found.count) : { pixels: found.image, ...readPixels(found.image) };
+  function predictCanvas(canvas) {
+    if (!takesPictures) return failure("channels", channels);
+    const { error, count, image } = prepared ? preparedPixels(canvas) : scaledPixels(canvas);
+    return error ? failure(error, count) : { pixels: image, ...predictPixels(image) };
   }
 
   function preparedPixels(canvas) {
@@ -47,17 +47,17 @@ function createReader(network) {
 
   function scaledPixels(canvas) {
     const scale = Math.min(width / canvas.width, height / canvas.height);
-    const [across, down] = [canvas.width, canvas.height].map((side) => Math.max(1, Math.round(side * scale)));
-    const [left, top] = [(width - across) >> 1, (height - down) >> 1];
+    const [newWidth, newHeight] = [canvas.width, canvas.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const [left, top] = [(width - newWidth) >> 1, (height - newHeight) >> 1];
     const small = document.createElement("canvas");
-    Object.assign(small, { width: across, height: down });
+    Object.assign(small, { width: newWidth, height: newHeight });
     drawInside(contextOf(small), canvas);
-    const { data } = contextOf(small).getImageData(0, 0, across, down);
-    layOnPlain(data);
+    const { data } = contextOf(small).getImageData(0, 0, newWidth, newHeight);
+    fillTransparent(data);
     const image = new Uint8Array(channels * height * width);
-    for (let y = 0; y < down; y++) {
-      for (let x = 0; x < across; x++) {
-        const from = 4 * (y * across + x);
+    for (let y = 0; y < newHeight; y++) {
+      for (let x = 0; x < newWidth; x++) {
+        const from = 4 * (y * newWidth + x);
         const to = (top + y) * width + left + x;
         if (channels === 3) image.set(data.subarray(from, from + 3), 3 * to);
         else image[to] = luma(data, from);
@@ -66,13 +66,13 @@ function createReader(network) {
     return { image };
   }
 
-  return { readPixels, readCanvas };
+  return { predictPixels, predictCanvas };
 }
 
 const luma = (data, i) => (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >>> 16;
 
-// What is transparent becomes white if the rest is dark, else black.
-function layOnPlain(data) {
+// Transparent pixels become white if the visible ones are dark, else black.
+function fillTransparent(data) {
   let [visible, weighted] = [0, 0];
   for (let i = 0; i < data.length; i += 4) {
     visible += data[i + 3];
@@ -87,11 +87,11 @@ function layOnPlain(data) {
 
 const contextOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 
-// Draw a picture as large as it fits, in the middle.
+// Draw a picture in the middle, as large as it fits.
 function drawInside(context, picture) {
   const { width, height } = context.canvas;
   const scale = Math.min(width / picture.width, height / picture.height);
-  const [across, down] = [picture.width * scale, picture.height * scale];
+  const [newWidth, newHeight] = [picture.width * scale, picture.height * scale];
   context.imageSmoothingQuality = "high";
-  context.drawImage(picture, (width - across) / 2, (height - down) / 2, across, down);
+  context.drawImage(picture, (width - newWidth) / 2, (height - newHeight) / 2, newWidth, newHeight);
 }

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser
 
 from kilonet.data.dataset import load_dataset
 from kilonet.errors import KilonetError
-from kilonet.exports.html import run as room
-from kilonet.exports.html.emit import page
-from kilonet.exports.html.run import BrowserNetwork, find_browser, why_not
+from kilonet.exports.html import browser as module
+from kilonet.exports.html.browser import BrowserNetwork, find_browser, why_no_browser
+from kilonet.exports.html.document import page
 from kilonet.exports.verify import verify
 
 
@@ -68,11 +68,11 @@ def test_a_page_without_a_network_is_named(browser: Browser, tmp_path: Path) -> 
 
 
 def test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "find_browser", lambda: "/usr/bin/chromium")
-    assert why_not() is None
-    monkeypatch.setattr(room, "find_spec", lambda _: None)
-    assert "pip install playwright" in str(why_not())
-    monkeypatch.setattr(room, "find_browser", find_browser)
+    monkeypatch.setattr(module, "find_browser", lambda: "/usr/bin/chromium")
+    assert why_no_browser() is None
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    assert "pip install playwright" in str(why_no_browser())
+    monkeypatch.setattr(module, "find_browser", find_browser)
     monkeypatch.setenv("PATH", "")
     assert find_browser() is None
-    assert "no Chromium" in str(why_not())
+    assert "no Chromium" in str(why_no_browser())

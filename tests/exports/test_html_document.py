@@ -1,18 +1,21 @@
-"""The text of the page: whole, small, closed to everything else, and honest in what it offers."""
+"""The text of the page: complete, small, and closed to everything else; the network in it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from networks import NAMES, example
 
+from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator, UnsupportedOperatorError
-from kilonet.exports.html.emit import KNOWN, SCRIPTS, page
+from kilonet.exports.html.document import SCRIPTS, SUPPORTED, NetworkDescription, page
 from kilonet.models.blocks import P4Conv2d
 from kilonet.preprocessing import errors
 
@@ -62,40 +65,84 @@ def test_names_cannot_become_markup() -> None:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Erf(Operator):
-    """What the page lacks."""
+    """An operator that the page lacks."""
 
 
-def test_what_is_lacking_is_named() -> None:
+def test_a_missing_operator_is_named() -> None:
     graph = example("quick").graph
     more = Erf(output="odd", sources=("logits",), shape=(10,))
     with pytest.raises(UnsupportedOperatorError, match=r"The target html lacks .*: Erf"):
         page(replace(graph, operators=(*graph.operators, more)), "net")
 
 
-def test_the_script_has_what_the_emitter_says() -> None:
+def test_the_script_has_every_supported_operator() -> None:
     script = (files("kilonet.exports.html") / "page" / "operators.js").read_text(encoding="utf-8")
     table = script[script.rindex("return {") :]
-    assert {kind.__name__ for kind in KNOWN} == {*re.findall(r"^    (\w+):", table, re.MULTILINE)}
+    assert {kind.__name__ for kind in SUPPORTED} == {
+        *re.findall(r"^    (\w+):", table, re.MULTILINE)
+    }
 
 
-def test_every_refusal_of_the_preparation_has_words() -> None:
-    script = (files("kilonet.exports.html") / "page" / "reading.js").read_text(encoding="utf-8")
+def test_every_error_of_the_preparation_has_a_message() -> None:
+    script = (files("kilonet.exports.html") / "page" / "predict.js").read_text(encoding="utf-8")
     kinds = {error.kind for error in errors.PictureError.__subclasses__()} - {"too-large"}
     table = script[script.index("MESSAGES") : script.index("};")]
     assert kinds <= {*re.findall(r"^  \"?([\w-]+)\"?:", table, re.MULTILINE)}
 
 
 @pytest.mark.parametrize(
-    ("image", "way", "said"),
+    ("image", "mode", "expected"),
     [
         ((1, 28, 28), "prepared", "Draw a digit"),
-        ((1, 8, 8), "as-it-is", "scaled to 8×8 grey pixels, and not prepared"),
-        ((3, 32, 24), "as-it-is", "scaled to 24×32 colour pixels, and not prepared"),
-        ((4, 8, 8), "from-programs", "8×8 pixels of 4 channels"),
+        ((1, 8, 8), "scaled", "scaled to 8×8 grey pixels, and not prepared"),
+        ((3, 32, 24), "scaled", "scaled to 24×32 colour pixels, and not prepared"),
+        ((4, 8, 8), "from-programs", "8×8 pixels with 4 channels"),
     ],
 )
-def test_what_the_page_offers(image: tuple[int, ...], way: str, said: str) -> None:
+def test_the_page_accepts_what_the_network_can_take(
+    image: tuple[int, ...], mode: str, expected: str
+) -> None:
     graph = example("quick").graph
     text = page(Graph(image, graph.operators, graph.metadata), "net")
-    assert f'<body class="{way}"' in text
-    assert said in text
+    assert f'<body class="{mode}"' in text
+    assert expected in text
+
+
+def test_every_weight_is_stored_once() -> None:
+    graph = example("simple-8k").graph
+    found = json.loads(NetworkDescription(graph).to_json())
+    numbers = np.frombuffer(base64.b64decode(found["weights"]), "<f4")
+    at = 0
+    for op, described in zip(graph.operators, found["operators"], strict=True):
+        assert described["kind"] == type(op).__name__
+        assert (described["output"], described["shape"]) == (op.output, [*op.shape])
+        for key, value in vars(op).items():
+            if isinstance(value, np.ndarray):
+                assert described[key] == {"at": at, "length": value.size}
+                np.testing.assert_array_equal(numbers[at : at + value.size], value.ravel())
+                at += value.size
+        if isinstance(op, ops.Conv2d):
+            assert described["kernel"] == [*op.kernel]
+    assert at == len(numbers)
+
+
+def test_one_in_four_p4_filters_is_stored() -> None:
+    whole = sum(
+        op.weight.size for op in example("kilonet-2k").graph.operators if isinstance(op, ops.Conv2d)
+    )
+    found = json.loads(NetworkDescription(example("kilonet-2k").graph).to_json())
+    p4 = [op["p4"] for op in found["operators"] if "p4" in op]
+    assert len(p4) > 10
+    assert all(filters["regular"] for filters in p4 if filters["inputs"] > 1)
+    stored = base64.b64decode(found["weights"])
+    assert NetworkDescription(example("kilonet-2k").graph).weights == len(stored) // 4
+    assert len(stored) < 0.5 * 4 * whole
+
+
+def test_no_text_ends_its_element() -> None:
+    classes = ",".join(["</script>", *map(str, range(1, 10))])
+    text = NetworkDescription(
+        replace(example("quick").graph, metadata={"classes": classes})
+    ).to_json()
+    assert "<" not in text
+    assert json.loads(text)["classes"][0] == "</script>"

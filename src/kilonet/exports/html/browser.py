@@ -1,4 +1,4 @@
-"""An exported page in a real Chromium on this machine, through the function that drawing calls."""
+"""Run an exported page in Chromium on this machine, through its ``kilonet.predict``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = ("--disable-background-networking", "--disable-component-update")
+CHROMIUM_ARGUMENTS = ("--disable-background-networking", "--disable-component-update")
 BATCH = 500
-SHORTEST = 5.0
-"""Milliseconds that are timed at least, as a browser's clock is coarse."""
+MIN_TIMED = 5.0
+"""Milliseconds. A shorter time is too inexact with a browser's coarse clock."""
 
 Result = TypeVar("Result")
 
@@ -35,22 +35,22 @@ PREDICT = """([content, size]) => {
     return pictures.map((pixels) => [...kilonet.predict(pixels).logits]);
 }"""
 
-TIME = """([content, shortest]) => {
+TIME = """([content, minimum]) => {
     const pixels = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-    const began = performance.now();
-    let [count, taken] = [0, 0];
-    for (; taken < shortest; taken = performance.now() - began, count++) kilonet.predict(pixels);
-    return taken / count / 1000;
+    const start = performance.now();
+    let [count, elapsed] = [0, 0];
+    for (; elapsed < minimum; elapsed = performance.now() - start, count++) kilonet.predict(pixels);
+    return elapsed / count / 1000;
 }"""
 
 
 def find_browser() -> str | None:
-    """Return the path of a Chromium, or None where there is none."""
+    """Return the path of Chromium, or None if it is not installed."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
-def why_not() -> str | None:
-    """Return why no page can be run here, or None where one can."""
+def why_no_browser() -> str | None:
+    """Return why this machine cannot run a page, or None if it can."""
     if find_browser() is None:
         return f"no Chromium ({', '.join(BROWSERS)}) on this machine to open it in"
     if find_spec("playwright") is None:
@@ -59,19 +59,19 @@ def why_not() -> str | None:
 
 
 class BrowserNetwork:
-    """The network of the page ``path``; a context manager that closes the browser afterwards.
+    """The network of the page ``path``: a context manager that closes the browser at the end.
 
-    Playwright has a thread to itself, so that this works where another event loop runs.
+    Playwright has its own thread, so that this also works inside another event loop.
 
     Raises:
-        KilonetError: the browser does not start, or the page has no network to call.
+        KilonetError: the browser does not start, or the page has no network.
     """
 
     def __init__(self, path: Path) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._closing: list[Callable[[], Any]] = []
         try:
-            self._page = self._within(lambda: self._open(path.resolve()))
+            self._page = self._in_thread(lambda: self._open(path.resolve()))
         except BaseException:
             self._close()
             raise
@@ -92,8 +92,8 @@ class BrowserNetwork:
         return np.concatenate([np.array(batch, np.float32) for batch in rows])
 
     def one(self, image: Pixels) -> float:
-        """Read one image (1, C, H, W); return the seconds that took by the browser's own clock."""
-        return float(self._call(TIME, [_encoded(image), SHORTEST]))
+        """Run one image (1, C, H, W); return the seconds on the browser's own clock."""
+        return float(self._call(TIME, [_encoded(image), MIN_TIMED]))
 
     def _open(self, path: Path) -> Page:
         from playwright.sync_api import Error, sync_playwright
@@ -102,7 +102,9 @@ class BrowserNetwork:
         try:
             playwright = sync_playwright().start()
             self._closing.append(playwright.stop)
-            browser = playwright.chromium.launch(executable_path=program, args=[*QUIET])
+            browser = playwright.chromium.launch(
+                executable_path=program, args=[*CHROMIUM_ARGUMENTS]
+            )
             self._closing.append(browser.close)
             page = browser.new_page()
             page.goto(path.as_uri())
@@ -113,17 +115,17 @@ class BrowserNetwork:
         return page
 
     def _call(self, script: str, argument: list[Any]) -> Any:
-        return self._within(lambda: self._page.evaluate(script, argument))
+        return self._in_thread(lambda: self._page.evaluate(script, argument))
 
-    def _within(self, work: Callable[[], Result]) -> Result:
+    def _in_thread(self, work: Callable[[], Result]) -> Result:
         return self._thread.submit(work).result()
 
     def _close(self) -> None:
         for close in reversed(self._closing):
-            self._within(close)
+            self._in_thread(close)
         self._thread.shutdown()
 
 
 def _encoded(images: Pixels) -> str:
-    """Return pixels as the page takes them: row by row, the channels of a pixel side by side."""
+    """Return pixels in the page's order, in base64: row by row, a pixel's channels side by side."""
     return base64.b64encode(images.transpose(0, 2, 3, 1).tobytes()).decode("ascii")
