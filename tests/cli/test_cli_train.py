@@ -224,3 +224,18 @@ def test_a_run_folder_imports_no_code_by_itself(
     assert "A folder alone never makes Kilonet import code" in message
     assert message.endswith("--model fromafar:Net")
     assert "fromafar" not in sys.modules
+
+
+def test_a_learning_rate_is_found(kilonet: Command, tmp_path: Path) -> None:
+    picture = tmp_path / "lr.png"
+    words = ("data.name=digits", "training.threads=1", "optimizer.name=sgd", "--steps", "60")
+    result = kilonet("lr-find", "quick", *words, "--out", picture)
+    assert result.status == 0
+    rate = float(result.out.partition("rate of ")[2].split()[0])
+    assert 1e-4 < rate < 5  # plain SGD with batch norm learns somewhere between
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_lr_find_refuses_wrong_rates_and_steps(refused: Callable[..., str]) -> None:
+    assert "The rates must rise" in refused("lr-find", "quick", "--low", "1", "--high", "0.1")
+    assert "--steps must be from 20" in refused("lr-find", "quick", "--steps", "3")

@@ -1,8 +1,9 @@
-"""What a study is to do, and what may become of it later."""
+"""The plan of a study, and how it may change later."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -21,7 +22,7 @@ def plan(*vary: str, seeds: int = 2, words: tuple[str, ...] = ()) -> StudyPlan:
 OPTIMIZERS = "optimizer.name=adam,sgd"
 
 
-def test_a_job_has_its_recipe_whole() -> None:
+def test_a_job_has_a_complete_recipe() -> None:
     jobs = plan(OPTIMIZERS).jobs()
     assert [job.name for job in jobs] == ["adam-s0", "sgd-s0", "adam-s1", "sgd-s1"]
     recipe = parse_recipe(jobs[3].toml, "job")
@@ -29,15 +30,14 @@ def test_a_job_has_its_recipe_whole() -> None:
     assert recipe == resolve("quick", words).recipe
 
 
-def test_the_first_seed_is_the_recipes() -> None:
+def test_the_first_seed_is_that_of_the_recipe() -> None:
     assert plan(words=("training.seed=7",)).seeds == [7, 8]
 
 
-def test_how_many_compute_is_settled() -> None:
-    alone = parse_recipe(plan().cells[0].toml, "cell").training
-    assert alone.threads == 1
-    told = parse_recipe(plan(words=("training.threads=2",)).cells[0].toml, "cell").training
-    assert told.threads == 2
+def test_the_number_of_threads_is_pinned() -> None:
+    assert parse_recipe(plan().cells[0].toml, "cell").training.threads == 1
+    given = plan(words=("training.threads=2",)).cells[0].toml
+    assert parse_recipe(given, "cell").training.threads == 2
 
 
 def test_through_json() -> None:
@@ -45,22 +45,25 @@ def test_through_json() -> None:
     assert StudyPlan.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
-def test_it_may_grow() -> None:
+def test_a_plan_may_gain_seeds_and_cells() -> None:
     small = plan(OPTIMIZERS)
     assert small.difference_from(small) is None
     assert plan(OPTIMIZERS, seeds=3).difference_from(small) is None
     assert plan("optimizer.name=adam,sgd,rmsprop").difference_from(small) is None
 
 
-def test_the_cells_of_an_earlier_version_may_have_removed_keys() -> None:
+def test_a_plan_of_an_earlier_version_may_have_removed_keys_and_other_texts() -> None:
     now = plan(OPTIMIZERS)
     stored = now.to_json()
     for cell in stored["cells"]:
-        cell["toml"] = cell["toml"].replace("[training]\n", '[training]\nloss = "cross-entropy"\n')
+        removed = '[training]\nloss = "cross-entropy"\nworkers = 1\n'
+        toml = cell["toml"].replace("[training]\n", removed)
+        cell["toml"] = re.sub('^title = ".*"', 'title = "An earlier title"', toml)
     earlier = StudyPlan.from_json(stored)
     assert earlier != now
     assert now.difference_from(earlier) is None
-    assert [job.toml for job in earlier.jobs()] == [job.toml for job in now.jobs()]
+    training = [parse_recipe(job.toml, job.name).training for job in earlier.jobs()]
+    assert training == [parse_recipe(job.toml, job.name).training for job in now.jobs()]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_the_cells_of_an_earlier_version_may_have_removed_keys() -> None:
         (plan(OPTIMIZERS, words=("training.epochs=3",)), 'the recipe of its cell "adam"'),
     ],
 )
-def test_it_may_not_become_another(other: StudyPlan, text: str) -> None:
+def test_a_plan_may_not_become_another(other: StudyPlan, text: str) -> None:
     assert text in str(other.difference_from(plan(OPTIMIZERS)))
 
 

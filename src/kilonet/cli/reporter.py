@@ -152,11 +152,7 @@ class StudyTable(ConsoleReporter):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._live = Live(
-            get_renderable=self._table, console=console, refresh_per_second=4, transient=True
-        )
-        self._cells: list[_CellProgress] = []
-        self._cell_of: dict[str, _CellProgress] = {}
+        self._live: Live | None = None
         self._newly_finished = 0
 
     def __exit__(
@@ -166,7 +162,8 @@ class StudyTable(ConsoleReporter):
         trace: TracebackType | None,
     ) -> None:
         super().__exit__(kind, error, trace)
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def study_started(self, study: StudyDirectory, finished: Collection[str]) -> None:
         """Show the table, with the results of the runs that are finished already."""
@@ -181,7 +178,13 @@ class StudyTable(ConsoleReporter):
         for name in finished:
             self._cell_of[name].accuracies[name] = self._accuracy(name)
         self._start = time.monotonic()
-        self._progress.stop()
+        self._progress.stop()  # Rich draws one live display at a time
+        self._live = Live(
+            get_renderable=self._table,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+        )
         self._live.start()
 
     def run_started(self, job: str) -> None:

@@ -208,14 +208,16 @@ def pin_threads(recipe: Recipe) -> Recipe:
 
 def with_seed(toml: str, seed: int) -> str:
     """Return the recipe ``toml`` with its seed replaced."""
-    recipe = parse_recipe(toml, "the study's plan")
-    training = recipe.training.model_copy(update={"seed": seed})
-    return plain(recipe.model_copy(update={"training": training}))
+    return plain(parse_recipe(toml, "the study's plan").with_training(seed=seed))
 
 
 def _same_recipe(toml: str, earlier: str) -> bool:
-    """Return whether two cells have the same recipe; an earlier version wrote other keys."""
-    return toml == earlier or parse_recipe(toml, "the study") == parse_recipe(earlier, "its plan")
+    """Return whether two recipes train alike; an earlier version wrote other texts and keys."""
+    if toml == earlier:
+        return True
+    recipe, before = parse_recipe(toml, "the study"), parse_recipe(earlier, "the study's plan")
+    texts = {"title": recipe.title, "source": recipe.source, "assumed": recipe.assumed}
+    return before.model_copy(update=texts) == recipe
 
 
 def _require_distinct(cells: Sequence[PlannedCell]) -> None:

@@ -1,4 +1,4 @@
-"""``kilonet recipes``."""
+"""``kilonet recipes`` and ``kilonet summary``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from commands import Command
 from golden import assert_golden
 
+import kilonet as library
 from kilonet.cli import tables
 from kilonet.recipe.catalog import recipe_names, recipe_text
 from kilonet.recipe.load import parse_recipe, resolve
@@ -87,3 +88,21 @@ def test_a_syntax_error_names_its_line(refused: Callable[..., str], tmp_path: Pa
     message = refused("recipes", "show", path)
     assert message.startswith(f"{path}: not valid TOML: ")
     assert "line 3" in message
+
+
+def test_summary_a_recipe(kilonet: Command) -> None:
+    result = kilonet("summary", "gap-14k")
+    assert (result.status, result.err) == (0, "")
+    assert result.out == library.summary("gap-14k") + "\n"
+    assert "14,210" in result.out
+
+
+def test_summary_the_other_style(kilonet: Command) -> None:
+    result = kilonet("summary", "stacked-1x1", "--style", "torchsummary")
+    assert result.out == library.summary("stacked-1x1", "torchsummary") + "\n"
+
+
+def test_summary_refused(refused: Callable[..., str]) -> None:
+    assert 'no recipe and no run "gap14k"' in refused("summary", "gap14k")
+    assert 'No module "nowhere"' in refused("summary", "nowhere:Net")
+    assert "--model names the class of a run" in refused("summary", "quick", "--model", "a:B")

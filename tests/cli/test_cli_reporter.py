@@ -1,15 +1,20 @@
-"""A line an epoch, whole however narrow the console; on a terminal a bar as well."""
+"""Progress: one line an epoch or a run, and on a terminal a bar or a live table."""
 
 from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from kilonet.cli.reporter import ConsoleReporter
+from kilonet.cli.reporter import ConsoleReporter, StudyTable, study_reporter
 from kilonet.progress import Row
+from kilonet.studies.directory import StudyDirectory
+from kilonet.studies.plan import parse_request
+from kilonet.studies.study import StudyMessages
+from trained import finish_run, start_run
 
 BAR_REMOVED = "\x1b[2K\x1b[?25h"  # the line is empty, the cursor is back
 
@@ -101,3 +106,56 @@ def test_a_download_shows_its_bytes_and_messages_stay_as_they_are() -> None:
         re.fullmatch(r"images\.gz [━╸╺ ]+ 50% 1\.0/2\.0 kB [-\d:]+", line) for line in frames
     )
     assert file.getvalue().rstrip().endswith(BAR_REMOVED)
+
+
+@pytest.fixture
+def two_cells(tmp_path: Path) -> StudyDirectory:
+    """A study of two optimizers with one seed whose runs do not exist yet."""
+    vary = ["optimizer.name=adam,sgd"]
+    request = parse_request("quick", vary, 1, ["data.name=digits"], None, tmp_path / "two")
+    return StudyDirectory(request.path, request.plan())
+
+
+def make_finished(study: StudyDirectory, name: str, accuracy: float) -> None:
+    finish_run(start_run("data.name=digits", path=study.runs / name), accuracy)
+
+
+def test_a_study_on_a_terminal_is_a_table(two_cells: StudyDirectory) -> None:
+    make_finished(two_cells, "adam-s0", 0.95)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, legacy_windows=False)
+    with study_reporter(console) as reporter:
+        assert isinstance(reporter, StudyTable)
+        reporter.study_started(two_cells, {"adam-s0"})
+        assert reporter._live is not None
+        reporter.run_started("sgd-s0")
+        reporter._live.refresh()
+        reporter.epoch_finished("sgd-s0", ROW)
+        reporter._live.refresh()
+        reporter.run_failed("sgd-s0", "the loss is not finite")
+        reporter._live.refresh()
+    written = _plain(file.getvalue())
+    assert "two: 1 of 2 runs" in written
+    assert re.search(r"adam +1/1 +95\.00%", written)
+    assert re.search(r"sgd +0/1 +seed 0: starting", written)
+    assert re.search(r"sgd +0/1 +seed 0: epoch 3/4 98\.50%", written)
+    assert re.search(r"sgd +0/1 +1 failed", written)
+    assert "sgd-s0 failed: the loss is not finite" in written
+    assert re.search(r"Ctrl-C stops; the same\s+command resumes", written)
+    assert file.getvalue().endswith("\x1b[1A\x1b[2K")  # the table is erased
+
+
+def test_a_study_elsewhere_is_one_line_a_run(two_cells: StudyDirectory) -> None:
+    make_finished(two_cells, "adam-s0", 0.95)
+    file = io.StringIO()
+    with study_reporter(Console(file=file, width=20)) as reporter:
+        messages = StudyMessages(reporter)
+        messages.study_started(two_cells, ())
+        messages.run_started("adam-s0")
+        messages.epoch_finished("adam-s0", ROW)
+        messages.run_finished("adam-s0")
+        messages.run_lost("sgd-s0", "exit status -9")
+    assert file.getvalue().splitlines() == [
+        "adam-s0: 95.00% on test images (1 of 2 runs)",
+        "sgd-s0 lost its worker (exit status -9) and is started again.",
+    ]
