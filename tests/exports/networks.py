@@ -150,7 +150,7 @@ def _pooled_first() -> nn.Module:
 
 
 def _p4() -> nn.Module:
-    """Filters by fours of every kind: of an image, of fours and of one channel each, and 1×1."""
+    """p4 filters of every kind: lifting, regular, depthwise, and 1×1."""
     return nn.Sequential(
         P4Conv2d(1, 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(8),

@@ -22,7 +22,7 @@ from kilonet.models.build import build
 from kilonet.recipe.load import resolve
 
 NAMES = ("gap-14k", "simple-8k-plus", "kilonet-2k", "excited", "before-and-after", "joined",
-         "turned", "pooled-first")  # fmt: skip
+         "p4", "pooled-first")  # fmt: skip
 
 
 def session_on(model: Any) -> onnxruntime.InferenceSession:

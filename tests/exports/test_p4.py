@@ -1,4 +1,4 @@
-"""Filters that are one another turned: found again, and only where they are."""
+"""Detection of p4 filters, and of nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_turned_convolution_stores(kind: dict[str, int]) -> None:
+def test_stored_filters_are_recovered(kind: dict[str, int]) -> None:
     conv = P4Conv2d(**kind)
     filters = conv.filters().detach().numpy()
     found = find_p4_filters(filters, conv.groups)
@@ -64,7 +64,7 @@ def test_what_is_not_taken() -> None:
     assert find_p4_filters(np.ones((10, 4, 3, 3), np.float32), 1) is None
 
 
-def test_every_turned_convolution_of_a_network_is_found_after_batch_norm() -> None:
+def test_all_p4_convolutions_are_found_after_batch_norm() -> None:
     graph = example("kilonet-2k").graph
     convolutions = [op for op in graph.operators if isinstance(op, ops.Conv2d)]
     found = [find_p4_filters(op.weight, op.groups) for op in convolutions]

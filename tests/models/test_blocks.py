@@ -105,11 +105,11 @@ def test_nothing_is_joined_in_evaluation() -> None:
     assert torch.equal(block(x), block.act(block.norm(block.conv(x))))
 
 
-def turned(x: torch.Tensor, times: int = 1) -> torch.Tensor:
+def rotated(x: torch.Tensor, times: int = 1) -> torch.Tensor:
     return torch.rot90(x, times, (2, 3))
 
 
-def test_turned_filters_are_one_of_every_four() -> None:
+def test_p4_convolution_stores_one_of_every_four_filters() -> None:
     conv = P4Conv2d(3, 6, 3)
     assert conv.weight.shape == (2, 3, 3, 3)
     for channel, one in enumerate(conv.filters()):
@@ -119,7 +119,7 @@ def test_turned_filters_are_one_of_every_four() -> None:
     assert torch.equal(conv(x), F.conv2d(x, conv.filters(), conv.bias))
 
 
-def test_cyclic_filters_move_on_in_each_four() -> None:
+def test_regular_filters_shift_within_each_four() -> None:
     conv = P4Conv2d(8, 4, 1, bias=False, regular=True)
     assert conv.weight.shape == (1, 8, 1, 1)
     stored = conv.weight.flatten().tolist()
@@ -150,8 +150,8 @@ def test_turning_the_image_turns_what_comes_out_and_moves_channels_on() -> None:
     for norm in (module for module in chain.modules() if isinstance(module, ShiftNorm2d)):
         nn.init.normal_(norm.bias)
     x = torch.randn(2, 1, 12, 12)
-    expected = turned(chain(x)).unflatten(1, (-1, 4)).roll(1, dims=2).flatten(1, 2)
-    torch.testing.assert_close(chain(turned(x)), expected)
+    expected = rotated(chain(x)).unflatten(1, (-1, 4)).roll(1, dims=2).flatten(1, 2)
+    torch.testing.assert_close(chain(rotated(x)), expected)
     assert not torch.allclose(expected, chain(x), atol=1e-2)
 
 

@@ -13,6 +13,7 @@ from kilonet.models.build import build, check_budget
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
+from kilonet.training.data import augmentation_in
 
 PARAMETERS = {
     "two-conv-fc64": 105_962,
@@ -166,3 +167,15 @@ def test_own_network_is_left_as_it_was_made() -> None:
     model = build(resolve("quick", words).recipe.model)
     assert all(module.training for module in model.modules())
     assert model.norm.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((3, 32, 32), 10), ((1, 28, 28), 47)])
+@pytest.mark.parametrize("name", recipe_names())
+def test_builds_and_reads(name: str, shape: tuple[int, int, int], classes: int) -> None:
+    recipe = resolve(name).recipe
+    images = torch.randint(0, 256, (2, *shape), dtype=torch.uint8)
+    changed = augmentation_in(1, recipe)(images, torch.Generator().manual_seed(0))
+    assert changed.shape == images.shape
+    network = build(recipe.model, shape, classes).eval()
+    with torch.inference_mode():
+        assert network(changed.float()).shape == (2, classes)

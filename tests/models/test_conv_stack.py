@@ -223,7 +223,7 @@ def test_separable_convolutions_may_be_linear_between_their_halves() -> None:
     ]
 
 
-def test_turned_words_cost_a_quarter() -> None:
+def test_p4_layers_store_a_quarter() -> None:
     model = ConvStack("c8g d16lg rg M d*lt", "maps", norm_scale=3.0)
     parameters = {
         name: sum(p.numel() for p in part.parameters())

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kilonet.errors import RecipeError
+from kilonet.models.dropout import Dropout
 from kilonet.models.measure import (
     LayerRow,
     count_parameters,
+    layer_kinds,
     layers,
     parameter_bytes,
     peak_activation_bytes,
@@ -236,3 +238,31 @@ def test_what_the_constructor_makes_by_a_formula_is_not_stored() -> None:
 
     assert count_parameters(Formula()) == 3
     assert parameter_bytes(Formula()) == 12
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        (nn.BatchNorm2d(3), "batch-norm"),
+        (nn.BatchNorm1d(3), "batch-norm"),
+        (nn.Dropout(0.1), "dropout"),
+        (nn.Dropout2d(0.1), "dropout"),
+        (Dropout(0.05), "dropout"),
+        (nn.Dropout(0.0), None),
+        (nn.AdaptiveAvgPool2d(1), "global-average-pooling"),
+        (nn.AdaptiveAvgPool2d((1, 1)), "global-average-pooling"),
+        (nn.AdaptiveAvgPool2d(2), None),
+        (nn.AdaptiveAvgPool2d((1, 2)), None),
+        (nn.AdaptiveMaxPool2d(1), None),
+        (nn.AvgPool2d(2), None),
+        (nn.LayerNorm(3), None),
+    ],
+    ids=str,
+)
+def test_layer_kinds(layer: nn.Module, kind: str | None) -> None:
+    assert layer_kinds(layer) == ({kind} if kind else set())
+    assert layer_kinds(nn.Sequential(nn.ReLU(), nn.Sequential(layer))) == layer_kinds(layer)
+
+
+def test_no_layer_kind() -> None:
+    assert layer_kinds(nn.Linear(1, 1)) == frozenset()
