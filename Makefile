@@ -1,7 +1,6 @@
 # make train: install, get the data, train the default recipe, say where the report is.
 # make test:  install and run the tests; those that need a tool this machine lacks are skipped.
 # make check: all tests, slow ones included, and the linters, types, wheel, notebook and this site.
-# make verify: what takes longer, with its result stored in results/verify.json.
 # make site:   the documentation as a site, in build/site/index.html.
 # make bench: time training against the peers; BENCH="--quick" shows in minutes that it works.
 
@@ -12,7 +11,7 @@ BIN := $(VENV)/bin
 # mkdocs-material announces its successor at every build; strict builds would take it for a warning.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: train test check lint install install-dev docs site verify bench clean
+.PHONY: train test check lint install install-dev docs site bench clean
 
 train: install
 	$(BIN)/kilonet train
@@ -28,9 +27,6 @@ lint: install-dev
 	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-verify: install-dev
-	$(BIN)/python experiments/verify.py
 
 bench: install $(VENV)/peers/.installed
 	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python $(BENCH)

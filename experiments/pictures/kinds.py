@@ -1,4 +1,7 @@
-"""Kinds of pictures that people give: what each does to the ink of one digit."""
+"""Kinds of pictures: each function draws the ink of one digit as such a picture.
+
+``KINDS`` are the first ones, ``HARDER`` what scanners, forms, squared paper, chalk and haste add.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from pictures.strokes import trimmed
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Random: TypeAlias = np.random.Generator
+
+MARGIN = 90  # pixels added around a picture before it is cropped
 
 
 def placed(ink: Floats, side: int, rng: Random) -> Floats:
@@ -28,7 +35,7 @@ def placed(ink: Floats, side: int, rng: Random) -> Floats:
 
 
 def on_plain(ink: Floats, rng: Random) -> Bytes:
-    """Return ink on one grey, in either polarity, most often black and white."""
+    """Return ink on a plain background, dark on light or light on dark."""
     paper, pen = (255.0, 0.0) if rng.random() < 0.5 else (rng.uniform(170, 255), rng.uniform(0, 90))
     if rng.random() < 0.5:
         paper, pen = 255 - paper, 255 - pen
@@ -36,7 +43,7 @@ def on_plain(ink: Floats, rng: Random) -> Bytes:
 
 
 def transparent(ink: Floats, rng: Random) -> Bytes:
-    """Return RGBA: ink of any colour on nothing."""
+    """Return RGBA: ink of any colour on a transparent background."""
     colour = rng.choice([0, 255]) if rng.random() < 0.6 else rng.integers(0, 256, 3)
     rgba = np.zeros((*ink.shape, 4), dtype=np.uint8)
     rgba[..., :3] = colour
@@ -47,7 +54,7 @@ def transparent(ink: Floats, rng: Random) -> Bytes:
 
 
 def noisy(ink: Floats, rng: Random) -> Bytes:
-    """Return ink under normal noise, or with specks, in either polarity."""
+    """Return ink with Gaussian noise or specks, dark on light or light on dark."""
     grey = on_plain(ink, rng).astype(np.float64)
     if rng.random() < 0.6:
         return to_bytes(grey + rng.normal(0, rng.uniform(5, 40), ink.shape))
@@ -57,13 +64,13 @@ def noisy(ink: Floats, rng: Random) -> Bytes:
 
 
 def jpeg(ink: Floats, rng: Random) -> Bytes:
-    """Return ink, a little blurred, after a JPEG of low quality."""
+    """Return ink, slightly blurred, compressed as a JPEG of low quality."""
     blurred = ndimage.gaussian_filter(ink, rng.uniform(0.0, 0.012) * max(ink.shape))
     return through_jpeg(on_plain(blurred, rng), rng)
 
 
 def through_jpeg(grey: Bytes, rng: Random) -> Bytes:
-    """Return what a JPEG file keeps."""
+    """Return ``grey`` after JPEG compression."""
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "JPEG", quality=int(rng.integers(15, 80)))
     return np.asarray(Image.open(file))
@@ -98,7 +105,7 @@ def ruled(ink: Floats, rng: Random) -> Bytes:
 
 
 def lit(shape: tuple[int, ...], rng: Random) -> Floats:
-    """Return paper with its grain, in light that falls off to one side and to the corners."""
+    """Return grainy paper in light that falls off to one side and to the corners."""
     y, x = axes(shape)
     angle, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
     light = 1 - fall * (0.5 + 0.35 * (math.cos(angle) * x + math.sin(angle) * y))
@@ -108,7 +115,7 @@ def lit(shape: tuple[int, ...], rng: Random) -> Floats:
 
 
 def pencil(ink: Floats, paper: Floats, rng: Random) -> Floats:
-    """Return paper with pencil on it, of uneven pressure, a little out of focus, and noise."""
+    """Return paper with pencil of uneven pressure, slightly out of focus, and noise."""
     side = max(ink.shape)
     tooth = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), rng.uniform(0.5, 1.5))
     pressure = np.clip(1 + rng.uniform(0, 0.25) * tooth / tooth.std(), 0.2, 1.3)
@@ -155,4 +162,120 @@ KINDS: dict[str, Kind] = {
     "with a shadow": shaded,
     "ruled paper": ruled,
     "framed": framed,
+}
+
+
+def bilevel(ink: Floats, rng: Random) -> Bytes:
+    """Return what a mouse draws without anti-aliasing: two colours."""
+    return on_plain((ink > 0.5).astype(np.float64), rng)
+
+
+def scanned(ink: Floats, rng: Random) -> Bytes:
+    """Return a scan: nearly white paper, a dark band along one side, specks of dust."""
+    grey = rng.uniform(225, 250) - ndimage.gaussian_filter(ink, rng.uniform(0, 1.2)) * rng.uniform(
+        90, 220
+    )
+    band = max(1, round(rng.uniform(0.005, 0.04) * len(grey)))
+    fall = np.exp(-np.arange(len(grey)) / band)[:, None] * rng.uniform(30, 180)
+    grey = np.rot90(np.rot90(grey, k := int(rng.integers(4))) - fall, -k)
+    for _ in range(rng.integers(6)):
+        y, x = (int(rng.integers(length)) for length in ink.shape)
+        size = max(1, round(rng.uniform(0.004, 0.012) * max(ink.shape)))
+        grey[y : y + size, x : x + size] -= rng.uniform(60, 160)
+    return to_bytes(grey + rng.normal(0, rng.uniform(0.5, 4), ink.shape))
+
+
+def chalked(ink: Floats, rng: Random) -> Bytes:
+    """Return a photograph of chalk on a board in uneven light."""
+    return to_bytes(255 - photographed_on(lit(ink.shape, rng), ink, rng))
+
+
+def vignetted(ink: Floats, rng: Random) -> Bytes:
+    """Return a photograph with dark corners."""
+    y, x = axes(ink.shape)
+    light = 1 - rng.uniform(0.3, 0.65) * (x * x + y * y) / 2
+    return through_jpeg(to_bytes(photographed_on(lit(ink.shape, rng) * light, ink, rng)), rng)
+
+
+def squared(ink: Floats, rng: Random) -> Bytes:
+    """Return pencil on paper with printed squares, up to half as dark as the pencil."""
+    distance = max(7, int(rng.uniform(0.15, 0.35) * max(ink.shape)))
+    thick = max(1.0, distance * rng.uniform(0.02, 0.06))
+    lines = [
+        (np.arange(length) + rng.integers(distance)) % distance < thick for length in ink.shape
+    ]
+    printed = (lines[0][:, None] | lines[1][None, :]).astype(np.float64)
+    soft = ndimage.gaussian_filter(printed, rng.uniform(0, 0.7))
+    contrast, share = rng.uniform(0.35, 0.7), rng.uniform(0.2, 0.5)
+    paper = lit(ink.shape, rng) * (1 - contrast * share * soft)
+    drawn = ndimage.gaussian_filter(ink, rng.uniform(0, 0.8))
+    return to_bytes(paper * (1 - contrast * drawn) + rng.normal(0, rng.uniform(0.5, 5), ink.shape))
+
+
+def worn(ink: Floats, rng: Random) -> Bytes:
+    """Return a pencil stroke with gaps."""
+    grain = ndimage.gaussian_filter(
+        rng.normal(0, 1, ink.shape), 0.004 * max(ink.shape) + rng.uniform(0.3, 1)
+    )
+    kept = np.clip(1.2 + 1.5 * (grain / grain.std() + rng.uniform(0, 0.8)), 0, 1)
+    return photographed_on(lit(ink.shape, rng), ink * kept, rng)
+
+
+def faint(ink: Floats, rng: Random) -> Bytes:
+    """Return ink with little contrast on evenly lit paper, with little noise."""
+    paper, contrast = rng.uniform(120, 240), rng.uniform(14, 40)
+    grey = paper - contrast * ink + rng.normal(0, rng.uniform(0.3, 1.5), ink.shape)
+    return to_bytes(grey if rng.random() < 0.5 else 255 - grey)
+
+
+def cropped(ink: Floats, rng: Random) -> Bytes:
+    """Return a photograph cropped close to the digit."""
+    rows, columns = (np.nonzero(ink.max(axis=axis) > 0.3)[0] for axis in (1, 0))
+    wide, beyond = np.pad(ink, MARGIN), rng.integers(0, max(2, len(rows) // 12), 4)
+    top, bottom = MARGIN + rows[0] - beyond[0], MARGIN + rows[-1] + 1 + beyond[1]
+    left, right = MARGIN + columns[0] - beyond[2], MARGIN + columns[-1] + 1 + beyond[3]
+    part = wide[top:bottom, left:right]
+    return photographed_on(lit(part.shape, rng), part, rng)
+
+
+def touching(ink: Floats, rng: Random) -> Bytes:
+    """Return a drawing that touches the frame around it."""
+    part = trimmed(ink, 0.3)
+    sides = [(0, 0), (0, 0)]
+    for axis in (0, 1):
+        more = [round(rng.uniform(0.1, 0.5) * max(part.shape)) for _ in range(2)]
+        sides[axis] = (more[0], more[1])
+    axis = int(rng.integers(2))
+    sides[axis] = (0, sides[axis][1]) if rng.random() < 0.5 else (sides[axis][0], 0)
+    line = max(1, round(rng.uniform(0.004, 0.015) * max(part.shape)))
+    return to_bytes(np.pad(on_paper(np.pad(part, sides)), line, constant_values=rng.integers(160)))
+
+
+def in_a_field(ink: Floats, rng: Random) -> Bytes:
+    """Return a scan of a form: a printed box around the digit, with paper around it."""
+    side = max(ink.shape)
+    line = max(1, round(rng.uniform(0.006, 0.02) * side))
+    boxed = np.pad(ink, round(0.05 * side))
+    boxed = np.pad(boxed, line, constant_values=rng.uniform(0.4, 1))
+    whole = np.pad(boxed, round(rng.uniform(0.04, 0.2) * side) + 1)
+    grey = rng.uniform(225, 255) - rng.uniform(120, 220) * whole
+    return to_bytes(grey + rng.normal(0, rng.uniform(0, 3), whole.shape))
+
+
+def photographed_on(paper: Floats, ink: Floats, rng: Random) -> Bytes:
+    """Return pencil on ``paper``, an image of lit paper."""
+    return to_bytes(pencil(ink, paper, rng))
+
+
+HARDER: dict[str, Kind] = {
+    "two colours": bilevel,
+    "scanned": scanned,
+    "chalk": chalked,
+    "vignette": vignetted,
+    "squared paper": squared,
+    "worn pencil": worn,
+    "faint": faint,
+    "cut tightly": cropped,
+    "touching a frame": touching,
+    "in a form's field": in_a_field,
 }

@@ -12,7 +12,7 @@ from kilonet.preprocessing import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
-load = importlib.import_module("serving.load")
+load = importlib.import_module("measure_service")
 
 
 def test_the_pictures_that_are_sent(tmp_path: Path) -> None:

@@ -1,25 +1,21 @@
-"""Measure the preparation on made pictures: what share of each kind a network reads right.
+"""Measure on the development set what share of each kind of picture a network predicts correctly.
 
-    python experiments/pictures/measure.py RUN [--each 600]
+    python experiments/measure_pictures.py RUN [--each 600]
 
-RUN is a finished run on MNIST. The MNIST shapes come from the training images that it held back for
-validation; test images are never touched. Writes ``results/pictures-development.json``; then
-``python experiments/pictures/page.py`` brings it into the docs.
+RUN is a finished run on MNIST. The digits are training images that it held back for validation;
+test images are not used. Writes ``results/pictures-development.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kilonet.data.dataset import load_dataset
 from kilonet.data.split import split_validation
@@ -28,11 +24,10 @@ from kilonet.inference import Reader, reader
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.runs.environment import environment
 from kilonet.workflows.run import find_run
-from pictures.development import Bytes, digits, no_digits
-from pictures.doodles import doodles
+from pictures.development import Bytes, digits, doodles, no_digits
 
 CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
-RESULT = Path(__file__).resolve().parents[2] / "results" / "pictures-development.json"
+RESULT = Path(__file__).resolve().parents[1] / "results" / "pictures-development.json"
 
 
 def held_back(source: str) -> tuple[Bytes, Any]:
@@ -47,16 +42,13 @@ def held_back(source: str) -> tuple[Bytes, Any]:
 def measure_digits(
     reads: Reader, images: Bytes, labels: Any, each: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return, for each kind, how many pictures there were, were read right and were refused.
+    """Return the number of pictures, correct ones and refused ones of each kind.
 
-    And with which confidence: how many were read, and read right, at each of ``CONFIDENCES``.
+    And over all kinds: the accepted and the correct ones for each of ``CONFIDENCES``.
     """
     counts: dict[str, Counter[str]] = {}
-    sure: dict[str, Any] = {
-        "total": 0,
-        "read": [0] * len(CONFIDENCES),
-        "right": [0] * len(CONFIDENCES),
-    }
+    sure: dict[str, Any] = {"total": 0, "read": [0] * len(CONFIDENCES)}
+    sure["right"] = [0] * len(CONFIDENCES)
     for kind, label, picture in digits(images, labels, each):
         (outcome,) = reads.stream([picture])
         count = counts.setdefault(kind, Counter({"total": 0, "right": 0, "refused": 0}))
@@ -65,15 +57,15 @@ def measure_digits(
         if isinstance(outcome, PictureError):
             count["refused"] += 1
             continue
-        right = outcome[0].digit == str(label)
-        count["right"] += right
-        for count_of in ("read", "right") if right else ("read",):
-            _count(sure[count_of], outcome[0].confidence)
+        correct = outcome[0].digit == str(label)
+        count["right"] += correct
+        for name in ("read", "right") if correct else ("read",):
+            _count(sure[name], outcome[0].confidence)
     return {kind: dict(count) for kind, count in counts.items()}, sure
 
 
 def measure_doodles(reads: Reader, each: int) -> dict[str, Any]:
-    """Return how many "letters" and "scribbles" are read as a digit at each of ``CONFIDENCES``."""
+    """Return how many "letters" and "scribbles" are accepted at each of ``CONFIDENCES``."""
     found: dict[str, Any] = {
         kind: {"total": 0, "read": [0] * len(CONFIDENCES)} for kind in ("letters", "scribbles")
     }
@@ -86,13 +78,13 @@ def measure_doodles(reads: Reader, each: int) -> dict[str, Any]:
 
 
 def _count(counts: list[int], confidence: float) -> None:
-    """Count a reading in wherever it is sure enough."""
-    for place, least in enumerate(CONFIDENCES):
-        counts[place] += confidence >= least
+    """Add one to the count of every minimum confidence that accepts ``confidence``."""
+    for place, minimum in enumerate(CONFIDENCES):
+        counts[place] += confidence >= minimum
 
 
 def measure_refusals(images: Bytes, each: int) -> dict[str, Any]:
-    """Return, for each kind of refusal that is due, how often that or another error came."""
+    """Return for each expected error how many pictures were refused, and with that error."""
     counts: dict[str, Counter[str]] = {}
     for kind, picture in no_digits(images, each):
         count = counts.setdefault(kind, Counter({"total": 0, "as_named": 0, "refused": 0}))
@@ -106,7 +98,7 @@ def measure_refusals(images: Bytes, each: int) -> dict[str, Any]:
 
 
 def measure_time(picture: Bytes, repeats: int = 300) -> float:
-    """Return the median milliseconds that preparing ``picture`` takes."""
+    """Return the median time of preparing ``picture`` in milliseconds."""
     taken = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -116,7 +108,7 @@ def measure_time(picture: Bytes, repeats: int = 300) -> float:
 
 
 def main() -> None:
-    """Measure, store, and print the share of each kind."""
+    """Measure, store, and print the accuracy on each kind."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="a finished run on MNIST")
     parser.add_argument("--each", type=int, default=600, help="pictures of each kind")
@@ -124,7 +116,8 @@ def main() -> None:
     reads, (images, labels) = reader(given.run), held_back(given.run)
     run = find_run(given.run)
     facts, recipe = run.directory.facts, run.recipe
-    samples = {kind: picture for kind, _, picture in digits(images, labels, 3, seed=1)}
+    samples = digits(images, labels, 3, seed=1)
+    plain = [picture for kind, _, picture in samples if kind == "plain"][-1]
     read, sure = measure_digits(reads, images, labels, given.each)
     found: dict[str, Any] = {
         "network": {key: facts[key] for key in ("recipe", "fingerprint", "parameters")}
@@ -133,9 +126,7 @@ def main() -> None:
         "confidences": CONFIDENCES,
         "sure": {"digits": sure, **measure_doodles(reads, given.each)},
         "refusals": measure_refusals(images, given.each // 3),
-        "milliseconds": {
-            kind: round(measure_time(np.asarray(samples[kind])), 2) for kind in ("plain",)
-        },
+        "milliseconds": {"plain": round(measure_time(np.asarray(plain)), 2)},
         "environment": environment("cpu", 1),
     }
     write_text(RESULT, json.dumps(found, indent=1, ensure_ascii=False) + "\n")

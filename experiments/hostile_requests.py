@@ -1,4 +1,4 @@
-"""Hostile requests, as many as are asked for, the same for the same seed."""
+"""Random hostile requests; a seed always gives the same ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOUNDARY = "bound"
 
 @dataclass(frozen=True)
 class Hostile:
-    """A request; ``raw`` ones are these bytes, whatever HTTP says."""
+    """A request; ``raw`` is sent as it is, valid HTTP or not."""
 
     kind: str
     method: str = "POST"
@@ -48,7 +48,7 @@ def hostile(seed: int, count: int) -> Iterator[Hostile]:
 
 @cache
 def picture(name: str) -> bytes:
-    """Return a right picture of a 0 in the format ``name``."""
+    """Return a correct picture of a 0 in the format ``name``."""
     image = Image.new("L", (70, 90), 255)
     ImageDraw.Draw(image).ellipse((12, 10, 58, 80), outline=0, width=9)
     file = io.BytesIO()
@@ -71,7 +71,7 @@ def _damaged(chance: random.Random) -> Hostile:
 
 
 def _lying(chance: random.Random) -> Hostile:
-    """A header that promises another size than there is."""
+    """Return a picture whose header states a false size."""
     width, height = (chance.choice((0, 1, 27, 3000, 65_535, 2**31 - 1)) for _ in range(2))
     short = struct.pack("<HH", width & 0xFFFF, height & 0xFFFF)
     jpeg, start = picture("JPEG"), picture("JPEG").index(b"\xff\xc0") + 5
@@ -100,7 +100,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 @cache
 def _bombs() -> tuple[bytes, ...]:
-    """Few bytes that are many pixels, or much text."""
+    """Return small files that decompress to many pixels, or to much text."""
     found = []
     for side in (2000, 20_000):
         rows = zlib.compress(bytes((side + 1) * side if side == 2000 else 10_000_000), 9)

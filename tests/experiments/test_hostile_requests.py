@@ -1,4 +1,4 @@
-"""A few hundred of the hostile requests; experiments/fuzz_service.py sends any number."""
+"""A few hundred hostile requests; measure_service.py attack sends any number."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from service import live
 
 ROOT = Path(__file__).resolve().parents[2]
 
-hostile = importlib.import_module("serving.hostile")
-attack = importlib.import_module("serving.attack")
+hostile = importlib.import_module("hostile_requests")
+attack = importlib.import_module("measure_service")
 
 KINDS = {"truncated", "damaged", "lying", "noise", "bomb", "json", "form", "request", "raw"}
 
@@ -28,7 +28,7 @@ def test_a_service_under_attack(tmp_path: Path) -> None:
     with live(model, "--body-seconds", "1") as service:
         found = attack.attack("127.0.0.1", service.port, hostile.hostile(1, 300))
         assert found.faults == []
-        assert {kind for kind, _ in found.answers} == KINDS | {"right"}
+        assert {kind for kind, _ in found.responses} == KINDS | {"right"}
         assert [line for line in service.log() if line["level"] == "error"] == []
         assert service.stop() == 0
 

@@ -1,9 +1,10 @@
-"""The made pictures, the measurement's tables, and the page that shows them."""
+"""The development set of picture preparation, and the stored vectors."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 development = importlib.import_module("pictures.development")
 shipping = importlib.import_module("doc_tables.shipping")
-doodles = importlib.import_module("pictures.doodles")
 strokes = importlib.import_module("pictures.strokes")
-vectors = importlib.import_module("pictures.vectors")
+sys.path.insert(0, str(ROOT / "tests" / "preprocessing"))
+vectors = importlib.import_module("write_vectors")
 
 
 def image_of_a_cross() -> Any:
@@ -61,7 +62,7 @@ def test_every_kind_is_a_picture() -> None:
 
 
 def test_letters_and_scribbles_hold_together() -> None:
-    found = [(kind, np.asarray(picture)) for kind, picture in doodles.doodles(6)]
+    found = [(kind, np.asarray(picture)) for kind, picture in development.doodles(6)]
     assert [kind for kind, _ in found] == ["letters", "scribbles"] * 6
     assert all(prepare(picture).max() > 200 for _, picture in found)
 

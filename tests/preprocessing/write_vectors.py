@@ -1,9 +1,9 @@
-"""Write tests/preprocessing/vectors.json: made pictures, and what the preparation makes of them.
+"""Write vectors.json: synthetic pictures, and the prepared images that they must give.
 
-    python experiments/pictures/vectors.py
+    python tests/preprocessing/write_vectors.py
 
-The tests hold both languages to the file. Write it anew only after a decision to prepare pictures
-differently, and look at what changed.
+The tests compare the Python and the JavaScript preparation with the file. Write it again only after
+a decision to prepare pictures differently, and look at the differences.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))
 
 from kilonet.files import write_text
 from kilonet.preprocessing import PictureError, prepare, split
-from pictures.harder import HARDER
-from pictures.kinds import KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
+from pictures.kinds import HARDER, KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
 from pictures.strokes import shape_of_template, trimmed
 
-TARGET = Path(__file__).resolve().parents[2] / "tests" / "preprocessing" / "vectors.json"
+TARGET = Path(__file__).with_name("vectors.json")
 Pixels = npt.NDArray[np.uint8]
 
 

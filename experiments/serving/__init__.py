@@ -1,1 +1,0 @@
-"""What measures and attacks the service."""
