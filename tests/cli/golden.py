@@ -1,7 +1,7 @@
-"""Printed tables, held by files.
+"""Compare printed tables with golden files.
 
-``KILONET_REGENERATE_GOLDEN=1 pytest tests/cli`` writes them anew; read the difference before
-committing it.
+``KILONET_REGENERATE_GOLDEN=1 pytest tests/cli`` rewrites the files; review the difference before
+you commit it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def test_where_mnist_was_found(kilonet: Command, mnist_dir: Path) -> None:
     assert result.out == f"MNIST: verified, in {mnist_dir / 'mnist'}\n"
 
 
-def test_fetch_what_needs_no_fetching(kilonet: Command) -> None:
+def test_fetch_a_bundled_data_set(kilonet: Command) -> None:
     result = kilonet("data", "fetch", "digits")
     assert result.out == "Optical digits (scikit-learn): verified, in scikit-learn\n"
 

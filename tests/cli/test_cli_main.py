@@ -1,4 +1,4 @@
-"""The command as a whole: help, exit statuses, and what becomes of errors."""
+"""The whole command: help, exit status, error messages."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_wrong_command_line(refused: Callable[..., str], arguments: list[str],
         (RecipeError("wrong"), 2, "wrong"),
         (MissingExtraError("train", "torch"), 1, 'pip install "kilonet[train]"'),
         (KeyboardInterrupt(), 130, "Stopped."),
-        (ValueError("of ours\nand more"), 1, "ValueError: of ours. This is a bug in Kilonet"),
+        (ValueError("unexpected\nand more"), 1, "ValueError: unexpected. This is a bug in Kilonet"),
         (ValueError(), 1, "ValueError. This is a bug"),
         (RecursionError("deep"), 1, "RecursionError: deep. This"),
     ],
@@ -94,7 +94,7 @@ def test_every_error_is_one_message(
     assert text in refused("recipes", status=status)
 
 
-def test_the_traceback_of_a_mistake_of_ours_can_be_had(
+def test_a_variable_shows_the_traceback_of_a_bug(
     kilonet: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "recipes_table", lambda: 1 / 0)
@@ -109,18 +109,18 @@ def test_main_exits_with_the_status() -> None:
     assert caught.value.code == 2
 
 
-def test_long_messages_are_not_folded(refused: Callable[..., str]) -> None:
+def test_long_messages_are_not_wrapped(refused: Callable[..., str]) -> None:
     assert "x" * 300 in refused("recipes", "show", "x" * 300)
 
 
-def test_a_stream_that_cannot_say_it_prints_something_else() -> None:
+def test_unencodable_characters_become_question_marks() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = python("-m", "kilonet", "recipes", env=environment)
     assert done.returncode == 0, done.stderr
     assert b"1?1 transitions" in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_failure() -> None:
+def test_a_closed_pipe_is_not_a_failure() -> None:
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "kilonet", "recipes", "show", "quick"],
         stdout=subprocess.PIPE,
@@ -134,8 +134,8 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
     assert process.returncode == 0
 
 
-def test_help_is_there_at_once() -> None:
-    """0.3 s of processor time: the best of three, as the machine may be busy."""
+def test_help_is_fast() -> None:
+    """At most 0.3 s of CPU time; the best of three, because the machine may be busy."""
     best = min(_seconds_for_help() for _ in range(3))
     assert best < 0.3
 
@@ -148,7 +148,7 @@ def _seconds_for_help() -> float:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
-def test_help_loads_nothing_that_it_does_not_print(arguments: list[str]) -> None:
+def test_help_imports_only_what_it_needs(arguments: list[str]) -> None:
     heavy = "torch numpy pydantic matplotlib sklearn scipy onnx pooch jinja2 safetensors PIL"
     code = (
         f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
@@ -160,7 +160,7 @@ def test_help_loads_nothing_that_it_does_not_print(arguments: list[str]) -> None
 @pytest.mark.parametrize(
     "arguments", [["recipes"], ["recipes", "show", "quick"], ["runs"], ["data"]]
 )
-def test_listing_loads_no_torch(arguments: list[str]) -> None:
+def test_listing_does_not_import_torch(arguments: list[str]) -> None:
     code = (
         f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
         "print({'torch', 'sklearn', 'matplotlib', 'onnx'} & set(sys.modules), file=sys.stderr)"

@@ -25,7 +25,7 @@ def test_the_list(kilonet: Command) -> None:
 
 
 def test_its_layout(kilonet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few recipes that are not being tuned, so that tuning leaves the golden file alone."""
+    """Uses recipes that are not tuned any more, so that the golden file stays valid."""
     names = ["quick", "gap-14k", "plain-valid-sgd", "two-conv-fc128"]
     monkeypatch.setattr(tables, "recipe_names", lambda: names)
     assert_golden("recipes", kilonet("recipes").out)

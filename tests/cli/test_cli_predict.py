@@ -39,13 +39,13 @@ def test_a_table(kilonet: Command, model: Path, zero: Path) -> None:
     assert [(row.split()[0], row.split()[-1]) for row in rows] == [("0", str(zero))] * 2
 
 
-def test_a_model_that_ships_is_taken(kilonet: Command, zero: Path) -> None:
+def test_the_default_model_ships(kilonet: Command, zero: Path) -> None:
     result = kilonet("predict", zero)
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines()[1].split()[0] == "0"
 
 
-def test_nothing_to_read_with(refused: Callable[..., str], zero: Path) -> None:
+def test_a_missing_model(refused: Callable[..., str], zero: Path) -> None:
     assert "There is no run" in refused("predict", zero, "--model", "gap")
 
 

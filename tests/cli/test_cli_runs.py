@@ -20,7 +20,7 @@ from trained import finish_run, history_row, start_run
 
 @pytest.fixture
 def five_runs() -> None:
-    """Four that differ from the one before in various ways, and one that goes on."""
+    """Four finished runs with various changes, and one in progress."""
     finish_run(start_run(), accuracy=0.992, parameters=22_214)
     finish_run(start_run("optimizer.lr=0.05", "data.name=fashion-mnist"), accuracy=0.914)
     finish_run(start_run(recipe="gap-14k"), accuracy=0.9952, parameters=14_210)
@@ -40,7 +40,7 @@ def test_the_change_log(kilonet: Command) -> None:
 @pytest.mark.usefixtures("five_runs")
 @pytest.mark.parametrize("width", [100, 120])
 def test_on_a_terminal(width: int, tmp_path: Path) -> None:
-    """Lines of figures stay whole; only the texts below them fold."""
+    """Lines of figures are not wrapped; only the texts below them are."""
     console = Console(width=width, file=(tmp_path / "out").open("w"), highlight=False)
     with console.capture() as captured:
         console.print(read_change_log().rendered())

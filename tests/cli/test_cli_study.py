@@ -31,7 +31,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def finished_study(studies: Path) -> StudyDirectory:
-    """A study of two optimizers and two seeds whose runs only look real."""
+    """A study of two optimizers and two seeds with synthetic runs."""
     words = ["data.name=digits"]
     request = parse_request("quick", ["optimizer.name=adam,sgd"], 2, words, None, "two")
     accuracies = {"adam-s0": 0.95, "adam-s1": 0.96, "sgd-s0": 0.90, "sgd-s1": 0.92}

@@ -25,8 +25,8 @@ from kilonet.workflows.run import Run, find_run
 from trained import Trained, start_run
 
 
-def test_what_a_run_leaves(finished: Trained) -> None:
-    """One run from the command line to the last of its files."""
+def test_the_files_of_a_run(finished: Trained) -> None:
+    """One run from the command line, with all its files."""
     assert (finished.status, finished.stderr) == (0, "")
     assert {path.name for path in finished.path.iterdir()} == {
         ".lock",
@@ -68,7 +68,7 @@ def test_what_a_run_leaves(finished: Trained) -> None:
     assert "22,214" in report
 
 
-def test_what_is_said_meanwhile(finished: Trained) -> None:
+def test_the_output_of_a_training(finished: Trained) -> None:
     lines = finished.stdout.splitlines()
     assert lines[0] == (
         "quick: 22,214 parameters on Optical digits (scikit-learn), cpu with 1 thread; "
@@ -76,7 +76,7 @@ def test_what_is_said_meanwhile(finished: Trained) -> None:
     )
     assert [line.split("  |  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert all("validation loss" in line and "images/s" in line for line in lines[1:3])
-    assert "of 359 test images right (95 % interval " in lines[4]
+    assert "of 359 test images correct (95 % interval " in lines[4]
     assert lines[4].endswith("data set digits")
     assert lines[5:] == [
         "✓ at most 25,000 parameters: 22,214",
@@ -96,7 +96,7 @@ def test_what_is_said_meanwhile(finished: Trained) -> None:
         (["a.b=1", "mine.toml", "c.d=2"], ("mine.toml", ["a.b=1", "c.d=2"])),
     ],
 )
-def test_words(words: list[str], expected: tuple[str, list[str]]) -> None:
+def test_split_words(words: list[str], expected: tuple[str, list[str]]) -> None:
     assert split_words(words) == expected
 
 
@@ -186,7 +186,7 @@ def test_ctrl_c_names_the_run(
     assert not open_run(path).finished
 
 
-def test_a_finished_run_is_said_to_be_finished(kilonet: Command, finished_here: str) -> None:
+def test_resuming_a_finished_run_says_so(kilonet: Command, finished_here: str) -> None:
     result = kilonet("train", "--resume", finished_here)
     assert (result.status, result.err) == (0, "")
     assert "quick-1 has finished already: nothing is left to train.\n" in result.out
@@ -214,7 +214,7 @@ def test_a_run_of_another_format(refused: Callable[..., str]) -> None:
     assert "is a run of format 2; this version of Kilonet reads format 1" in message
 
 
-def test_a_run_folder_imports_no_code_by_itself(
+def test_a_run_directory_imports_no_code(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

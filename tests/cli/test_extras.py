@@ -1,4 +1,4 @@
-"""What is not installed is named, with the extra that brings it."""
+"""A package that is not installed is named, with the extra that contains it."""
 
 from __future__ import annotations
 

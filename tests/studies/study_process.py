@@ -1,4 +1,4 @@
-"""A study in a process of its own, to be stopped in every way."""
+"""Run a study in a separate process, which tests can stop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE = 600  # seconds that a busy machine may take for what needs a few
+PATIENCE = 600  # seconds; a busy machine may need many for the work of a few
 CLOCKS = {"seconds"}
 
 
 class StudyProcess:
-    """``kilonet study`` with some words, its output in ``log``."""
+    """``kilonet study`` with some arguments; its output goes to ``log.txt``."""
 
     def __init__(self, studies: Path, *words: str) -> None:
         self._log = (studies.parent / "log.txt").open("ab")
@@ -26,7 +26,7 @@ class StudyProcess:
         )
 
     def workers(self) -> list[int]:
-        """Return the processes that it has started and that live."""
+        """Return the running processes that it has started."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and parent_of(int(entry.name)) == self.process.pid:
@@ -34,7 +34,7 @@ class StudyProcess:
         return found
 
     def some_workers(self) -> list[int]:
-        """Wait until it has started some, and return those."""
+        """Wait until it has started some processes, and return them."""
         until = time.monotonic() + PATIENCE
         while not (found := self.workers()):
             assert time.monotonic() < until
@@ -58,7 +58,7 @@ class StudyProcess:
 
 
 def parent_of(process: int) -> int | None:
-    """Return the parent of a process that lives."""
+    """Return the parent of a running process, else None."""
     try:
         fields = (
             Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -69,7 +69,7 @@ def parent_of(process: int) -> int | None:
 
 
 def gone(processes: list[int]) -> bool:
-    """Wait until none of ``processes`` lives, and say whether that came about."""
+    """Wait until none of ``processes`` runs; return False after 30 seconds."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
         if all(parent_of(process) is None for process in processes):
@@ -79,6 +79,6 @@ def gone(processes: list[int]) -> bool:
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    """Return a study's CSV table, less what a clock says."""
+    """Return a study's CSV table without the columns of measured times."""
     with path.open(encoding="utf-8") as file:
         return [{k: v for k, v in row.items() if k not in CLOCKS} for row in csv.DictReader(file)]

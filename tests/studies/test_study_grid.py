@@ -42,7 +42,7 @@ def test_without_axes_there_is_one_cell() -> None:
     assert cells() == [((), "quick", "quick")]
 
 
-def test_a_whole_section_is_one_value() -> None:
+def test_a_section_can_be_one_value() -> None:
     word = 'optimizer={name="adam",lr=0.01},{name="sgd",lr=0.1}'
     assert [label for _, label, _ in cells(word)] == ["adam lr=0.01", "sgd lr=0.1"]
 

@@ -1,4 +1,4 @@
-"""A study on a real Ray cluster: its processes are on this machine's own interface."""
+"""A study on a real Ray cluster of local processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster of two workers."""
+    """Return the address of a cluster with two workers."""
     port = free_port()
     words = ["--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2", "--block"]
     words += ["--include-dashboard=false", "--object-store-memory=100000000"]
@@ -57,8 +57,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     started.wait(60)
 
 
-def workers_at_work() -> list[int]:
-    """Return the processes of Ray's workers that are making a run."""
+def busy_workers() -> list[int]:
+    """Return the processes of Ray's workers that make a run."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -73,12 +73,12 @@ def workers_at_work() -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
-def test_the_same_results_as_here_though_a_worker_is_killed(cluster: str, tmp_path: Path) -> None:
+def test_results_equal_local_ones_although_a_worker_is_killed(cluster: str, tmp_path: Path) -> None:
     studies = tmp_path / "studies"
     assert StudyProcess(studies, *LINE, "--name", "here").wait() == 0
     study = StudyProcess(studies, *LINE, "--name", "there", "--on", "ray", "--address", cluster)
     until = time.monotonic() + PATIENCE
-    while not (workers := workers_at_work()):
+    while not (workers := busy_workers()):
         assert time.monotonic() < until
         time.sleep(0.02)
     os.kill(workers[0], signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_something_else_answers() -> None:
 
 
 @pytest.mark.parametrize("address", ["foo", "host:", ":6379", "host:port", "host:99999"])
-def test_no_address(address: str) -> None:
+def test_a_wrong_address(address: str) -> None:
     with pytest.raises(UsageError, match="is not an address of a Ray cluster"):
         find_cluster(address)
 

@@ -1,4 +1,4 @@
-"""Optuna's trials as jobs: which is next, which is given up, what a stopped search remembers."""
+"""Optuna's trials as jobs: the next trial, early stopping, resuming a stopped search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPACE = parse_space(["optimizer.lr=log(1e-4,1)"])
 
 
 class Trials:
-    """A search whose runs reach what their learning rate says: the nearer to 0.01, the better."""
+    """A search whose accuracy is a function of the learning rate, with its maximum at 0.01."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
@@ -39,7 +39,7 @@ class Trials:
         while (job := search.next_job()) is not None:
             names.append(job.name)
             row = {"epoch": 1.0, "validation_accuracy": self.score(job.name)}
-            assert search.should_continue(job.name, row)  # no trial is given up after one epoch
+            assert search.should_continue(job.name, row)  # never after one epoch
             search.record(job.name, RunFinished(job.name))
         return names
 
@@ -49,7 +49,7 @@ def trials(tmp_path: Path) -> Trials:
     return Trials(tmp_path / "store.sqlite3")
 
 
-def test_the_best_is_found_and_remembered(trials: Trials) -> None:
+def test_the_best_trial_is_found_and_stored(trials: Trials) -> None:
     assert trials.run_all(trials.search(12)) == [f"trial-{number}" for number in range(12)]
     best = trials.search(12).best()
     assert best.accuracy == max(trials.score(f"trial-{number}") for number in range(12))
@@ -58,7 +58,7 @@ def test_the_best_is_found_and_remembered(trials: Trials) -> None:
     assert trials.run_all(trials.search(14)) == ["trial-12", "trial-13"]
 
 
-def test_what_was_under_way_is_gone_on_with(trials: Trials) -> None:
+def test_an_interrupted_trial_is_resumed(trials: Trials) -> None:
     search = trials.search(3)
     first = search.next_job()
     assert first is not None
@@ -68,7 +68,7 @@ def test_what_was_under_way_is_gone_on_with(trials: Trials) -> None:
     assert trials.rates["trial-0"] == rate
 
 
-def test_what_falls_behind_is_given_up(trials: Trials) -> None:
+def test_a_trial_below_the_median_is_stopped(trials: Trials) -> None:
     search = trials.search(8)
     for accuracy in (0.9, 0.91, 0.92, 0.93, 0.94):
         job = search.next_job()
@@ -89,7 +89,7 @@ def test_what_falls_behind_is_given_up(trials: Trials) -> None:
     assert (search.best().finished, search.best().pruned) == (5, 1)
 
 
-def test_a_search_of_failures(trials: Trials) -> None:
+def test_a_search_in_which_every_trial_fails(trials: Trials) -> None:
     search = trials.search(1)
     job = search.next_job()
     assert job is not None
@@ -99,7 +99,7 @@ def test_a_search_of_failures(trials: Trials) -> None:
         search.best()
 
 
-def test_a_store_that_is_none(trials: Trials) -> None:
+def test_a_damaged_store(trials: Trials) -> None:
     trials.store.write_bytes(b"nonsense" * 200)
     with pytest.raises(StudyError, match=r"cannot be read: damaged, or of another version"):
         trials.search(1)

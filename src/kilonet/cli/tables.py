@@ -48,7 +48,7 @@ def print_outcome(run: Run, console: Console) -> None:
 
     test = run.test
     line = (
-        f" of {test.total:,} test images right (95 % interval {test.wilson_low:.2%} to "
+        f" of {test.total:,} test images correct (95 % interval {test.wilson_low:.2%} to "
         f"{test.wilson_high:.2%}), data set {run.directory.metrics()['dataset']}"
     )
     console.print()
@@ -162,21 +162,19 @@ def robustness_table(report: RobustnessReport) -> Table:
     """Return the accuracy by kind and strength of distortion, with the means as the caption."""
     from kilonet.evaluation.distortions import DISTORTIONS
 
-    found = report.found
-    table = plain_table(
-        "distortion", "strength>", "network alone>", "read as a picture>", "refused>"
-    )
+    results = report.found
+    table = plain_table("distortion", "strength>", "network alone>", "as a picture>", "refused>")
     table.title = Text(report.title, style="bold")
-    table.add_row("none", "", *_shares(found.undistorted, found.images))
+    table.add_row("none", "", *_shares(results.undistorted, results.images))
     for kind in DISTORTIONS:
         name = ", ".join(filter(None, [kind.name, kind.unit]))
-        for cell in found.of(kind.name):
-            table.add_row(name, f"{cell.strength:g}", *_shares(cell, found.images))
+        for cell in results.of(kind.name):
+            table.add_row(name, f"{cell.strength:g}", *_shares(cell, results.images))
             name = ""
     table.caption = Text(
         f"mean over {len(DISTORTIONS)} kinds, with the 95 % interval\n"
-        f"network alone {found.alone.mean:.2%} ± {found.alone.half_width:.2%}\n"
-        f"read as a picture {found.read.mean:.2%} ± {found.read.half_width:.2%}"
+        f"network alone {results.alone.mean:.2%} ± {results.alone.half_width:.2%}\n"
+        f"as a picture {results.read.mean:.2%} ± {results.read.half_width:.2%}"
     )
     return table
 
@@ -206,12 +204,12 @@ def export_table(result: Export) -> Table:
         table.add_row(name, f"{size:,} bytes", "")
     for key, size in result.budget.items():
         table.add_row(BUDGET[key], f"{size:,} bytes", "")
-    found = result.verification
-    if found is not None:
-        table.add_row("accuracy", f"{found.accuracy:.2%}", f"{found.pytorch_accuracy:.2%}")
-        table.add_row("same label", f"{found.same_labels:,} of {found.images:,}", "")
-        table.add_row("largest logit difference", f"{found.largest_logit_difference:.2g}", "")
-        times = (found.milliseconds, found.pytorch_milliseconds)
+    check = result.verification
+    if check is not None:
+        table.add_row("accuracy", f"{check.accuracy:.2%}", f"{check.pytorch_accuracy:.2%}")
+        table.add_row("same label", f"{check.same_labels:,} of {check.images:,}", "")
+        table.add_row("largest logit difference", f"{check.largest_logit_difference:.2g}", "")
+        times = (check.milliseconds, check.pytorch_milliseconds)
         table.add_row("one picture, one core", *(f"{time:.3f} ms" for time in times))
     return table
 
