@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: its classes, and how pictures are prepared for it."""
+"""The metadata of an ONNX file: class names, and how pictures are prepared for the network."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MNIST_SHAPE = (1, 28, 28)
 
 
 def pack_classes(names: Sequence[str]) -> str:
-    """Return class names as one text: with commas between, as a JSON list where one has a comma."""
+    """Return class names as one text, separated by commas; as a JSON list if a name has a comma."""
     plain = not any("," in name or name.startswith("[") for name in names)
     return ",".join(names) if plain else json.dumps(list(names), ensure_ascii=False)
 
 
 def classes_of(metadata: Mapping[str, str], count: int) -> tuple[str, ...]:
-    """Return the names of ``count`` classes; numbers where the file does not name as many."""
+    """Return the names of ``count`` classes, or numbers if the file has another number of names."""
     text = metadata.get(CLASSES, "")
     names = text.split(",")
     if text.startswith("["):
@@ -30,11 +30,10 @@ def classes_of(metadata: Mapping[str, str], count: int) -> tuple[str, ...]:
 
 
 def preparation_of(metadata: Mapping[str, str], shape: Sequence[int]) -> str:
-    """Return ``INK`` where pictures' ink is framed as MNIST's, ``FIT`` where they are scaled whole.
+    """Return ``INK`` if a digit is cut out and centred like MNIST's, ``FIT`` for whole pictures.
 
-    A file that does not say is one of a digit set if its images have that shape, (C, H, W).
+    ``shape`` is (C, H, W). ``INK`` needs the shape of MNIST images, and is the default for it.
     """
-    said = metadata.get(PREPARATION)
-    if said in (INK, FIT):
-        return said if tuple(shape) == MNIST_SHAPE else FIT
-    return INK if tuple(shape) == MNIST_SHAPE else FIT
+    if tuple(shape) != MNIST_SHAPE:
+        return FIT
+    return FIT if metadata.get(PREPARATION) == FIT else INK

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself."""
+"""The metadata of an ONNX file."""
 
 from __future__ import annotations
 

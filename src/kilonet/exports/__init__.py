@@ -1,1 +1,1 @@
-"""A trained network in forms that need no PyTorch."""
+"""Export a trained network to formats that need no PyTorch to run."""

@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file that takes raw pixels."""
+"""Export a PyTorch network to one ONNX file that takes raw pixels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.exports.onnx_graph import OPSET
 from kilonet.files import write_bytes
 from kilonet.models.blocks import with_standard_modules
-
-OPSET = 18
 
 
 class FromPixels(nn.Module):

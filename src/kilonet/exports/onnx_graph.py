@@ -13,7 +13,7 @@ from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import IMAGE, LOGITS, PROBABILITIES, Graph, Operator
 
 OPSET = 18
-"""The opset of the ONNX file in every run (``onnx.OPSET``)."""
+"""The opset of every ONNX file that Kilonet writes."""
 
 IR_VERSION = 10
 """The newest that ONNX Runtime 1.18 reads, the oldest version that Kilonet allows."""

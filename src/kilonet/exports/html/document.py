@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kilonet import __version__
+from kilonet.data.specs import DIGITS
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import FloatArray, Graph, Operator
 from kilonet.exports.graph.p4 import find_p4_filters
@@ -39,7 +40,6 @@ SCRIPTS = (
     "layers.js",
     "main.js",
 )
-DIGITS = tuple("0123456789")
 
 
 def page(graph: Graph, name: str) -> str:
