@@ -10,13 +10,13 @@ from kilonet.data.registry import spec
 from kilonet.models.build import build
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
-from kilonet.recipe.schema import OneCycle, Sgd
+from kilonet.recipe.schema import OneCycleConfig, SgdConfig
 
 
 def test_they_are_those_of_the_recipe() -> None:
     recipe = resolve("gap-14k").recipe
     optimizer, schedule = recipe.optimizer, recipe.schedule
-    assert isinstance(optimizer, Sgd) and isinstance(schedule, OneCycle)
+    assert isinstance(optimizer, SgdConfig) and isinstance(schedule, OneCycleConfig)
     assert (optimizer.lr, optimizer.momentum) == (task.PEAK_RATE, task.MOMENTUM)
     assert (schedule.warmup, schedule.start) == (task.WARMUP, task.START)
     assert recipe.training.epochs == task.EPOCHS

@@ -38,38 +38,37 @@ def message(table: dict[str, Any]) -> str:
         ),
         (
             {"optimizer": {"lr": -1}},
-            "[optimizer] lr: must be above 0, not -1. "
-            "Learning rate (the peak, where a schedule varies it).",
+            "[optimizer] lr: must be above 0, not -1. Learning rate; with a schedule, its peak.",
         ),
         (
             {"training": {"stop_at_accuracy": 95}},
             "[training] stop_at_accuracy: must be at most 1, not 95. "
-            "Stop once the validation accuracy, a fraction, reaches this.",
+            "Stop when the validation accuracy, a fraction, reaches this value.",
         ),
         (
             {"augmentation": {"scale": 1}},
             "[augmentation] scale: must be below 1, not 1. "
-            "Largest change of size: factors from 1 - scale to 1 + scale.",
+            "Largest change of size: factors are 1 - scale to 1 + scale.",
         ),
         (
             {"augmentation": {"rotation": float("nan")}},
             "[augmentation] rotation: must be a finite number, not nan. "
-            "Largest rotation either way, in degrees.",
+            "Largest rotation in either direction, in degrees.",
         ),
         (
             {"training": {"deterministic": "yes"}},
             '[training] deterministic: must be true or false, not "yes". '
-            "On CUDA, only deterministic kernels (the CPU always is).",
+            "On CUDA, use only deterministic kernels (the CPU always does).",
         ),
         (
             {"data": {"name": True}},
-            '[data] name: must be text, not true. A data set; "kilonet data" lists them. '
-            "Or folder:PATH, pictures of your own.",
+            '[data] name: must be text, not true. A data set ("kilonet data" lists them), '
+            "or folder:PATH for your own pictures.",
         ),
         (
             {"training": {"keep": "first\nand last"}},
             "[training] keep: must be 'best' or 'last', not \"first\\nand last\". "
-            "Which weights the run is judged by: best on validation, or the last.",
+            "The weights that are evaluated: the best on validation images, or the last.",
         ),
         (
             {"constraints": {"required_layers": ["dropout", "relu"]}},
@@ -114,8 +113,8 @@ def message(table: dict[str, Any]) -> str:
         ),
         (
             {"data": {"validation": 0}},
-            'training.keep = "best" decides by validation images, but data.validation is 0; '
-            "hold some back, or turn it off.",
+            'training.keep = "best" needs validation images, but data.validation is 0; '
+            "set a fraction, or turn it off.",
         ),
     ],
 )
@@ -126,12 +125,12 @@ def test_message(tables: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("section", "value", "text"),
     [
-        ("title", 5, "title: must be text, not 5. One line that says what this is."),
+        ("title", 5, "title: must be text, not 5. One line that describes the recipe."),
         (
             "assumed",
             ["a", 1],
             "assumed, item 2: must be text, not 1. "
-            "Keys that the source leaves open and this recipe chose.",
+            "Keys that the source does not specify and this recipe chose.",
         ),
         ("data", "mnist", '[data] must be a section with keys such as data.name, not "mnist".'),
         (

@@ -14,7 +14,7 @@ from kilonet.recipe.keys import (
     section_class,
 )
 from kilonet.recipe.load import resolve
-from kilonet.recipe.schema import Recipe, Sgd
+from kilonet.recipe.schema import Recipe, SgdConfig
 
 
 def test_every_section_of_a_recipe_is_known() -> None:
@@ -51,7 +51,7 @@ def test_optional_and_required_keys() -> None:
 def test_an_own_network_takes_any_key() -> None:
     assert section_class("model", {"name": "mynet:Net"}) is CustomConfig
     assert known_keys("model", {"name": "mynet:Net"}) == {}
-    assert section_class("optimizer", {"name": "sgd"}) is Sgd
+    assert section_class("optimizer", {"name": "sgd"}) is SgdConfig
     assert section_class("optimizer", {"name": ["sgd"]}) is None
 
 

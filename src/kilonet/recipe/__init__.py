@@ -1,5 +1,6 @@
-"""What to train, as validated data: schema, reading, and the recipes that ship. No torch here.
+"""Recipes: schema, loading, validation, and the shipped ones. No torch here.
 
-Import from its modules: ``load`` reads and resolves, ``schema`` says what there is, ``catalog``
-lists what ships (and needs no Pydantic), ``describe`` writes a recipe out.
+``load`` loads and validates recipes, ``schema`` and ``families`` define their keys, ``layer_spec``
+parses layers, ``catalog`` lists the shipped recipes, ``describe`` writes a recipe and computes its
+fingerprint.
 """

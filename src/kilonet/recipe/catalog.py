@@ -1,4 +1,4 @@
-"""The recipes that ship with the package: TOML files that anyone can list, read and copy."""
+"""The recipes that ship with the package, as TOML files: list, read, copy. Needs no Pydantic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIX = ".toml"
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the shipped recipes, the default first, the rest in order."""
+    """Return the names of the shipped recipes: the default first, the others sorted."""
     folder = resources.files("kilonet") / "recipes"
     files = [item.name for item in folder.iterdir() if item.name.endswith(SUFFIX)]
     names = [file.removesuffix(SUFFIX) for file in files]
@@ -24,30 +24,30 @@ def recipe_text(name: str) -> str:
     """Return the TOML text of the shipped recipe ``name``.
 
     Raises:
-        UsageError: no recipe of that name ships; the nearest is suggested.
+        UsageError: there is no such recipe; the message suggests the nearest name.
     """
     names = recipe_names()
     if name not in names:
         raise UsageError(
             f'There is no recipe "{name}".{nearest(name, names)} '
-            '"kilonet recipes" lists them; a recipe of your own is a path that ends in .toml.'
+            '"kilonet recipes" lists them; your own recipe is a path that ends in .toml.'
         )
     return (resources.files("kilonet") / "recipes" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
 def copy_recipe(name: str, target: Path) -> Path:
-    """Write the shipped recipe ``name`` to ``target``, which must not exist, and return it.
+    """Copy the shipped recipe ``name`` to ``target``, a new file or a folder; return the file.
 
-    In a folder it keeps its name. Raises:
-        UsageError: the recipe is unknown, the target exists or cannot be written, or it would not
-            be known as a recipe by its ending.
+    Raises:
+        UsageError: the recipe is unknown, or the target exists, cannot be written or does not end
+            in ".toml".
     """
     text = recipe_text(name)
     try:
         if target.is_dir():
             target = target / f"{name}{SUFFIX}"
         if target.suffix != SUFFIX:
-            raise UsageError(f"{target} does not end in {SUFFIX}, as the file of a recipe must.")
+            raise UsageError(f"{target} does not end in {SUFFIX}, as a recipe file must.")
         if target.exists():
             raise UsageError(f"{target} exists already; name another file, or remove it first.")
         write_text(target, text)

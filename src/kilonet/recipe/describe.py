@@ -1,4 +1,4 @@
-"""A recipe as TOML: plain to replay a run, annotated to read, hashed to compare."""
+"""Write a recipe as TOML, plain or annotated, and compute its fingerprint."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from kilonet.recipe.schema import Recipe
 
-# Keys that came after the first results, with what they were before they were keys: a recipe that
-# leaves them at that keeps its fingerprint.
+# Keys that are newer than the first results, with the value that recipes had before. A fingerprint
+# contains such a key only if its value differs.
 _LATER: dict[str, dict[str, Any]] = {
     "data": {"normalise": True},
     "training": {
@@ -31,22 +31,21 @@ _LATER: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("appearance_probability", "until"), 1.0),
     },
 }
-# The same of one network family alone: another may have had a key of that name from the first.
+# The same for one network family; other families had keys of these names from the start.
 _LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
     "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
 }
-# Keys of the first recipes that were removed since: a fingerprint still contains the one value that
-# they had.
+# Keys of the first recipes that were removed; a fingerprint still contains their only value.
 _REMOVED: dict[str, dict[str, Any]] = {"training": {"loss": "cross-entropy"}}
 
 
 def plain(recipe: Recipe) -> str:
-    """Return the resolved recipe as TOML that replays the run: every key set, none left out."""
+    """Return the resolved recipe as TOML with every key, which repeats the run."""
     return tomli_w.dumps(_table(recipe))
 
 
 def annotated(recipe: Recipe) -> str:
-    """Return the resolved recipe as TOML with a sentence above each key; optional ones too."""
+    """Return the resolved recipe as TOML with a sentence above each key, optional keys included."""
     lines: list[str] = []
     for key in type(recipe).model_fields:
         value = getattr(recipe, key)
@@ -61,10 +60,9 @@ def annotated(recipe: Recipe) -> str:
 
 
 def fingerprint(recipe: Recipe, processes: int = 1) -> str:
-    """Return 12 hexadecimal digits that name the recipe whatever its seed, device or texts.
+    """Return 12 hexadecimal digits that identify the recipe, without seed, device and texts.
 
-    More than one of the ``processes`` that train together (once the key ``training.workers``) are
-    part of it.
+    More than one training process is part of the fingerprint, as the key ``training.workers`` was.
     """
     table = _table(recipe)
     if processes > 1:
@@ -98,11 +96,11 @@ def _comment(text: str) -> list[str]:
 
 
 def _arguments(name: str, section: BaseModel) -> list[str]:
-    """Return the lines of keys that the schema does not know; tables among them come last."""
+    """Return the lines of keys that are not in the schema; tables last."""
     extra = section.model_extra
     if not extra:
         return []
-    # Not splitlines: it would also break at characters that may stand inside a TOML string.
+    # Not splitlines: it also splits at characters that are valid in a TOML string.
     return tomli_w.dumps({name: extra}).removeprefix(f"[{name}]\n").rstrip("\n").split("\n")
 
 

@@ -1,18 +1,21 @@
-"""One sentence about what is wrong with a recipe, from what Pydantic found."""
+"""Explain Pydantic's errors about a recipe in one sentence."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from kilonet.errors import nearest
-from kilonet.recipe.keys import SCALARS, choices_at, known_keys, section_class
-from kilonet.recipe.removed import removal_message
-
-RawTable = dict[str, Any]
+from kilonet.recipe.keys import (
+    SCALARS,
+    RawTable,
+    choices_at,
+    known_keys,
+    removal_message,
+    section_class,
+)
 
 _TYPES = {
     "int_type": "must be a whole number",
@@ -34,31 +37,31 @@ _NO_SECTION = ("model_type", "model_attributes_type", "dict_type")
 
 
 def explain(errors: Sequence[ErrorDetails], table: RawTable) -> str:
-    """Return a sentence on the first mistake in ``table``; a misspelt key goes before the rest.
+    """Return a sentence about the first mistake in ``table``; unknown keys come first.
 
-    It names section and key, says what was expected, what was found, and what the key means.
+    It names section and key, and says what was expected, what the value is and what the key means.
     """
-    # A key that is said to be missing is often one of those that are said to be unknown.
+    # An unknown key is often the misspelling of a missing one.
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
-    place = _place(first)
+    path = _path(first)
     kind = first["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(place, table)
+        return _unknown_key(path, table)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _unknown_name(place[0], table)
-    if kind in _NO_SECTION and len(place) == 1:
-        return _no_section(place[0], table)
+        return _unknown_name(path[0], table)
+    if kind in _NO_SECTION and len(path) == 1:
+        return _no_section(path[0], table)
     if kind == "missing":
-        return f"{_where(place).rstrip(':')} is missing; a recipe needs it.{_meaning(place, table)}"
+        return f"{_where(path).rstrip(':')} is missing; a recipe needs it.{_meaning(path, table)}"
     if kind == "value_error":
         sentence = f"{first['ctx']['error']!s}."
-        return f"{_where(place)} {sentence}" if place else sentence
-    found = f"{expected(first)}, not {_shown(first['input'])}."
-    return f"{_where(place)} {found}{_meaning(place, table)}"
+        return f"{_where(path)} {sentence}" if path else sentence
+    problem = f"{expected(first)}, not {_shown(first['input'])}."
+    return f"{_where(path)} {problem}{_meaning(path, table)}"
 
 
 def expected(error: ErrorDetails) -> str:
-    """Return "must be ...": what a value has to be, where ``error`` says that it is not."""
+    """Return "must be ...": the values that are valid."""
     kind = error["type"]
     if kind in _TYPES:
         return _TYPES[kind]
@@ -71,35 +74,35 @@ def expected(error: ErrorDetails) -> str:
     return error["msg"].replace("Input should be", "must be")
 
 
-def _place(error: ErrorDetails) -> list[str]:
-    place = [str(part) for part in error["loc"]]
-    # Discriminated unions put the chosen alternative's tag between the section and its key.
-    return [place[0], *place[2:]] if place[:1] and choices_at(place[0]) else place
+def _path(error: ErrorDetails) -> list[str]:
+    path = [str(part) for part in error["loc"]]
+    # Discriminated unions add the alternative's tag between the section and its key.
+    return [path[0], *path[2:]] if path[:1] and choices_at(path[0]) else path
 
 
-def _where(place: list[str]) -> str:
-    """Return "[section] key:", with "item N" for a place in a list."""
-    section, *rest = place
+def _where(path: list[str]) -> str:
+    """Return "[section] key:", with "item N" for an index in a list."""
+    section, *rest = path
     if section in SCALARS:
         return f"{section}:" if not rest else f"{section}, item {int(rest[0]) + 1}:"
     names = [f"item {int(part) + 1}" if part.isdecimal() else part for part in rest]
     return f"[{section}] {', '.join(names)}:" if names else f"[{section}]"
 
 
-def _unknown_key(place: list[str], table: RawTable) -> str:
-    section = place[0] if len(place) > 1 else ""
-    removed = removal_message(section, place[-1])
+def _unknown_key(path: list[str], table: RawTable) -> str:
+    section = path[0] if len(path) > 1 else ""
+    removed = removal_message(section, path[-1])
     if removed is not None:
         return removed
     keys = known_keys(section, _section(table, section))
-    hint = nearest(place[-1], keys) or f" Known: {', '.join(keys)}."
-    return f"{f'[{section}] ' if section else ''}unknown key {_shown(place[-1])}.{hint}"
+    hint = nearest(path[-1], keys) or f" Known: {', '.join(keys)}."
+    return f"{f'[{section}] ' if section else ''}unknown key {_shown(path[-1])}.{hint}"
 
 
 def _unknown_name(section: str, table: RawTable) -> str:
     options = choices_at(section)
-    own = ", or your own as module:Class" if section == "model" else ""
-    known = f"Known: {', '.join(options)}{own}."
+    custom = ", or your own as module:Class" if section == "model" else ""
+    known = f"Known: {', '.join(options)}{custom}."
     if not isinstance(table.get(section), dict):
         return _no_section(section, table)
     given = _section(table, section).get("name")
@@ -117,9 +120,9 @@ def _no_section(section: str, table: RawTable) -> str:
     )
 
 
-def _meaning(place: list[str], table: RawTable) -> str:
-    """Return what the key at ``place`` is for, as the schema describes it."""
-    section, key = ("", place[0]) if len(place) == 1 or place[0] in SCALARS else place[:2]
+def _meaning(path: list[str], table: RawTable) -> str:
+    """Return the schema's description of the key at ``path``."""
+    section, key = ("", path[0]) if len(path) == 1 or path[0] in SCALARS else path[:2]
     cls = section_class(section, _section(table, section))
     field = cls.model_fields.get(key) if cls is not None else None
     return f" {field.description}" if field is not None and field.description else ""

@@ -1,17 +1,40 @@
-"""The ``[model]`` section: one class a network family, with the arguments that it takes.
+"""The base class of recipe sections, and the ``[model]`` section: one class per network family.
 
 ``kilonet.models`` maps each family to the module that implements it. A name with a colon
-(``package.module:Class``) is a network of the user's own.
+(``package.module:Class``) is the user's own network.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from kilonet.recipe.layer_spec import parse_layers
-from kilonet.recipe.section import Positive, Probability, Section
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+# The upper limits are far beyond useful values and keep results representable in float32 and int32.
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class Section(BaseModel):
+    """A section of a recipe: strict types, no unknown keys, immutable.
+
+    Users read each field's description in ``--help``, error messages and the reference.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TwoConvConfig(Section):
@@ -25,38 +48,37 @@ class TwoConvConfig(Section):
 
 
 class ConvStackConfig(Section):
-    """A chain of convolution blocks and poolings, written as a line of short words."""
+    """A sequence of convolution blocks and poolings, written as a layer spec."""
 
     name: Literal["conv-stack"] = Field(description="The network family.")
     layers: str = Field(
         description=(
-            "The chain: cN is a 3×3 convolution to N channels (cNkKsS: kernel K, stride S; a v at "
-            "the end: unpadded), dN a depthwise-separable one, pN a 1×1 convolution; r a residual "
-            "depthwise-separable block, R a residual 3×3 convolution (rk5: kernel 5), s the last "
-            "of these again, with its weights (an l at the end of d and r: neither batch norm nor "
-            "activation between the two convolutions; then a t: p4 filters, one of every four is "
-            "stored and used in four orientations; or a g: p4 group convolution with orientation "
-            "channels); M and A max and average "
-            "pooling by 2 (M3: by 3). d* has as many channels as there are classes."
+            "The layers, separated by spaces. cN: 3×3 convolution to N channels (cNkKsS: kernel K, "
+            "stride S; v at the end: unpadded). dN: the same, depthwise-separable. pN: 1×1 "
+            "convolution. r: residual depthwise-separable block. R: residual 3×3 convolution (rk5: "
+            "kernel 5). s: the last residual block again, with shared weights. M, A: max and "
+            "average pooling by 2 (M3: by 3). d*: as many channels as classes. l after d or r: "
+            "neither batch norm nor activation between the two convolutions. At the end of c, d "
+            "or r: t, p4 filters, one of every four is stored and used in four orientations; or "
+            "g, p4 group convolution with orientation channels."
         )
     )
     head: Literal["gap", "fc", "maps"] = Field(
         "gap",
         description='"gap": global average pooling, then a linear map; "fc": linear on all values; '
-        '"maps": the averages of the chain\'s last channels, one for each class.',
+        '"maps": the averages of the last channels, one per class.',
     )
-    batch_norm: bool = Field(True, description="Batch norm after every convolution of the chain.")
+    batch_norm: bool = Field(True, description="Batch norm after every convolution.")
     norm_scale: Positive | None = Field(
-        None, description="Fix batch norm's scale to this number; off learns one for each channel."
+        None, description="A fixed scale for batch norm; off: one learned scale per channel."
     )
     dropout: Probability = Field(0.0, description="Dropout after every convolution block.")
-    bias: bool = Field(False, description="Whether the chain's convolutions have a bias.")
+    bias: bool = Field(False, description="Whether the convolutions have a bias.")
     head_bias: bool = Field(True, description="Whether the classifier has a bias.")
-    activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
+    activation: Literal["relu", "silu"] = Field("relu", description="The activation function.")
     pool_first: bool = Field(
         False,
-        description="Pool a convolution's output before its batch norm and nonlinearity, which "
-        "then work on a fraction of the values.",
+        description="Pool before batch norm and activation, which then process fewer values.",
     )
 
     @field_validator("layers")
@@ -85,11 +107,11 @@ class SimpleConfig(Section):
 
     name: Literal["simple"] = Field(description="The network family.")
     dropout: Probability = Field(0.05, description="Dropout after each block.")
-    activation: Literal["relu", "silu"] = Field("relu", description="The nonlinearity.")
+    activation: Literal["relu", "silu"] = Field("relu", description="The activation function.")
 
 
 class CustomConfig(Section):
-    """A network of the user's own: an ``nn.Module`` class, called with the section's other keys."""
+    """The user's own network: an ``nn.Module`` class, called with the section's other keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -100,7 +122,7 @@ class CustomConfig(Section):
 
     @model_validator(mode="after")
     def _arguments_without_dates(self) -> Self:
-        """A run's files are JSON too, which has no dates."""
+        """Refuse dates and times: a run's files are JSON too, which has none."""
         for key, value in (self.model_extra or {}).items():
             if not _is_plain(value):
                 raise ValueError(f"{key} = {value} holds a date or a time; write it as text")

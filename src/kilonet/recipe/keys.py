@@ -1,4 +1,4 @@
-"""Which keys and names a section accepts: read off the schema, so that it cannot go stale."""
+"""The keys and names of each section, from the schema; and the keys that were removed."""
 
 from __future__ import annotations
 
@@ -12,30 +12,42 @@ from kilonet.recipe.families import FAMILIES, CustomConfig
 ALTERNATIVES: dict[str, dict[str, type[BaseModel]]] = {
     "model": dict(FAMILIES),
     "optimizer": {
-        "adam": schema.Adam,
-        "adamw": schema.AdamW,
-        "sgd": schema.Sgd,
-        "muon": schema.Muon,
-        "rmsprop": schema.RmsProp,
+        "adam": schema.AdamConfig,
+        "adamw": schema.AdamWConfig,
+        "sgd": schema.SgdConfig,
+        "muon": schema.MuonConfig,
+        "rmsprop": schema.RmsPropConfig,
     },
     "schedule": {
-        "none": schema.Constant,
-        "step": schema.Step,
-        "plateau": schema.Plateau,
-        "one-cycle": schema.OneCycle,
-        "cosine": schema.Cosine,
+        "none": schema.ConstantConfig,
+        "step": schema.StepConfig,
+        "plateau": schema.PlateauConfig,
+        "one-cycle": schema.OneCycleConfig,
+        "cosine": schema.CosineConfig,
     },
 }
 PLAIN: dict[str, type[BaseModel]] = {
     "": schema.Recipe,
     "data": schema.Data,
-    "augmentation": schema.Augmentation,
+    "augmentation": schema.AugmentationConfig,
     "training": schema.Training,
     "log": schema.Log,
     "constraints": schema.Constraints,
 }
-# Keys of the recipe itself that are no sections.
+# Keys of the recipe itself that are not sections.
 SCALARS = tuple(key for key in schema.Recipe.model_fields if key not in {**PLAIN, **ALTERNATIVES})
+
+RawTable = dict[str, Any]
+
+# Keys of earlier versions. A recipe or an override that a user writes with one of them is an error
+# with this answer; stored recipes are read without them.
+REMOVED = {
+    ("training", "workers"): (
+        "To train with N processes, leave the key out and start with: "
+        "torchrun --nproc-per-node N -m kilonet train RECIPE"
+    ),
+    ("training", "loss"): "Cross-entropy is the only loss; leave the key out.",
+}
 
 
 def choices_at(section: str) -> list[str]:
@@ -44,7 +56,7 @@ def choices_at(section: str) -> list[str]:
 
 
 def section_class(section: str, given: dict[str, Any]) -> type[BaseModel] | None:
-    """Return the class that validates ``section`` with the keys ``given``, if there is one."""
+    """Return the class that validates ``section`` with the keys ``given``; None if unknown."""
     if section in PLAIN:
         return PLAIN[section]
     name = str(given.get("name"))
@@ -54,7 +66,7 @@ def section_class(section: str, given: dict[str, Any]) -> type[BaseModel] | None
 
 
 def known_keys(section: str, given: dict[str, Any]) -> dict[str, bool]:
-    """Return the keys of ``section`` and whether each is optional (it may be unset)."""
+    """Return the keys of ``section`` and whether each is optional."""
     cls = section_class(section, given)
     if cls is None or cls is CustomConfig:
         return {}
@@ -62,7 +74,7 @@ def known_keys(section: str, given: dict[str, Any]) -> dict[str, bool]:
 
 
 def all_keys() -> list[str]:
-    """Return every key of every section as ``section.key``, each once."""
+    """Return every key of every section once, as ``section.key``."""
     keys: dict[str, None] = {}
     for section, cls in PLAIN.items():
         if section:
@@ -71,3 +83,18 @@ def all_keys() -> list[str]:
         for cls in alternatives.values():
             keys |= dict.fromkeys(f"{section}.{key}" for key in cls.model_fields)
     return list(keys)
+
+
+def removal_message(section: str, key: str) -> str | None:
+    """Return what a user should do about a removed key; None if the key was not removed."""
+    replacement = REMOVED.get((section, key))
+    return f"[{section}] {key} is no longer a key. {replacement}" if replacement else None
+
+
+def without_removed_keys(table: RawTable) -> RawTable:
+    """Return the table of a stored recipe without its removed keys."""
+    kept = dict(table)
+    for section, key in REMOVED:
+        if isinstance(kept.get(section), dict):
+            kept[section] = {name: kept[section][name] for name in kept[section] if name != key}
+    return kept

@@ -1,7 +1,7 @@
-"""From a name or a file, and ``key=value`` words, to a validated recipe.
+"""Load a recipe from a name or a file, apply ``key=value`` overrides, and validate it.
 
-Every mistake is reported as one message that names the section and the key (the line for a
-syntax error), says what was expected, and suggests the nearest key where one was misspelt.
+Each error is one message that names the section and the key (the line of a syntax error), says
+what was expected, and suggests the nearest key for a misspelt one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kilonet.errors import RecipeError, UsageError
+from kilonet.errors import RecipeError, UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_text
 from kilonet.recipe.explain import explain
-from kilonet.recipe.overrides import apply_override, parse_overrides
-from kilonet.recipe.removed import without_removed_keys
+from kilonet.recipe.keys import RawTable, known_keys, removal_message, without_removed_keys
 from kilonet.recipe.schema import Recipe
 
-RawTable = dict[str, Any]
+Override = tuple[str, Any]
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A validated recipe, its name, and whether the user (not we) chose its data set."""
+    """A validated recipe, its name, and whether the user chose its data set."""
 
     name: str
     recipe: Recipe
@@ -39,12 +40,11 @@ def resolve(
     """Read the recipe ``source`` and apply ``overrides``.
 
     ``source`` is a shipped name, a ``.toml`` path or a ``Recipe``. ``overrides`` are words such as
-    ``optimizer.lr=0.05``, ``training.ema=off`` or ``data.name=fashion-mnist``. Setting a section's
-    ``name`` starts that section afresh. ``name`` is what the recipe is called (default: its
-    shipped name, or that of its file).
+    ``optimizer.lr=0.05``, ``training.ema=off`` or ``data.name=fashion-mnist``. A new ``name``
+    resets its section. ``name`` is the recipe's name (default: the shipped name, or the file's).
 
     Raises:
-        UsageError: no such recipe or file, or an override that is not ``section.key=value``.
+        UsageError: the recipe or file does not exist, or an override is not ``section.key=value``.
         RecipeError: the text or a value is wrong.
     """
     if isinstance(source, Recipe):
@@ -75,7 +75,11 @@ def parse_recipe(text: str, origin: str) -> Recipe:
 
 
 def validate(table: RawTable, origin: str) -> Recipe:
-    """Return the recipe in ``table``, or raise one RecipeError about its first mistake."""
+    """Return the recipe in ``table``.
+
+    Raises:
+        RecipeError: the table is not a valid recipe; the message explains the first mistake.
+    """
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
@@ -105,3 +109,79 @@ def _parse_toml(text: str, origin: str) -> RawTable:
         raise RecipeError(f"{origin}: not valid TOML: {reason}.") from None
     except RecursionError:
         raise RecipeError(f"{origin}: not valid TOML: nested too deeply.") from None
+
+
+def parse_overrides(words: Sequence[str]) -> list[Override]:
+    """Return (key, value) for each word, in the order to apply them.
+
+    A value is parsed as TOML; a text that is not TOML stays a text; None is "off". Whole sections
+    come first, then their names, because a new name resets its section.
+
+    Raises:
+        UsageError: a word is not ``key=value``, or its key not ``section.key``.
+    """
+    return sorted(map(_parse, words), key=lambda item: _rank(item[0]))
+
+
+def _rank(key: str) -> int:
+    return 2 if "." in key and not key.endswith(".name") else int("." in key)
+
+
+def _parse(word: str) -> Override:
+    key, equals, text = word.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise UsageError(f'"{word}" is not KEY=VALUE; write for example optimizer.lr=0.05.')
+    if key.count(".") > 1:
+        raise UsageError(f'"{key}" is not a key; write section.key, for example optimizer.lr.')
+    return key, _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    if text == OFF:
+        return None
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def apply_override(table: RawTable, key: str, value: Any) -> None:
+    """Set ``key`` ("section.key", or a whole "section") in ``table``, or unset it if None.
+
+    A new ``name`` resets its section, because the old keys have no meaning for it; [data] keeps its
+    keys.
+
+    Raises:
+        RecipeError: the key cannot be unset: it is unknown, removed or required.
+    """
+    section, dot, name = key.partition(".")
+    if not dot:
+        _set(table, "", key, value)
+        return
+    current = table.get(section)
+    inside = dict(current) if isinstance(current, dict) else {}
+    if name == "name" and section != "data" and inside.get("name") != value:
+        inside = {}
+    table[section] = inside
+    if key == "schedule.name" and value is None:
+        value = "none"
+    _set(inside, section, name, value)
+
+
+def _set(inside: RawTable, section: str, name: str, value: Any) -> None:
+    if value is not None:
+        inside[name] = value
+        return
+    keys = known_keys(section, inside)
+    where = f"[{section}] " if section else ""
+    removed = removal_message(section, name)
+    if removed is not None and name not in keys:
+        raise RecipeError(removed)
+    if keys and name not in keys:
+        raise RecipeError(f'{where}unknown key "{name}", so it cannot be off.{nearest(name, keys)}')
+    if keys and not keys[name]:
+        key = f"{where}{name}" if section else f"[{name}]"
+        raise RecipeError(f"{key} cannot be off: a recipe needs it. Give it a value.")
+    inside.pop(name, None)

@@ -1,7 +1,7 @@
-"""The recipe: everything that decides what a training run does, and nothing else.
+"""The recipe: all settings of a training run.
 
-The descriptions here are the single source of what users read about a key: ``kilonet recipes
-show``, error messages and the generated reference all take them from this file.
+Users read the descriptions in this file in ``kilonet recipes show``, in error messages and in the
+reference.
 """
 
 from __future__ import annotations
@@ -10,34 +10,41 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kilonet.recipe.families import Model
-from kilonet.recipe.section import Count, Fraction, NonNegative, Positive, Probability, Section
+from kilonet.recipe.families import (
+    Count,
+    Fraction,
+    Model,
+    NonNegative,
+    Positive,
+    Probability,
+    Section,
+)
 
 FOLDER = "folder:"
-"""How the name of a folder of pictures begins, as a data set."""
+"""The prefix of a data set's name that is a folder of pictures."""
 
 
 class Data(Section):
-    """Which images to learn from."""
+    """The data set."""
 
     name: str = Field(
         "mnist",
-        description='A data set; "kilonet data" lists them. Or folder:PATH, pictures of your own.',
+        description='A data set ("kilonet data" lists them), or folder:PATH for your own pictures.',
     )
     side: Annotated[int, Field(ge=4, le=512)] | None = Field(
-        None, description="Side in pixels that a folder's pictures are scaled to (unset: 32)."
+        None, description="Side in pixels to which a folder's pictures are scaled (unset: 32)."
     )
     colour: bool | None = Field(
-        None, description="Whether a folder's pictures keep their colour (unset: yes)."
+        None, description="Whether a folder's pictures keep their colours (unset: yes)."
     )
     validation: Annotated[float, Field(ge=0, lt=1)] = Field(
         1 / 12,
-        description="Fraction of the training images held back to decide by (0: none).",
+        description="Fraction of the training images that become the validation split (0: none).",
     )
     normalise: bool = Field(
         True,
-        description="Whether pixels have the data set's mean taken off and are divided by its "
-        "standard deviation (no: they go from 0 to 1).",
+        description="Whether pixels are normalised with the data set's mean and standard deviation "
+        "(no: they are 0 to 1).",
     )
 
     @model_validator(mode="after")
@@ -47,89 +54,89 @@ class Data(Section):
                 if getattr(self, key) is not None:
                     raise ValueError(
                         f'{key} is for a folder of pictures (name = "folder:PATH"); '
-                        f"{self.name} comes as it is"
+                        f"{self.name} has a fixed format"
                     )
         return self
 
 
-class Augmentation(Section):
-    """Random changes to each training image, drawn anew each epoch; all off by default."""
+class AugmentationConfig(Section):
+    """Random changes to each training image in each epoch; all off by default."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(
-        0.0, description="Largest rotation either way, in degrees."
+        0.0, description="Largest rotation in either direction, in degrees."
     )
     translation: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.0, description="Largest shift either way and axis, as a fraction of the side."
+        0.0, description="Largest shift in each direction, as a fraction of the side."
     )
     scale: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="Largest change of size: factors from 1 - scale to 1 + scale."
+        0.0, description="Largest change of size: factors are 1 - scale to 1 + scale."
     )
     shear: Annotated[float, Field(ge=0, le=60)] = Field(
-        0.0, description="Largest horizontal shear either way, in degrees."
+        0.0, description="Largest horizontal shear in either direction, in degrees."
     )
     crop: Count | None = Field(
-        None, description="Side in pixels of a centre crop that is enlarged to full size."
+        None, description="Side in pixels of a centre crop, which is enlarged to full size."
     )
-    crop_probability: Fraction = Field(1.0, description="How often an image is cropped.")
+    crop_probability: Fraction = Field(1.0, description="Probability of the crop.")
     interpolation: Literal["nearest", "bilinear"] = Field(
-        "bilinear", description="How pixels are read between the grid's points."
+        "bilinear", description="Interpolation between pixels."
     )
     elastic: Annotated[float, Field(ge=0, le=10)] = Field(
         0.0,
-        description="Root mean square of a smooth random displacement of every pixel, in pixels.",
+        description="Root mean square of a smooth random displacement, in pixels.",
     )
     flip: Fraction = Field(
-        0.0, description="How often an image is mirrored, left to right (not for signs or letters)."
+        0.0, description="Probability of mirroring left to right (not for digits or letters)."
     )
     erase: Annotated[int, Field(ge=0, le=512)] = Field(
-        0, description="Side in pixels of a square that is blanked at a random place (0: none)."
+        0, description="Side in pixels of a square that is erased at a random position (0: none)."
     )
     stroke: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.0, description="Largest change of the strokes' width either way, about, in pixels."
+        0.0, description="Largest change of the stroke width, about, in pixels; wider or narrower."
     )
     blur: Annotated[float, Field(ge=0, le=10)] = Field(
         0.0, description="Largest standard deviation of a Gaussian blur, in pixels."
     )
     paper: Fraction = Field(
         0.0,
-        description="Largest strength of a paper's background: uneven light, and paler ink, which "
-        "stays the brighter (1: half the light and half the ink).",
+        description="Largest strength of a paper background: uneven light and paler ink, still "
+        "brighter than the paper (1: half the light and half the ink).",
     )
     noise: Annotated[float, Field(ge=0, le=255)] = Field(
         0.0, description="Largest standard deviation of normal noise, in grey levels of 255."
     )
-    inversion: Fraction = Field(0.0, description="How often bright ink on dark becomes the other.")
+    inversion: Fraction = Field(0.0, description="Probability of inversion: dark ink on bright.")
     appearance_probability: Fraction = Field(
-        1.0, description="How often each of stroke, blur, paper and noise changes an image."
+        1.0, description="Probability of each of stroke, blur, paper and noise."
     )
     until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="Share of the epochs after which images come as they are."
+        1.0, description="Fraction of the epochs after which augmentation is off."
     )
 
 
-class Adam(Section):
+class AdamConfig(Section):
     """Adam (Kingma & Ba 2015)."""
 
     name: Literal["adam"] = Field(description="The optimizer.")
-    lr: Positive = Field(1e-3, description="Learning rate (the peak, where a schedule varies it).")
+    lr: Positive = Field(1e-3, description="Learning rate; with a schedule, its peak.")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient.")
 
 
-class AdamW(Section):
+class AdamWConfig(Section):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
     name: Literal["adamw"] = Field(description="The optimizer.")
-    lr: Positive = Field(1e-3, description="Learning rate (the peak, where a schedule varies it).")
+    lr: Positive = Field(1e-3, description="Learning rate; with a schedule, its peak.")
     weight_decay: NonNegative = Field(0.01, description="Decoupled weight decay.")
 
 
-class Sgd(Section):
+class SgdConfig(Section):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"] = Field(description="The optimizer.")
-    lr: Positive = Field(0.1, description="Learning rate (the peak, where a schedule varies it).")
+    lr: Positive = Field(0.1, description="Learning rate; with a schedule, its peak.")
     momentum: Probability = Field(0.0, description="Momentum.")
-    nesterov: bool = Field(False, description="Nesterov's form of momentum.")
+    nesterov: bool = Field(False, description="Whether momentum is Nesterov's.")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient.")
 
     @model_validator(mode="after")
@@ -139,7 +146,7 @@ class Sgd(Section):
         return self
 
 
-class Muon(Section):
+class MuonConfig(Section):
     """Orthogonalised momentum for hidden weights, AdamW for the rest (Jordan et al. 2024)."""
 
     name: Literal["muon"] = Field(description="The optimizer.")
@@ -151,22 +158,22 @@ class Muon(Section):
     weight_decay: NonNegative = Field(0.01, description="Decoupled weight decay.")
 
 
-class RmsProp(Section):
+class RmsPropConfig(Section):
     """RMSprop (Hinton, Coursera lecture 6e)."""
 
     name: Literal["rmsprop"] = Field(description="The optimizer.")
-    lr: Positive = Field(1e-3, description="Learning rate (the peak, where a schedule varies it).")
+    lr: Positive = Field(1e-3, description="Learning rate; with a schedule, its peak.")
     momentum: Probability = Field(0.0, description="Momentum.")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient.")
 
 
-class Constant(Section):
-    """The learning rate stays as it is."""
+class ConstantConfig(Section):
+    """A constant learning rate."""
 
     name: Literal["none"] = Field(description="The learning-rate schedule.")
 
 
-class Step(Section):
+class StepConfig(Section):
     """Multiply the learning rate by ``gamma`` every ``step_size`` epochs."""
 
     name: Literal["step"] = Field(description="The learning-rate schedule.")
@@ -174,8 +181,8 @@ class Step(Section):
     gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="Factor of each decay.")
 
 
-class Plateau(Section):
-    """Reduce the learning rate when the validation accuracy stops rising."""
+class PlateauConfig(Section):
+    """Reduce the learning rate when the validation accuracy stops improving."""
 
     name: Literal["plateau"] = Field(description="The learning-rate schedule.")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Factor of each decay.")
@@ -184,12 +191,12 @@ class Plateau(Section):
     )
 
 
-class OneCycle(Section):
-    """Up to the peak and down to almost nothing, batch by batch (Smith & Topin 2018)."""
+class OneCycleConfig(Section):
+    """Increase the learning rate to its peak, then reduce it to almost 0 (Smith & Topin 2018)."""
 
     name: Literal["one-cycle"] = Field(description="The learning-rate schedule.")
     warmup: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="Fraction of the batches spent rising to the peak."
+        0.3, description="Fraction of the batches before the peak."
     )
     start: Annotated[float, Field(ge=1, le=1e12)] = Field(
         25.0, description="The first learning rate is the peak divided by this."
@@ -199,88 +206,97 @@ class OneCycle(Section):
     )
 
 
-class Cosine(Section):
-    """Half a cosine from the learning rate down to zero, batch by batch."""
+class CosineConfig(Section):
+    """Reduce the learning rate to 0 along half a cosine, batch by batch."""
 
     name: Literal["cosine"] = Field(description="The learning-rate schedule.")
 
 
-Optimizer = Annotated[Adam | AdamW | Sgd | Muon | RmsProp, Field(discriminator="name")]
-Schedule = Annotated[Constant | Step | Plateau | OneCycle | Cosine, Field(discriminator="name")]
+Optimizer = Annotated[
+    AdamConfig | AdamWConfig | SgdConfig | MuonConfig | RmsPropConfig, Field(discriminator="name")
+]
+Schedule = Annotated[
+    ConstantConfig | StepConfig | PlateauConfig | OneCycleConfig | CosineConfig,
+    Field(discriminator="name"),
+]
 
 
 class Training(Section):
-    """How long, in what portions, and when to stop."""
+    """Length, batches, loss and device of the training."""
 
     epochs: Count = Field(description="Passes over the training images.")
-    batch_size: Count = Field(128, description="Images a step.")
+    batch_size: Count = Field(128, description="Images per step.")
     label_smoothing: Probability = Field(
-        0.0, description="Share of each target spread evenly over all classes."
+        0.0, description="Fraction of each target that is spread evenly over all classes."
     )
     teachers: list[str] = Field(
         default_factory=list,
-        description="Trained models, runs or such as ship, whose answers are learnt beside the "
-        "labels.",
+        description="Runs or shipped models used as distillation teachers.",
     )
-    teacher_share: Fraction = Field(0.5, description="Share of the loss that follows the teachers.")
+    teacher_share: Fraction = Field(
+        0.5, description="Weight of the distillation loss in the total loss."
+    )
     temperature: Positive = Field(
-        2.0, description="What softens the answers of teachers and network where they are compared."
+        2.0, description="Temperature of the softmax in the distillation loss."
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Decay a step of an average of the weights, which is what gets evaluated.",
+        description="Decay per step of a moving average of the weights; the average is evaluated.",
     )
     stop_at_accuracy: Fraction | None = Field(
-        None, description="Stop once the validation accuracy, a fraction, reaches this."
+        None, description="Stop when the validation accuracy, a fraction, reaches this value."
     )
     patience: Count | None = Field(
         None, description="Stop after this many epochs without a better validation accuracy."
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="Which weights the run is judged by: best on validation, or the last."
+        "best",
+        description="The weights that are evaluated: the best on validation images, or the last.",
     )
     record_test_by_epoch: bool = Field(
         False,
-        description="Also record the test accuracy each epoch, to compare with published curves; "
-        "it decides nothing.",
+        description="Also record each epoch's test accuracy, to compare with published curves. "
+        "Nothing depends on it.",
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of all randomness.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="Seed of all random numbers."
+    )
     device: str = Field("auto", description='"auto", "cpu", "cuda", "cuda:N" or "mps".')
     precision: Literal["float32", "bfloat16", "auto"] = Field(
         "float32",
-        description="Arithmetic of the network's layers in training; weights, loss and evaluation "
-        'are float32. "auto": bfloat16 where the device computes in it.',
+        description="Precision of the network's layers in training. Weights, loss and evaluation "
+        'are float32. "auto": bfloat16 if the device supports it.',
     )
     kernels: Literal["torch", "compiled", "auto"] = Field(
         "torch",
-        description="What computes a network's blocks in training on a CPU: PyTorch, or C of "
-        'ours, in float32, the same to rounding and faster. "auto": compiled where there is a C '
+        description="Kernels of a network's blocks in training on a CPU: PyTorch's, or compiled C "
+        'in float32, which is faster and equal up to rounding. "auto": compiled if there is a C '
         "compiler.",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="CPU threads of each process (unset: PyTorch's default)."
     )
     deterministic: bool = Field(
-        False, description="On CUDA, only deterministic kernels (the CPU always is)."
+        False, description="On CUDA, use only deterministic kernels (the CPU always does)."
     )
 
 
 class Log(Section):
-    """What is written of a training beside the run's own files; it changes nothing of the run."""
+    """Logs beside the run's own files; they do not change the run."""
 
     tensorboard: bool = Field(
         False,
-        description="Whether the run's folder gets TensorBoard's event files (needs the extra "
-        '"tensorboard").',
+        description="Whether to write TensorBoard event files into the run's folder (needs the "
+        'extra "tensorboard").',
     )
 
 
 class Constraints(Section):
-    """What the finished run must satisfy; "kilonet check" reports on each."""
+    """Requirements for the finished run; "kilonet check" reports each."""
 
-    max_parameters: Count | None = Field(None, description="Most parameters the network may have.")
-    max_epochs: Count | None = Field(None, description="Most epochs the run may take.")
-    min_accuracy: Fraction | None = Field(None, description="Least test accuracy, a fraction.")
+    max_parameters: Count | None = Field(None, description="Largest number of parameters.")
+    max_epochs: Count | None = Field(None, description="Largest number of epochs.")
+    min_accuracy: Fraction | None = Field(None, description="Smallest test accuracy, a fraction.")
     required_layers: list[Literal["batch-norm", "dropout", "global-average-pooling"]] = Field(
         default_factory=list, description="Kinds of layer the network must contain."
     )
@@ -289,16 +305,17 @@ class Constraints(Section):
 class Recipe(Section):
     """A complete description of a training run."""
 
-    title: str = Field("", description="One line that says what this is.")
-    source: str = Field("", description="Where the recipe comes from.")
+    title: str = Field("", description="One line that describes the recipe.")
+    source: str = Field("", description="The source of the recipe.")
     assumed: list[str] = Field(
-        default_factory=list, description="Keys that the source leaves open and this recipe chose."
+        default_factory=list,
+        description="Keys that the source does not specify and this recipe chose.",
     )
     data: Data = Field(default_factory=Data)
     model: Model
-    augmentation: Augmentation = Field(default_factory=Augmentation)
+    augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
     optimizer: Optimizer
-    schedule: Schedule = Field(default_factory=lambda: Constant(name="none"))
+    schedule: Schedule = Field(default_factory=lambda: ConstantConfig(name="none"))
     training: Training
     log: Log = Field(default_factory=Log)
     constraints: Constraints = Field(default_factory=Constraints)
@@ -322,17 +339,17 @@ class Recipe(Section):
         for key, wanted in deciding.items():
             if wanted:
                 raise ValueError(
-                    f"{key} decides by validation images, but data.validation is 0; "
-                    "hold some back, or turn it off"
+                    f"{key} needs validation images, but data.validation is 0; "
+                    "set a fraction, or turn it off"
                 )
         return self
 
     @model_validator(mode="after")
     def _epochs_within_their_budget(self) -> Self:
-        most = self.constraints.max_epochs
-        if most is not None and self.training.epochs > most:
+        limit = self.constraints.max_epochs
+        if limit is not None and self.training.epochs > limit:
             raise ValueError(
                 f"training.epochs = {self.training.epochs} is over "
-                f"constraints.max_epochs = {most}; lower the one or raise the other"
+                f"constraints.max_epochs = {limit}; reduce the epochs or raise the limit"
             )
         return self

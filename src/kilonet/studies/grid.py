@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from kilonet.errors import UsageError, nearest
-from kilonet.recipe.overrides import parse_overrides
+from kilonet.recipe.load import parse_overrides
 
 _OPEN, _CLOSE, _QUOTES = "[{(", "]})", "\"'"
 _RANGE = re.compile(r"(log|uniform|int)\(([^,]+),([^,]+)\)")

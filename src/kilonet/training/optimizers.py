@@ -31,11 +31,11 @@ def build_optimizer(model: nn.Module, settings: recipe.Optimizer) -> optim.Optim
             "Give it a layer that has some, and leave requires_grad on."
         )
     rate, decay, fused = settings.lr, settings.weight_decay, _can_be_fused(parameters)
-    if isinstance(settings, recipe.Adam):
+    if isinstance(settings, recipe.AdamConfig):
         return optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
-    if isinstance(settings, recipe.AdamW):
+    if isinstance(settings, recipe.AdamWConfig):
         return optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
-    if isinstance(settings, recipe.Sgd):
+    if isinstance(settings, recipe.SgdConfig):
         return optim.SGD(
             parameters,
             lr=rate,
@@ -44,7 +44,7 @@ def build_optimizer(model: nn.Module, settings: recipe.Optimizer) -> optim.Optim
             weight_decay=decay,
             fused=fused,
         )
-    if isinstance(settings, recipe.Muon):
+    if isinstance(settings, recipe.MuonConfig):
         hidden, others = hidden_and_others(model)
         return Muon(
             hidden,

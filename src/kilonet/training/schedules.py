@@ -21,15 +21,15 @@ class Schedule:
         self._by_batch: torch_schedules.LRScheduler | None = None
         self._by_epoch: torch_schedules.LRScheduler | None = None
         self._by_accuracy: torch_schedules.ReduceLROnPlateau | None = None
-        if isinstance(settings, schema.OneCycle):
+        if isinstance(settings, schema.OneCycleConfig):
             self._by_batch = _one_cycle(optimizer, settings, total)
-        elif isinstance(settings, schema.Cosine):
+        elif isinstance(settings, schema.CosineConfig):
             self._by_batch = torch_schedules.CosineAnnealingLR(optimizer, total)
-        elif isinstance(settings, schema.Step):
+        elif isinstance(settings, schema.StepConfig):
             self._by_epoch = torch_schedules.StepLR(
                 optimizer, settings.step_size, gamma=settings.gamma
             )
-        elif isinstance(settings, schema.Plateau):
+        elif isinstance(settings, schema.PlateauConfig):
             self._by_accuracy = torch_schedules.ReduceLROnPlateau(
                 optimizer, mode="max", factor=settings.factor, patience=settings.patience
             )
@@ -64,7 +64,7 @@ class Schedule:
 
 
 def _one_cycle(
-    optimizer: Optimizer, settings: schema.OneCycle, total: int
+    optimizer: Optimizer, settings: schema.OneCycleConfig, total: int
 ) -> torch_schedules.OneCycleLR:
     """Return OneCycleLR without its change of momentum, which some optimizers do not have."""
     peak = [group["lr"] for group in optimizer.param_groups]

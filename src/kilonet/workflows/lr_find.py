@@ -11,7 +11,7 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.load import resolve
-from kilonet.recipe.schema import Constant, Recipe
+from kilonet.recipe.schema import ConstantConfig, Recipe
 from kilonet.training.range_test import range_test
 from kilonet.workflows.overrides import as_overrides
 from kilonet.workflows.session import open_session
@@ -64,5 +64,5 @@ def lr_find(
 
 def _without_schedule(recipe: Recipe) -> Recipe:
     """Return ``recipe`` with nothing that changes its rate, and without teachers and average."""
-    constant = recipe.model_copy(update={"schedule": Constant(name="none")})
+    constant = recipe.model_copy(update={"schedule": ConstantConfig(name="none")})
     return constant.with_training(teachers=[], ema=None)

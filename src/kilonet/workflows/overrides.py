@@ -9,8 +9,7 @@ from typing import Any
 import tomli_w
 
 from kilonet.errors import UsageError, nearest
-from kilonet.recipe.keys import all_keys
-from kilonet.recipe.removed import removal_message
+from kilonet.recipe.keys import all_keys, removal_message
 
 
 def as_overrides(keywords: Mapping[str, Any]) -> list[str]:

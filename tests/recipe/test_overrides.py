@@ -8,7 +8,7 @@ import pytest
 from tables import changed
 
 from kilonet.errors import RecipeError, UsageError
-from kilonet.recipe.overrides import apply_override, parse_overrides
+from kilonet.recipe.load import apply_override, parse_overrides
 
 
 def applied(*words: str, **tables: dict[str, Any]) -> dict[str, Any]:
