@@ -51,7 +51,7 @@ def test_another_processor_gets_another(cache: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.compiler
 def test_flags_that_a_compiler_does_not_know_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "_HERE", (("-march=no-such-processor",), ()))
+    monkeypatch.setattr(library, "_OPTIONAL_FLAGS", (("-march=no-such-processor",), ()))
     assert load().chain_backward
 
 

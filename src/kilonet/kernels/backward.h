@@ -1,24 +1,24 @@
-/* One block through one step, backwards; and what is then known of the whole batch. */
+/* The backward pass of one block through one step, and the steps' work on the whole batch. */
 
-/* A part of the value's gradient is whole: go on to that before the activation. dy is its block's,
- * and may be the step's own. */
-static void finish(const Step *s, Part part, const V *dy, const V *slopes)
+/* Computes the gradient before the activation in a region, once the value's gradient `dy` is complete
+ * there. dy is that of the block, and may be the step's own. */
+static void activation_backward(const Step *s, Region part, const V *dy, const V *slopes)
 {
     if (s->kind != UNIT) return;
-    if (is_plain(s) && dy == s->gradient + part.b * block_of(s)) return; /* the same, in its place */
+    if (is_plain(s) && dy == s->gradient + part.b * block_of(s)) return; /* already in place */
     long pixels = area(s), count = part.rows * s->width;
     for (long c = part.channel; c < part.channel + part.channels; c++) {
         long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
         V sums[2] = {{0}};
-        apply_slope(s->numbers + at, count, s->channel + c, (int)s->activation, (int)s->drops, at,
-                    dy + within, slopes, s->gradient + at, sums);
+        activation_gradient(s->numbers + at, count, s->channel + c, (int)s->activation,
+                            (int)s->has_dropout, at, dy + within, slopes, s->gradient + at, sums);
         add_to_totals(s, part.b, c, sums, LANES);
         if (slopes) slopes += count;
     }
 }
 
-/* Batch norm's own gradients, and what its input's takes from the whole batch. */
-static void settle_gradient(const Step *s, const Batch *batch)
+/* Computes the gradients of batch norm's parameters, and the batch's terms of its input's gradient. */
+static void finalize_norm_gradient(const Step *s, const Batch *batch)
 {
     double number = (double)(batch->images * area(s));
     for (long c = 0; c < s->channels; c++) {
@@ -26,8 +26,8 @@ static void settle_gradient(const Step *s, const Batch *batch)
         double sum = total(s, batch, c, 0), product = total(s, batch, c, 1);
         double inverse = one->inverse;
         one->offset = one->tilt = 0;
-        if (s->bias) s->dbias[c] = s->normed ? 0 : (float)sum;
-        if (!s->normed) continue;
+        if (s->bias) s->dbias[c] = s->has_norm ? 0 : (float)sum;
+        if (!s->has_norm) continue;
         s->dbeta[c] = (float)sum;
         s->dgamma[c] = (float)(product * inverse);
         one->offset = (float)(-one->scale * sum / number);
@@ -35,7 +35,7 @@ static void settle_gradient(const Step *s, const Batch *batch)
     }
 }
 
-/* Make zero what belongs to no image. */
+/* Clears the lanes that are not images. */
 static void clear_lanes(V *at, long row, long height, long width, long images)
 {
     for (long y = 0; y < height; y++)
@@ -43,11 +43,11 @@ static void clear_lanes(V *at, long row, long height, long width, long images)
             for (long l = images; l < LANES; l++) at[y * row + x][l] = 0;
 }
 
-/* The gradient of a part of the convolution's result, with back_margin around it. */
-static Planes back_part(const Step *s, Part part, long images, const Work *work)
+/* The gradient of a region of the convolution's result, with back_margin around it. */
+static Planes back_part(const Step *s, Region part, long images, const Work *work)
 {
     long margin = s->back_margin, width = s->full_width, row = width + 2 * margin;
-    Part there = widened(part, margin, s->full_height);
+    Region there = with_margin(part, margin, s->full_height);
     Planes back = {work->back, row, (part.rows + 2 * margin) * row};
     if (part.rows < s->full_height) clear_rows(back, part, there, margin);
     for (long c = 0; c < part.channels; c++) {
@@ -55,14 +55,14 @@ static Planes back_part(const Step *s, Part part, long images, const Work *work)
         const Channel *one = s->channel + part.channel + c;
         V *to = back.at + c * back.plane + (there.y - (part.y - margin)) * row + margin;
         if (s->side > 1) {
-            through_norm(s->numbers + at, s->gradient + at, area(s), one, work->full);
-            unpool(work->full, s->place + at, s->side, s->height, s->width, to, row, there.rows,
+            norm_gradient(s->numbers + at, s->gradient + at, area(s), one, work->full);
+            unpool(work->full, s->argmax + at, s->side, s->height, s->width, to, row, there.rows,
                    width, 0);
         } else {
             V *z = s->numbers + at + there.y * width, *g = s->gradient + at + there.y * width;
             long rows = row == width ? 1 : there.rows, wide = row == width ? there.rows * width : width;
             for (long y = 0; y < rows; y++)
-                if (s->normed) through_norm(z + y * wide, g + y * wide, wide, one, to + y * row);
+                if (s->has_norm) norm_gradient(z + y * wide, g + y * wide, wide, one, to + y * row);
                 else memcpy(to + y * row, g + y * wide, (size_t)wide * sizeof(V));
         }
         if (images < LANES) clear_lanes(to, row, there.rows, width, images);
@@ -71,16 +71,16 @@ static Planes back_part(const Step *s, Part part, long images, const Work *work)
     return back;
 }
 
-static void unit_back_part(const Step *s, const Step *source, Part part, long images,
+static void unit_back_part(const Step *s, const Step *source, Region part, long images,
                            const Work *work)
 {
-    Part full = result_of(s, source, part);
+    Region full = result_of(s, source, part);
     long height = full.rows, taps = s->kernel * s->kernel;
-    int keeps = s->finishes && source->kind == UNIT && source->activation == SILU;
-    int alone = s->padding == 0 || part.rows == source->height; /* no rows around it */
+    int keeps = s->completes && source->kind == UNIT && source->activation == SILU;
+    int alone = s->padding == 0 || part.rows == source->height; /* the region has no rows around it */
     V *slopes = keeps && alone ? work->slopes : NULL;
     Planes back = back_part(s, full, images, work);
-    Planes in = taken_from(s, source, part, work->value, slopes);
+    Planes in = read_source(s, source, part, work->value, slopes);
     if (s->depthwise)
         correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
                             work->sums + part.channel * taps);
@@ -102,25 +102,25 @@ static void unit_back_part(const Step *s, const Step *source, Part part, long im
     back.at -= s->back_margin * (back.row + 1);
     if (s->depthwise)
         convolve_depthwise(back, s->kernel, 1, s->flipped + part.channel * taps, to, part.rows,
-                           source->width, (int)s->adds);
+                           source->width, (int)s->accumulates);
     else if (s->tiles)
         convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
-                          source->width, (int)s->adds, work->mapped, work->products);
+                          source->width, (int)s->accumulates, work->mapped, work->products);
     else if (s->p4) {
         multiply_p4(work->products, s->channels, s->flipped, work->mapped, source->channels,
                        part.rows * source->width);
-        unfold(work->mapped, to, source->channels, part.rows, source->width, (int)s->adds);
+        unfold(work->mapped, to, source->channels, part.rows, source->width, (int)s->accumulates);
     } else
         convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
-                      source->width, (int)s->adds);
-    if (s->finishes) finish(source, part, gradient, slopes);
+                      source->width, (int)s->accumulates);
+    if (s->completes) activation_backward(source, part, gradient, slopes);
 }
 
 static void unit_back(const Step *s, const Step *steps, long b, long thread, long images)
 {
     const Step *source = steps + s->source;
     Work work = work_of(s, thread);
-    Part part = first_part(s, source, b);
+    Region part = first_part(s, source, b);
     do unit_back_part(s, source, part, images, &work);
     while (next_part(s, source, &part));
 }
@@ -132,10 +132,10 @@ static void pool_back(const Step *s, const Step *steps, long b)
     V *gradient = source->gradient + b * block_of(source);
     for (long c = 0; c < s->channels; c++) {
         long at = (b * s->channels + c) * area(s);
-        unpool(s->gradient + at, s->place + at, s->side, s->height, s->width,
+        unpool(s->gradient + at, s->argmax + at, s->side, s->height, s->width,
                gradient + c * area(source), source->width, source->height, source->width,
-               (int)s->adds);
-        if (s->finishes) finish(source, (Part){b, c, 1, 0, source->height}, gradient, NULL);
+               (int)s->accumulates);
+        if (s->completes) activation_backward(source, (Region){b, c, 1, 0, source->height}, gradient, NULL);
     }
 }
 
@@ -146,23 +146,23 @@ static void output_back(const Step *s, long b, long images, const float *dy)
     dy += b * LANES * one;
     for (long p = 0; p < one; p++, dy++)
         for (long l = 0; l < LANES; l++) to[p][l] = l < images ? dy[l * one] : 0;
-    finish(s, whole(s, b), to, NULL);
+    activation_backward(s, whole(s, b), to, NULL);
 }
 
 static void sum_back(const Step *s, const Step *steps, long b)
 {
     const V *gradient = s->gradient + b * block_of(s);
-    finish(steps + s->other, whole(s, b), gradient, NULL);
-    if (s->finishes) finish(steps + s->source, whole(s, b), gradient, NULL);
+    activation_backward(steps + s->other, whole(s, b), gradient, NULL);
+    if (s->completes) activation_backward(steps + s->source, whole(s, b), gradient, NULL);
 }
 
 static void clear_sums(const Step *s, const Step *steps, const Batch *batch)
 {
     for (long thread = 0; thread < batch->threads; thread++)
-        memset(work_of(s, thread).sums, 0, (size_t)places_of(s, steps) * sizeof(V));
+        memset(work_of(s, thread).sums, 0, (size_t)computed_weights(s, steps) * sizeof(V));
 }
 
-static double summed(const Step *s, const Batch *batch, long place)
+static double sum_of_threads(const Step *s, const Batch *batch, long place)
 {
     double sum = 0;
     for (long thread = 0; thread < batch->threads; thread++)
@@ -170,31 +170,31 @@ static double summed(const Step *s, const Batch *batch, long place)
     return sum;
 }
 
-static void sum_up_p4(const Step *s, const Step *steps, const Batch *batch)
+static void sum_p4_gradients(const Step *s, const Step *steps, const Batch *batch)
 {
     long in = steps[s->source].channels;
     for (long o = 0; o < s->channels / ORIENTATIONS; o++)
         for (long i = 0; i < in / ORIENTATIONS; i++) {
             long places[PRODUCTS];
             double sums[PRODUCTS];
-            products_of(o, s->channels / ORIENTATIONS, i, in / ORIENTATIONS, places);
-            for (long p = 0; p < PRODUCTS; p++) sums[p] = summed(s, batch, places[p]);
+            product_positions(o, s->channels / ORIENTATIONS, i, in / ORIENTATIONS, places);
+            for (long p = 0; p < PRODUCTS; p++) sums[p] = sum_of_threads(s, batch, places[p]);
             unpack_pair(sums, in, s->dweight + ORIENTATIONS * (o * in + i));
         }
 }
 
-/* The gradients of weights. */
-static void sum_up(const Step *s, const Step *steps, const Batch *batch)
+/* Sums the weights' gradients over lanes and threads. */
+static void sum_weight_gradients(const Step *s, const Step *steps, const Batch *batch)
 {
     long weights = weights_of(s, steps), pairs = weights / (s->kernel * s->kernel);
     for (long i = 0; s->tiles && i < pairs; i++) {
-        double places[PLACES];
-        for (long p = 0; p < PLACES; p++) places[p] = summed(s, batch, p * pairs + i);
+        double places[POSITIONS];
+        for (long p = 0; p < POSITIONS; p++) places[p] = sum_of_threads(s, batch, p * pairs + i);
         map_kernel_back(places, s->dweight + 9 * i);
     }
     if (s->p4) {
-        sum_up_p4(s, steps, batch);
+        sum_p4_gradients(s, steps, batch);
         return;
     }
-    for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)summed(s, batch, i);
+    for (long i = 0; !s->tiles && i < weights; i++) s->dweight[i] = (float)sum_of_threads(s, batch, i);
 }

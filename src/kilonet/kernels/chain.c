@@ -1,15 +1,15 @@
-/* A chain of convolution blocks while it is trained: its value for a batch and its gradients.
+/* A fused chain of convolution blocks in training: its value for a batch, and its gradients.
  *
- * Networks of a few kilo-parameters have few channels, so vectors run over images here, sixteen of
- * them where vectors are that wide: a block of images is an array (channel, row, column, image), and whatever the numbers of
- * channels and columns, every vector is full. All steps up to one that needs the whole batch (batch
- * norm's mean and variance) are taken for one block after another, while the block is in the cache.
+ * Networks of a few kilo-parameters have few channels, so vectors run over images: a block of images,
+ * up to sixteen, is an array (channel, row, column, image), and every vector is full whatever the
+ * numbers of channels and columns. All steps up to one that needs the whole batch (for batch norm's
+ * mean and variance) process one block after another, while the block is in the cache.
  *
- * What a convolution gives is kept, before batch norm; what follows, batch norm, nonlinearity and
- * dropout, is computed anew by everyone who needs it, which takes less time than fetching it.
+ * A convolution's result is stored before batch norm. Batch norm, activation and dropout are
+ * recomputed by each step that needs them, which is faster than loading their results.
  *
- * All is float32; sums over a batch are taken by image within a block and in double precision over
- * blocks. Where a batch ends within a block, the images beyond it are zeros that count for nothing.
+ * All numbers are float32. Sums over a batch are per image within a block and in double precision
+ * over blocks. If a batch ends within a block, the missing images are zeros and do not count.
  */
 #include <math.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ static int omp_get_num_threads(void) { return 1; }
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-#define RELU 0 /* the codes that chain.py gives */
+#define RELU 0 /* codes of ACTIVATIONS in chain.py */
 #define SILU 1
 #define NONE 2
 
@@ -31,42 +31,42 @@ static int omp_get_num_threads(void) { return 1; }
 #include "convolution.h"
 #include "winograd.h"
 #include "p4.h"
-#include "ends.h"
+#include "pointwise.h"
 #include "step.h"
-#include "parts.h"
+#include "regions.h"
 #include "forward.h"
 #include "backward.h"
 
-/* For every block b of `batch`, on the thread that it is for: blocks in a row, about as many each. */
+/* For every block b of `batch`, on its thread; each thread has about the same number of blocks. */
 #define FOR_EACH_BLOCK \
     _Pragma("omp parallel num_threads((int)batch.threads)") \
     for (long thread = omp_get_thread_num(), sharing = omp_get_num_threads(), \
               b = thread * batch.blocks / sharing; \
          b < (thread + 1) * batch.blocks / sharing; b++)
 
-/* How many images are a block. */
+/* The number of images in a block. */
 long chain_lanes(void) { return LANES; }
 
-/* How many bytes a step has. */
+/* The size of a step in bytes. */
 long chain_step_size(void) { return (long)sizeof(Step); }
 
-/* Whether a step's work on a block needs what all blocks have given to batch norm. */
-static int waits(const Step *s) { return s->kind == UNIT && s->normed && !s->frozen; }
+/* Whether the steps after `s` need all blocks of `s`, for batch norm. */
+static int needs_whole_batch(const Step *s) { return s->kind == UNIT && s->has_norm && !s->frozen; }
 
-/* Where the steps end that blocks go through one after another from `s` on, each while it is in the
- * cache: behind one whose batch norm has to know all blocks. */
-static Step *together(Step *s, const Step *end)
+/* The end of the segment that starts at `s`: the steps that one block passes while it is in the cache.
+ * A segment ends after a step whose batch norm needs all blocks. */
+static Step *segment_end(Step *s, const Step *end)
 {
-    while (s + 1 < end && !waits(s)) s++;
+    while (s + 1 < end && !needs_whole_batch(s)) s++;
     return s + 1;
 }
 
-/* The same backwards, from the last of them: up to one whose own gradient has to, or that works in the
- * memory of another of them. */
-static Step *together_back(Step *last)
+/* The start of the segment that ends at `last`, for the backward pass. A step whose gradient needs all
+ * blocks, or that shares working memory with a later step, is in another segment. */
+static Step *segment_start(Step *last)
 {
     Step *s = last;
-    while ((s - 1)->kind != INPUT && !waits(s - 1)) {
+    while ((s - 1)->kind != INPUT && !needs_whole_batch(s - 1)) {
         for (Step *other = s; other <= last; other++)
             if (s - 1 != other && (s - 1)->kind == UNIT && other->kind == UNIT
                 && (s - 1)->work.sums == other->work.sums)
@@ -85,23 +85,23 @@ static void block_through(const Step *s, const Step *steps, long b, long thread,
     else pool_block(s, steps, b, thread);
 }
 
-/* y, images x channels x height x width, is the value of the last step for x, the input. */
+/* Computes y, images x channels x height x width: the value of the last step for the input x. */
 void chain_forward(Step *steps, long count, long images, long threads, const float *x, float *y)
 {
     const Batch batch = batch_of(images, threads);
     Step *end = steps + count;
     for (Step *first = steps, *next; first < end; first = next) {
-        next = together(first, end);
+        next = segment_end(first, end);
         for (Step *s = first; s < next; s++)
             if (s->kind == UNIT) {
                 pack(s, steps);
                 clear_totals(s, &batch);
-                if (!waits(s)) settle_norm(s, &batch);
+                if (!needs_whole_batch(s)) finalize_norm(s, &batch);
             }
         FOR_EACH_BLOCK
             for (Step *s = first; s < next; s++)
                 block_through(s, steps, b, thread, filled(&batch, b), x);
-        if (waits(next - 1)) settle_norm(next - 1, &batch);
+        if (needs_whole_batch(next - 1)) finalize_norm(next - 1, &batch);
     }
     FOR_EACH_BLOCK output_block(steps + count - 1, b, filled(&batch, b), y);
 }
@@ -113,7 +113,7 @@ static void block_back(const Step *s, const Step *steps, long b, long thread, lo
     else pool_back(s, steps, b);
 }
 
-/* Fill in all gradients that steps say where to put, for dy, that of chain_forward's y. */
+/* Computes the gradients of all parameters for dy, the gradient of chain_forward's y. */
 void chain_backward(Step *steps, long count, long images, long threads, const float *dy)
 {
     const Batch batch = batch_of(images, threads);
@@ -121,10 +121,10 @@ void chain_backward(Step *steps, long count, long images, long threads, const fl
         if (s->kind == UNIT) clear_totals(s, &batch);
     FOR_EACH_BLOCK output_back(steps + count - 1, b, filled(&batch, b), dy);
     for (Step *last = steps + count - 1, *first; last > steps; last = first - 1) {
-        first = together_back(last);
+        first = segment_start(last);
         for (Step *s = first; s <= last; s++)
             if (s->kind == UNIT) {
-                settle_gradient(s, &batch);
+                finalize_norm_gradient(s, &batch);
                 clear_sums(s, steps, &batch);
             }
         FOR_EACH_BLOCK
@@ -132,8 +132,8 @@ void chain_backward(Step *steps, long count, long images, long threads, const fl
                 block_back(s, steps, b, thread, filled(&batch, b));
         for (Step *s = first; s <= last; s++)
             if (s->kind == UNIT) {
-                if (!s->normed) settle_gradient(s, &batch); /* a bias' gradient is known only now */
-                sum_up(s, steps, &batch);
+                if (!s->has_norm) finalize_norm_gradient(s, &batch); /* for the bias */
+                sum_weight_gradients(s, steps, &batch);
             }
     }
 }

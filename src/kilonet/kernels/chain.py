@@ -98,8 +98,8 @@ _EVALUATION_BATCH = 128
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 _INTEGERS = (
     *("kind", "source", "other", "channels", "height", "width", "margin"),
-    *("kernel", "padding", "stride", "depthwise", "side", "activation", "normed"),
-    *("adds", "finishes", "drops", "key", "threshold", "p4", "frozen"),
+    *("kernel", "padding", "stride", "depthwise", "side", "activation", "has_norm"),
+    *("accumulates", "completes", "has_dropout", "key", "threshold", "p4", "frozen"),
 )
 _DOUBLES = ("dropout_scale", "momentum", "epsilon")
 _TENSORS = (
@@ -185,7 +185,7 @@ class FusedChain:
         for step, layer in zip(steps[1:], self.layers, strict=True):
             if isinstance(layer, ConvUnit) and layer.dropout is not None:
                 mask = layer.dropout()
-                step.drops, step.key = True, mask.key
+                step.has_dropout, step.key = True, mask.key
                 step.threshold, step.dropout_scale = mask.threshold, mask.scale
         memory = self._memory.pop((images, threads), None)
         if memory is None:
@@ -273,8 +273,8 @@ def _describe(layers: list[ChainStep], shape: tuple[int, int, int]) -> Any:
             step.height, step.width = step.height // layer.side, step.width // layer.side
     sources = [layer.source for layer in layers]
     for number, read in enumerate(sources):
-        steps[number + 1].finishes = read not in sources[:number]
-        steps[number + 1].adds = read in sources[number + 1 :]
+        steps[number + 1].completes = read not in sources[:number]
+        steps[number + 1].accumulates = read in sources[number + 1 :]
     return steps
 
 
@@ -287,7 +287,7 @@ def _describe_unit(step: Any, unit: ConvUnit, source: Any) -> None:
     step.height = (source.height + 2 * padding - kernel) // stride + 1
     step.width = (source.width + 2 * padding - kernel) // stride + 1
     step.p4 = unit.p4
-    step.activation, step.normed = unit.activation, norm is not None
+    step.activation, step.has_norm = unit.activation, norm is not None
     if norm is not None:
         step.momentum, step.epsilon = norm.momentum, norm.eps
     source.margin = max(source.margin, padding)

@@ -1,8 +1,8 @@
-/* Convolutions of a block of images and their gradients, on vectors of one number of each image.
+/* Convolutions of a block of images, and their gradients. A vector has one number of each image.
  *
- * A tile of sums stays in registers: `deep` channels by `wide` columns of the result forwards, the
- * taps of a few pairs of channels for the gradient of weights. The sizes of tiles are constants where
- * a tile is asked for, so that compilers unroll its loops and keep it there.
+ * A tile of sums stays in registers: `deep` channels by `wide` columns of the result in the forward
+ * pass, the taps of a few pairs of channels for the gradient of the weights. Callers pass the sizes of
+ * tiles as constants, so that compilers unroll the loops.
  */
 
 
@@ -12,22 +12,22 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
-/* Planes, one after another, of rows of vectors: where they are, and how far it is to the next. */
+/* Planes of rows of vectors: their address, and the distances to the next row and plane. */
 typedef struct {
     V *at;
     long row, plane;
 } Planes;
 
-/* result (+)= the sum over channels and taps of weight times input, for one tile. weights go by input
- * channel, row of the kernel, column, channel of the result. */
+/* Computes one tile: result (+)= the sum over channels and taps of weight times input. The order of
+ * weights is input channel, row, column, result channel. */
 INLINE void tile(const V *restrict in, long row, long plane, long channels, const long kernel,
                  long stride, const float *restrict weights, V *restrict out, long out_plane,
-                 int adds, const int deep, const int wide)
+                 int accumulates, const int deep, const int wide)
 {
     V sums[4][WIDEST];
     UNROLLED for (int c = 0; c < deep; c++)
         UNROLLED for (int x = 0; x < wide; x++)
-            sums[c][x] = adds ? out[c * out_plane + x] : (V){0};
+            sums[c][x] = accumulates ? out[c * out_plane + x] : (V){0};
     for (long i = 0; i < channels; i++)
         for (long r = 0; r < kernel; r++) {
             const V *line = in + i * plane + r * row;
@@ -41,32 +41,32 @@ INLINE void tile(const V *restrict in, long row, long plane, long channels, cons
         UNROLLED for (int x = 0; x < wide; x++) out[c * out_plane + x] = sums[c][x];
 }
 
-/* How many of `left` channels the next tile takes, and how many of them are correlated at a time. */
+/* The number of channels in the next tile, with `left` channels remaining. */
 INLINE long depth_of(long left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
-INLINE long depth_up_to(long left, long most) { return depth_of(left < most ? left : most); }
+INLINE long depth_at_most(long left, long most) { return depth_of(left < most ? left : most); }
 
-/* Where `tile` looks for the weight of result channel o, channel i and tap k. */
+/* The index at which `tile` reads the weight of result channel o, input channel i and tap k. */
 static long packed_place(long o, long out, long i, long in, long k, long taps)
 {
     long first = o / 4 * 4, deep = depth_of(out - first);
-    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three are two and one */
+    if (o - first >= deep) first += deep, deep = depth_of(out - first); /* three channels are two and one */
     return first * in * taps + (i * taps + k) * deep + o - first;
 }
 
 #define TILE(deep, wide) \
     case (deep) * 8 + (wide): \
-        tile(place, in.row, in.plane, channels, kernel, stride, packed, result, out.plane, adds, \
+        tile(place, in.row, in.plane, channels, kernel, stride, packed, result, out.plane, accumulates, \
              deep, wide); \
         break;
 
-/* out (+)= in convolved, where `in` has all that the kernel touches: its margin is part of it. packed
- * are the weights by tile of result channels, each as `tile` takes them. */
+/* out (+)= the convolution of `in`, which includes its margin. Weights are packed by tile of result
+ * channels, each in the order that `tile` reads. */
 INLINE void convolve(Planes in, long channels, const long kernel, const long stride,
                      const float *weights, Planes out, long out_channels, long height, long width,
-                     int adds)
+                     int accumulates)
 {
     if (kernel == 1 && stride == 1 && in.row == width && out.row == width)
-        width *= height, height = 1; /* no margins: one long row */
+        width *= height, height = 1; /* without margins: one long row */
     long tiles = width < WIDEST / 2 + 1 ? width : (width + WIDEST - 1) / WIDEST;
     for (long y = 0; y < height; y++)
         for (long t = 0; t < tiles; t++) {
@@ -86,21 +86,22 @@ INLINE void convolve(Planes in, long channels, const long kernel, const long str
 }
 
 static void convolve_full(Planes in, long channels, long kernel, long stride, const float *packed,
-                          Planes out, long out_channels, long height, long width, int adds)
+                          Planes out, long out_channels, long height, long width, int accumulates)
 {
-    convolve(in, channels, kernel, stride, packed, out, out_channels, height, width, adds);
+    convolve(in, channels, kernel, stride, packed, out, out_channels, height, width, accumulates);
 }
 
-/* One channel by its own kernel. */
+/* One channel of a depthwise convolution. */
 static void convolve_depthwise(Planes in, long kernel, long stride, const float *weights, Planes out,
-                               long height, long width, int adds)
+                               long height, long width, int accumulates)
 {
-    if (kernel == 3 && stride == 1) convolve(in, 1, 3, 1, weights, out, 1, height, width, adds);
-    else convolve(in, 1, kernel, stride, weights, out, 1, height, width, adds);
+    if (kernel == 3 && stride == 1) convolve(in, 1, 3, 1, weights, out, 1, height, width, accumulates);
+    else convolve(in, 1, kernel, stride, weights, out, 1, height, width, accumulates);
 }
 
-/* sums += products of `gradient` and `in`, over height x width pixels: for `deep` channels of the one,
- * `many` of the other, and `high` x `broad` taps. Pairs of channels are `first` and `second` apart. */
+/* sums += products of `gradient` and `in` over height x width pixels, for `deep` channels of
+ * `gradient`, `many` of `in`, and `high` x `broad` taps. In `sums`, the next channel of `gradient` is
+ * `first` away, the next one of `in` is `second` away. */
 INLINE void correlate(Planes gradient, Planes in, long height, long width, long stride, V *sums,
                       long first, long second, long kernel, const int deep, const int many,
                       const int high, const int broad)
@@ -131,7 +132,7 @@ INLINE void correlate(Planes gradient, Planes in, long height, long width, long 
     else if (deep == 2) CORRELATE(2, many, high, broad); \
     else CORRELATE(1, many, high, broad);
 
-/* All pairs of channels, over a strip of rows; sums go as weights do. */
+/* All pairs of channels, over a strip of rows; sums have the order of weights. */
 static void correlate_strip(Planes gradient, long channels, Planes in, long in_channels, long kernel,
                             long stride, long height, long width, V *sums)
 {
@@ -139,7 +140,7 @@ static void correlate_strip(Planes gradient, long channels, Planes in, long in_c
     for (long i = 0; i < in_channels; i += many) {
         many = kernel == 1 ? depth_of(in_channels - i) : 1;
         for (long c = 0; c < channels; c += deep) {
-            deep = depth_up_to(channels - c, kernel == 3 ? DEEPEST_3 : DEEPEST);
+            deep = depth_at_most(channels - c, kernel == 3 ? DEEPEST_3 : DEEPEST);
             V *at = sums + (c * in_channels + i) * kernel * kernel;
             Planes g = {gradient.at + c * gradient.plane, gradient.row, gradient.plane};
             Planes from = {in.at + i * in.plane, in.row, in.plane};
@@ -164,7 +165,7 @@ static void correlate_strip(Planes gradient, long channels, Planes in, long in_c
     }
 }
 
-#define STRIP 28 /* pixels, whose vectors of some tens of channels the first cache holds */
+#define STRIP 28 /* pixels; the vectors of some tens of channels fit into the first-level cache */
 
 /* sums += the gradient of the weights of a full convolution. */
 static void correlate_full(Planes gradient, long channels, Planes in, long in_channels, long kernel,

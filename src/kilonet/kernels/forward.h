@@ -1,7 +1,7 @@
-/* One block through one step, forwards; and what is then known of the whole batch. */
+/* The forward pass of one block through one step, and the steps' work on the whole batch. */
 
-/* Weights (out, in, kernel, kernel) as they are computed with; and for the gradient of the input,
- * turned around, with in and out exchanged. */
+/* Packs weights (out, in, kernel, kernel) for the forward pass, and for the gradient of the input:
+ * rotated by 180 degrees, with in and out exchanged. */
 static void pack(const Step *s, const Step *steps)
 {
     long taps = s->kernel * s->kernel, out = s->channels;
@@ -14,11 +14,11 @@ static void pack(const Step *s, const Step *steps)
         for (long i = 0; i < in; i++) {
             const float *kernel = s->weight + (o * in + i) * taps;
             if (s->tiles) {
-                float turned[9], places[PLACES], back[PLACES];
-                for (long k = 0; k < taps; k++) turned[k] = kernel[taps - 1 - k];
+                float rotated[9], places[POSITIONS], back[POSITIONS];
+                for (long k = 0; k < taps; k++) rotated[k] = kernel[taps - 1 - k];
                 map_kernel(kernel, places);
-                map_kernel(turned, back);
-                for (long p = 0; p < PLACES; p++) {
+                map_kernel(rotated, back);
+                for (long p = 0; p < POSITIONS; p++) {
                     s->packed[p * in * out + packed_place(o, out, i, in, 0, 1)] = places[p];
                     s->flipped[p * in * out + packed_place(i, in, o, out, 0, 1)] = back[p];
                 }
@@ -32,11 +32,11 @@ static void pack(const Step *s, const Step *steps)
         }
 }
 
-/* Convolve a part, pool it, and add to batch norm's sums. */
-static void unit_part(const Step *s, const Step *source, Part part, const Work *work)
+/* Convolves a region, pools it, and adds to batch norm's sums. */
+static void unit_part(const Step *s, const Step *source, Region part, const Work *work)
 {
-    Planes in = taken_from(s, source, part, work->value, NULL);
-    Part full = result_of(s, source, part);
+    Planes in = read_source(s, source, part, work->value, NULL);
+    Region full = result_of(s, source, part);
     long first = full.b * s->channels + full.channel, pixels = area(s), width = s->full_width;
     V *z = s->numbers + first * pixels + (s->side > 1 ? 0 : full.y * s->width);
     Planes to = {z, s->width, pixels};
@@ -59,9 +59,9 @@ static void unit_part(const Step *s, const Step *source, Part part, const Work *
         long channel = full.channel + c, rows = full.rows / s->side;
         if (s->side > 1)
             pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
-                 s->place + (first + c) * pixels);
-        if (s->normed && !s->frozen)
-            add_up(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
+                 s->argmax + (first + c) * pixels);
+        if (s->has_norm && !s->frozen)
+            accumulate_moments(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
                    work->norm_sums + 2 * channel);
     }
 }
@@ -71,14 +71,14 @@ static void unit_block(const Step *s, const Step *steps, long b, long thread, lo
     const Step *source = steps + s->source;
     Work work = work_of(s, thread);
     memset(work.norm_sums, 0, (size_t)s->channels * 2 * sizeof(V));
-    Part part = first_part(s, source, b);
+    Region part = first_part(s, source, b);
     do unit_part(s, source, part, &work);
     while (next_part(s, source, &part));
     for (long c = 0; c < s->channels; c++)
         add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
 }
 
-/* Batch norm of one channel about `centre`, which is of the convolution without its bias. */
+/* Sets batch norm of one channel; `centre` is the mean of the convolution without its bias. */
 static void set_norm(const Step *s, long c, double centre, double variance)
 {
     Channel *one = s->channel + c;
@@ -88,9 +88,9 @@ static void set_norm(const Step *s, long c, double centre, double variance)
     one->shift = s->beta[c] - one->centre * one->scale;
 }
 
-/* Batch norm's scale and shift from the totals of the batch; the running statistics move. A bias of
- * the convolution moves only those. */
-static void settle_norm(const Step *s, const Batch *batch)
+/* Computes batch norm's scale and shift from the totals of the batch, and updates the running
+ * statistics. A bias of the convolution affects only the latter. */
+static void finalize_norm(const Step *s, const Batch *batch)
 {
     double number = (double)(batch->images * area(s));
     for (long c = 0; c < s->channels; c++) {
@@ -100,7 +100,7 @@ static void settle_norm(const Step *s, const Batch *batch)
         one->key[0] = (uint32_t)s->key, one->key[1] = (uint32_t)((uint64_t)s->key >> 32);
         one->dropout_scale = (float)s->dropout_scale;
         one->scale = 1, one->shift = bias, one->centre = 0;
-        if (!s->normed) continue;
+        if (!s->has_norm) continue;
         if (s->frozen) {
             set_norm(s, c, s->mean[c] - bias, s->variance[c]);
             continue;
@@ -127,12 +127,12 @@ static void input_block(const Step *s, long b, long images, const float *x)
                     to.at[c * to.plane + y * to.row + k][l] = x[l * one];
 }
 
-/* In the last step's gradient, which has no other use yet, and from there as plain numbers. */
+/* Writes the last step's value to y; the step's gradient, not in use yet, is the buffer. */
 static void output_block(const Step *s, long b, long images, float *y)
 {
     long one = block_of(s);
     V *value = s->gradient + b * one;
-    put(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NULL);
+    write_value(s, whole(s, b), (Planes){value, s->width, area(s)}, NULL, NULL);
     y += b * LANES * one;
     for (long p = 0; p < one; p++, y++)
         for (long l = 0; l < images; l++) y[l * one] = value[p][l];
@@ -142,9 +142,9 @@ static void sum_block(const Step *s, const Step *steps, long b)
 {
     const Step *source = steps + s->source;
     Planes to = stored(s, whole(s, b)), base = to;
-    if (source->kind == UNIT) put(source, whole(s, b), to, NULL, NULL);
+    if (source->kind == UNIT) write_value(source, whole(s, b), to, NULL, NULL);
     else base = stored(source, whole(s, b));
-    put(steps + s->other, whole(s, b), to, NULL, &base);
+    write_value(steps + s->other, whole(s, b), to, NULL, &base);
 }
 
 static void pool_block(const Step *s, const Step *steps, long b, long thread)
@@ -153,11 +153,11 @@ static void pool_block(const Step *s, const Step *steps, long b, long thread)
     V *value = work_of(s, thread).value;
     Planes to = stored(s, whole(s, b)), from = stored(source, whole(source, b));
     for (long c = 0; c < s->channels; c++) {
-        Part part = {b, c, 1, 0, source->height};
+        Region part = {b, c, 1, 0, source->height};
         V *plane = source->kind == UNIT ? value : from.at + c * from.plane;
         long row = source->kind == UNIT ? source->width : from.row;
-        if (source->kind == UNIT) put(source, part, (Planes){plane, row, 0}, NULL, NULL);
+        if (source->kind == UNIT) write_value(source, part, (Planes){plane, row, 0}, NULL, NULL);
         pool(plane, row, s->side, s->height, s->width, to.at + c * to.plane, to.row,
-             s->place + (b * s->channels + c) * area(s));
+             s->argmax + (b * s->channels + c) * area(s));
     }
 }

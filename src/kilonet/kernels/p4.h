@@ -1,18 +1,18 @@
-/* 1x1 convolutions of channels by fields (the group p4), in the Fourier transform of each four.
+/* 1x1 regular convolutions of the group p4, with a Fourier transform over the orientation channels.
  *
- * Result r of a four takes input j of another by weight (j - r) mod 4: a cyclic correlation, which
- * the transform over the four makes a product. Its first and third number are real, its second and
- * fourth conjugates of each other, P - iQ: two products of channels / 4 and one of channels / 2,
- * 6/16 of all the multiplications. Cohen and Welling, "Group equivariant convolutional networks"
- * (2016), for the group; the convolution theorem for the rest.
+ * A field is the four orientation channels of one filter. Result r of a field multiplies input j of
+ * another by weight (j - r) mod 4: a cyclic correlation, which the Fourier transform over each field
+ * turns into a product. Its first and third coefficients are real; its second and fourth, P - iQ, are
+ * complex conjugates. This takes two products of channels / 4 and one of channels / 2, 6/16 of the
+ * multiplications. The group: Cohen and Welling, "Group equivariant convolutional networks" (2016).
  *
- * Transformed planes: the first numbers of all fields, all third ones, all P, all Q.
+ * Order of transformed planes: the first coefficients of all fields, all third ones, all P, all Q.
  */
 
 #define ORIENTATIONS 4
-#define SHARE(weights) ((weights) / 16 * 6) /* of a convolution's weights or gradients, as many as are used */
+#define P4_WEIGHTS(weights) ((weights) / 16 * 6) /* transformed weights, of `weights` */
 
-/* Transform `height` x `width` pixels of all fields. */
+/* Transforms `height` x `width` pixels of all fields. */
 static void fold(Planes from, long channels, long height, long width, V *to)
 {
     if (from.row == width) width *= height, height = 1;
@@ -33,8 +33,8 @@ static void fold(Planes from, long channels, long height, long width, V *to)
         }
 }
 
-/* Transform back, to or added to `to`; factors are the weights' part. */
-static void unfold(const V *from, Planes to, long channels, long height, long width, int adds)
+/* Transforms back, to or added to `to`; the weights include the factors. */
+static void unfold(const V *from, Planes to, long channels, long height, long width, int accumulates)
 {
     if (to.row == width) width *= height, height = 1;
     long fields = channels / ORIENTATIONS, pixels = height * width, quarter = fields * pixels;
@@ -48,19 +48,20 @@ static void unfold(const V *from, Planes to, long channels, long height, long wi
                 V even = place[0] + place[quarter], odd = place[0] - place[quarter];
                 V p = place[2 * quarter], q = place[3 * quarter];
                 V none = {0};
-                one[x] = even + p + (adds ? one[x] : none);
-                two[x] = odd + q + (adds ? two[x] : none);
-                three[x] = even - p + (adds ? three[x] : none);
-                four[x] = odd - q + (adds ? four[x] : none);
+                one[x] = even + p + (accumulates ? one[x] : none);
+                two[x] = odd + q + (accumulates ? two[x] : none);
+                three[x] = even - p + (accumulates ? three[x] : none);
+                four[x] = odd - q + (accumulates ? four[x] : none);
             }
         }
 }
 
-/* The result's transform from the input's; weights as `pack_p4` leaves them. */
+/* Computes the transformed result from the transformed input; `pack_p4` packs the weights. */
 static void multiply_p4(V *in, long channels, const float *weights, V *out, long out_channels,
-                           long pixels)
+                        long pixels)
 {
-    long fields = channels / ORIENTATIONS, out_fields = out_channels / ORIENTATIONS, pairs = fields * out_fields;
+    long fields = channels / ORIENTATIONS, out_fields = out_channels / ORIENTATIONS;
+    long pairs = fields * out_fields;
     for (long half = 0; half < 2; half++)
         convolve_full((Planes){in + half * fields * pixels, pixels, pixels}, fields, 1, 1,
                       weights + half * pairs,
@@ -72,10 +73,11 @@ static void multiply_p4(V *in, long channels, const float *weights, V *out, long
                   0);
 }
 
-/* sums += products of the transforms of the result's gradient and of the input, as weights go. */
+/* sums += products of the transformed gradient and the transformed input, in the order of weights. */
 static void correlate_p4(V *gradient, long channels, V *in, long in_channels, long pixels, V *sums)
 {
-    long fields = channels / ORIENTATIONS, in_fields = in_channels / ORIENTATIONS, pairs = fields * in_fields;
+    long fields = channels / ORIENTATIONS, in_fields = in_channels / ORIENTATIONS;
+    long pairs = fields * in_fields;
     for (long half = 0; half < 2; half++)
         correlate_full((Planes){gradient + half * fields * pixels, pixels, pixels}, fields,
                        (Planes){in + half * in_fields * pixels, pixels, pixels}, in_fields, 1, 1, 1,
@@ -85,14 +87,14 @@ static void correlate_p4(V *gradient, long channels, V *in, long in_channels, lo
                    pixels, sums + 2 * pairs);
 }
 
-/* Put one product's weight where `tile` looks for it, forwards and back. */
+/* Stores the weight of one product where `tile` reads it, in both passes. */
 static void pack_pair(float weight, long o, long out, long i, long in, float *packed, float *flipped)
 {
     packed[packed_place(o, out, i, in, 0, 1)] = weight;
     flipped[packed_place(i, in, o, out, 0, 1)] = weight;
 }
 
-/* Weights (out, in) that are by fields, transformed, with the factors of transforming back. */
+/* Packs the transformed weights (out, in), with the factors of the inverse transform. */
 static void pack_p4(const float *weights, long out, long in, float *packed, float *flipped)
 {
     long fields = out / ORIENTATIONS, in_fields = in / ORIENTATIONS, pairs = fields * in_fields;
@@ -111,8 +113,8 @@ static void pack_p4(const float *weights, long out, long in, float *packed, floa
         }
 }
 
-/* The gradients of the sixteen weights of a pair of fields, from those of its six products; the same to
- * the four that are one. */
+/* Computes the gradients of the sixteen weights of a pair of fields from its six products. Each four
+ * weights are one stored weight and get the same gradient. */
 static void unpack_pair(const double *sums, long in, float *gradient)
 {
     double even = (sums[0] + sums[1]) / 4, odd = (sums[0] - sums[1]) / 4;
@@ -125,9 +127,9 @@ static void unpack_pair(const double *sums, long in, float *gradient)
 
 #define PRODUCTS 6
 
-/* Where the sums of the products of fields o and i are: of the first numbers, the third ones, P with P
+/* The positions of the six sums of fields o and i: of the first coefficients, the third ones, P with P
  * and with Q, Q with P and with Q. */
-static void products_of(long o, long fields, long i, long in_fields, long *places)
+static void product_positions(long o, long fields, long i, long in_fields, long *places)
 {
     long pairs = fields * in_fields, at = o * in_fields + i, row = 2 * in_fields;
     long p = 2 * pairs + o * row + i, q = p + fields * row;

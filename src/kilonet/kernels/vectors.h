@@ -1,5 +1,5 @@
-/* Vectors as wide as the processor's, of one number of each image of a block; and the largest tiles
- * of sums whose vectors, with a few others, its registers hold: 32 of them, or 16.
+/* Vectors of the processor's width, with one number of each image of a block; and the largest tiles of
+ * sums that fit into its 32 or 16 registers together with a few other vectors.
  */
 
 #ifdef __AVX__
@@ -18,10 +18,10 @@
 #endif
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define WIDEST 7 /* columns of a tile that is 4 channels deep; 28, 14 and 7 columns are whole tiles */
+#define WIDEST 7 /* columns of a tile of 4 channels; it divides 28, 14 and 7 */
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
-#define DEEPEST 4   /* channels of the gradient that are correlated with 4 others, or 5 taps, */
-#define DEEPEST_3 2 /* or 9 taps */
+#define DEEPEST 4   /* channels of the gradient in a tile with 4 input channels, or with 5 taps, */
+#define DEEPEST_3 2 /* or with 9 taps */
 #else
 #define WIDEST 3
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 2) TILE(deep, 3)

@@ -1,29 +1,29 @@
-/* 3x3 convolutions by way of 2x2 tiles of their result: 16 products where there were 36.
+/* 3x3 convolutions with Winograd tiles: 16 products for each 2x2 tile of the result instead of 36.
  *
- * Winograd's minimal filtering F(2x2, 3x3), for networks by Lavin and Gray, "Fast algorithms for
- * convolutional neural networks" (2016): tiles of 4x4 of what is convolved, the kernels and tiles of
- * the result are all mapped to 4x4 places, and at each place a pair of channels is one product. The
- * gradient of a kernel goes the same way back.
+ * Winograd's minimal filtering F(2x2, 3x3), after Lavin and Gray, "Fast algorithms for convolutional
+ * neural networks" (2016). 4x4 tiles of the input, the kernels and 2x2 tiles of the result are
+ * transformed to 4x4 positions; at each position a pair of channels is one product. The gradient of a
+ * kernel uses the transposed transforms.
  *
- * Mapped tiles are arrays (place, channel, tile), for a few rows of tiles at a time.
+ * Transformed tiles are arrays (position, channel, tile), for a few rows of tiles at a time.
  */
 
-#define PLACES 16
+#define POSITIONS 16
 
-/* From one place to the next: odd, so that the sixteen do not all fall on the same lines of a cache. */
+/* The distance between positions; it is odd, so that the sixteen use different cache lines. */
 static long place_of(long channels, long tiles) { return channels * tiles | 1; }
 
-/* Rows of tiles that are mapped together: about TOGETHER tiles. */
+/* Rows of tiles that are transformed at a time: about TOGETHER tiles. */
 #define TOGETHER 14
 static long tile_rows(long width) { return width / 2 < TOGETHER ? TOGETHER / (width / 2) : 1; }
 
-/* Two of these in a row, one for rows and one for columns, map a tile. */
+/* Two of these, one for rows and one for columns, transform a tile. */
 #define MAP_INPUT(a, b, c, d, to) \
     to[0] = (a) - (c), to[1] = (b) + (c), to[2] = (c) - (b), to[3] = (b) - (d)
 #define MAP_GRADIENT(a, b, to) to[0] = (a), to[1] = (a) + (b), to[2] = (a) - (b), to[3] = -(b)
 #define MAP_BACK(a, b, c, d, to) to[0] = (a) + (b) + (c), to[1] = (b) - (c) - (d)
 
-/* Map tiles of 4x4, each two rows or columns from the last. */
+/* Transforms 4x4 tiles of the input, with a stride of 2. */
 static void map_input(Planes from, long channels, long rows, long columns, V *to)
 {
     long tiles = rows * columns, place = place_of(channels, tiles);
@@ -41,11 +41,11 @@ static void map_input(Planes from, long channels, long rows, long columns, V *to
                 }
                 UNROLLED for (int j = 0; j < 4; j++)
                     MAP_INPUT(by_row[j][0], by_row[j][1], by_row[j][2], by_row[j][3], mapped[j]);
-                UNROLLED for (int p = 0; p < PLACES; p++) result[p * place] = mapped[p / 4][p % 4];
+                UNROLLED for (int p = 0; p < POSITIONS; p++) result[p * place] = mapped[p / 4][p % 4];
             }
 }
 
-/* Map tiles of 2x2 of the result's gradient. */
+/* Transforms 2x2 tiles of the result's gradient. */
 static void map_gradient(Planes from, long channels, long rows, long columns, V *to)
 {
     long tiles = rows * columns, place = place_of(channels, tiles);
@@ -61,13 +61,13 @@ static void map_gradient(Planes from, long channels, long rows, long columns, V 
                 }
                 UNROLLED for (int j = 0; j < 4; j++)
                     MAP_GRADIENT(by_row[j][0], by_row[j][1], mapped[j]);
-                UNROLLED for (int p = 0; p < PLACES; p++) result[p * place] = mapped[p / 4][p % 4];
+                UNROLLED for (int p = 0; p < POSITIONS; p++) result[p * place] = mapped[p / 4][p % 4];
             }
 }
 
-/* Mapped tiles back to 2x2 of the result each. */
+/* Transforms tiles back to 2x2 tiles of the result. */
 INLINE void map_back(const V *from, long channels, long rows, long columns, Planes to,
-                     const int adds)
+                     const int accumulates)
 {
     long tiles = rows * columns, place = place_of(channels, tiles);
     for (long c = 0; c < channels; c++)
@@ -84,16 +84,16 @@ INLINE void map_back(const V *from, long channels, long rows, long columns, Plan
                 UNROLLED for (int j = 0; j < 2; j++) {
                     V two[2], *pair = result + j * to.row;
                     MAP_BACK(by_row[j][0], by_row[j][1], by_row[j][2], by_row[j][3], two);
-                    pair[0] = adds ? pair[0] + two[0] : two[0] + (V){0};
-                    pair[1] = adds ? pair[1] + two[1] : two[1] + (V){0};
+                    pair[0] = accumulates ? pair[0] + two[0] : two[0] + (V){0};
+                    pair[1] = accumulates ? pair[1] + two[1] : two[1] + (V){0};
                 }
             }
 }
 
-/* out (+)= in convolved; height and width are even. weights are those of every place as `convolve`
- * takes them. mapped and products are for tiles of a few rows. */
+/* out (+)= the convolution of `in`; height and width are even. The weights of each position are packed
+ * as for `convolve`. mapped and products have room for a few rows of tiles. */
 static void convolve_winograd(Planes in, long channels, const float *weights, Planes out,
-                              long out_channels, long height, long width, int adds, V *mapped,
+                              long out_channels, long height, long width, int accumulates, V *mapped,
                               V *products)
 {
     long columns = width / 2, step = tile_rows(width), rows;
@@ -103,17 +103,17 @@ static void convolve_winograd(Planes in, long channels, const float *weights, Pl
         Planes from = {in.at + 2 * r * in.row, in.row, in.plane};
         Planes to = {out.at + 2 * r * out.row, out.row, out.plane};
         map_input(from, channels, rows, columns, mapped);
-        for (long p = 0; p < PLACES; p++)
+        for (long p = 0; p < POSITIONS; p++)
             convolve((Planes){mapped + p * place_of(channels, tiles), tiles, tiles}, channels, 1, 1,
                      weights + p * channels * out_channels,
                      (Planes){products + p * place_of(out_channels, tiles), tiles, tiles}, out_channels, 1,
                      tiles, 0);
-        if (adds) map_back(products, out_channels, rows, columns, to, 1);
+        if (accumulates) map_back(products, out_channels, rows, columns, to, 1);
         else map_back(products, out_channels, rows, columns, to, 0);
     }
 }
 
-/* sums, for every place and pair of channels, += the gradient of mapped weights. */
+/* sums += the gradient of the transformed weights, for each position and pair of channels. */
 static void correlate_winograd(Planes gradient, long channels, Planes in, long in_channels,
                                long height, long width, V *sums, V *mapped, V *products)
 {
@@ -125,14 +125,14 @@ static void correlate_winograd(Planes gradient, long channels, Planes in, long i
         Planes back = {gradient.at + 2 * r * gradient.row, gradient.row, gradient.plane};
         map_input(from, in_channels, rows, columns, mapped);
         map_gradient(back, channels, rows, columns, products);
-        for (long p = 0; p < PLACES; p++)
+        for (long p = 0; p < POSITIONS; p++)
             correlate_strip((Planes){products + p * place_of(channels, tiles), tiles, tiles}, channels,
                             (Planes){mapped + p * place_of(in_channels, tiles), tiles, tiles}, in_channels, 1,
                             1, 1, tiles, sums + p * channels * in_channels);
     }
 }
 
-/* A kernel of 3x3 to its 4x4 places. */
+/* Transforms a 3x3 kernel to 4x4 positions. */
 static void map_kernel(const float *kernel, float *to)
 {
     float by_row[4][3];
@@ -148,7 +148,7 @@ static void map_kernel(const float *kernel, float *to)
     }
 }
 
-/* The gradient of a kernel's 4x4 places to that of the kernel. */
+/* Transforms the gradient at 4x4 positions back to that of the 3x3 kernel. */
 static void map_kernel_back(const double *places, float *to)
 {
     double by_row[3][4];

@@ -1,17 +1,17 @@
-/* What follows a convolution, on one channel's plane of a block of images: batch norm with a
- * nonlinearity and dropout, max pooling, and their gradients.
+/* The operations after a convolution, on one channel of a block of images: batch norm with activation
+ * and dropout, max pooling, and their gradients.
  */
 
-#define AHEAD 32 /* vectors that loops over what is far away ask for before they need them */
+#define AHEAD 32 /* vectors that loops over main memory prefetch */
 
-INLINE V chosen(W which, V yes, V no) { return (V)(((W)yes & which) | ((W)no & ~which)); }
-INLINE V only(W which, V value) { return (V)((W)value & which); } /* zero elsewhere */
-INLINE V all(float value) { return (V){0} + value; }
+INLINE V select_lanes(W which, V yes, V no) { return (V)(((W)yes & which) | ((W)no & ~which)); }
+INLINE V masked(W which, V value) { return (V)((W)value & which); } /* 0 in other lanes */
+INLINE V splat(float value) { return (V){0} + value; }
 
 #if defined(__AVX512F__)
-INLINE V limited(V x, float limit)
+INLINE V clamp(V x, float limit)
 {
-    return (V)_mm512_max_ps((__m512)all(-limit), _mm512_min_ps((__m512)all(limit), (__m512)x));
+    return (V)_mm512_max_ps((__m512)splat(-limit), _mm512_min_ps((__m512)splat(limit), (__m512)x));
 }
 INLINE V reciprocal(V x)
 {
@@ -19,9 +19,9 @@ INLINE V reciprocal(V x)
     return near * (2.0f - x * near);
 }
 #elif defined(__AVX__)
-INLINE V limited(V x, float limit)
+INLINE V clamp(V x, float limit)
 {
-    return (V)_mm256_max_ps((__m256)all(-limit), _mm256_min_ps((__m256)all(limit), (__m256)x));
+    return (V)_mm256_max_ps((__m256)splat(-limit), _mm256_min_ps((__m256)splat(limit), (__m256)x));
 }
 INLINE V reciprocal(V x)
 {
@@ -29,10 +29,10 @@ INLINE V reciprocal(V x)
     return near * (2.0f - x * near);
 }
 #else
-INLINE V limited(V x, float limit)
+INLINE V clamp(V x, float limit)
 {
-    x = chosen(x < all(-limit), all(-limit), x);
-    return chosen(x > all(limit), all(limit), x);
+    x = select_lanes(x < splat(-limit), splat(-limit), x);
+    return select_lanes(x > splat(limit), splat(limit), x);
 }
 /* Of a positive number, by Newton's method from within an eighth of it: processors divide slowly. */
 INLINE V reciprocal(V x)
@@ -47,7 +47,7 @@ INLINE V reciprocal(V x)
  * Taylor series. */
 INLINE V sigmoid(V x)
 {
-    V power = limited(x * -1.44269504f, 64);
+    V power = clamp(x * -1.44269504f, 64);
     V rounded = power + 12582912.0f; /* 1.5 * 2^23: the whole number is in the lowest bits */
     V rest = power - (rounded - 12582912.0f);
     V series = 0.00961812911f + rest * 0.00133335581f;
@@ -57,18 +57,18 @@ INLINE V sigmoid(V x)
     return reciprocal(1.0f + (V)((W)series + ((W)rounded << 23)));
 }
 
-/* What one channel's numbers go through, forwards and backwards. */
+/* The coefficients of one channel, for both passes. */
 typedef struct {
-    float scale, shift, centre, tilt, offset; /* batch norm's, and those of its gradient */
-    int32_t threshold;                            /* draws below it are dropped, others times factor */
-    uint32_t key[2];                          /* of the draws */
+    float scale, shift, centre, tilt, offset; /* of batch norm and its gradient */
+    int32_t threshold;                        /* of dropout: see DropoutMask in chain.py */
+    uint32_t key[2];                          /* of the random numbers */
     float dropout_scale;
     double inverse; /* 1 / standard deviation */
 } Channel;
 
-/* Dropout's draws for the vector of this number: a hash of the numbers' places, Wellons' "lowbias32"
- * (2018), between two halves of a key. Drawing anew takes less time than remembering. */
-INLINE W drawn(const Channel *one, long vector)
+/* Dropout's random numbers for vector number `vector`: a hash of the elements' positions, Wellons'
+ * "lowbias32" (2018), with a key in two halves. Recomputing them is faster than storing them. */
+INLINE W random_bits(const Channel *one, long vector)
 {
     Words x = FIRST_LANES + (uint32_t)(vector * LANES);
     x ^= one->key[0];
@@ -81,37 +81,37 @@ INLINE W drawn(const Channel *one, long vector)
     return (W)x;
 }
 
-INLINE V dropped(V value, const Channel *one, long vector)
+INLINE V apply_dropout(V value, const Channel *one, long vector)
 {
-    return only(drawn(one, vector) >= (W){0} + one->threshold, value * one->dropout_scale);
+    return masked(random_bits(one, vector) >= (W){0} + one->threshold, value * one->dropout_scale);
 }
 
-/* y = dropout(activation(batch norm(z))), for count vectors from number `at`; plus `base`, which may be
- * y, with `adds`. With `keeps`, slopes gets SiLU's. */
+/* y = dropout(activation(batch norm(z))) for count vectors, the first of number `at`; if it
+ * accumulates, plus `base`, which may be y. With `keeps`, `slopes` gets SiLU's slopes. */
 INLINE void apply_as(const V *restrict z, long count, const Channel *one, long at, const V *base,
-                     V *y, V *restrict slopes, const int activation, const int drops,
-                     const int adds, const int keeps)
+                     V *y, V *restrict slopes, const int activation, const int has_dropout,
+                     const int accumulates, const int keeps)
 {
     const Channel c = *one;
     for (long j = 0; j < count; j++) {
         __builtin_prefetch(z + j + AHEAD);
         V x = z[j] * c.scale + c.shift;
-        if (activation == RELU) x = only(x > (V){0}, x);
+        if (activation == RELU) x = masked(x > (V){0}, x);
         if (activation == SILU) {
             V s = sigmoid(x);
             x *= s;
             if (keeps) slopes[j] = s + x * (1.0f - s);
         }
-        if (drops) x = dropped(x, &c, at + j);
-        y[j] = x + (adds ? base[j] : (V){0});
+        if (has_dropout) x = apply_dropout(x, &c, at + j);
+        y[j] = x + (accumulates ? base[j] : (V){0});
     }
 }
 
-/* The gradient before the nonlinearity, for dy; it may be where dy is. sums gets its sum, and that of
- * it times z - centre. Slopes are SiLU's as `apply_as` kept them, if it did. */
-INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
+/* The gradient before the activation, for dy; it may overwrite dy. sums[0] gets its sum, sums[1] that of
+ * it times z - centre. Slopes are those of SiLU that `apply_as` stored, if it did. */
+INLINE void activation_gradient_as(const V *restrict z, long count, const Channel *one,
                            long at, const V *dy, const V *slopes, V *gradient,
-                           V *restrict sums, const int activation, const int drops, const int kept)
+                           V *restrict sums, const int activation, const int has_dropout, const int kept)
 {
     const Channel c = *one;
     V sum = {0}, product = {0};
@@ -119,13 +119,13 @@ INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
         __builtin_prefetch(z + j + AHEAD);
         __builtin_prefetch(dy + j + AHEAD);
         V x = z[j] * c.scale + c.shift, g = dy[j];
-        if (activation == RELU) g = only(x > (V){0}, g);
+        if (activation == RELU) g = masked(x > (V){0}, g);
         if (activation == SILU && kept) g *= slopes[j];
         if (activation == SILU && !kept) {
             V s = sigmoid(x);
             g *= s * (1.0f + x * (1.0f - s));
         }
-        if (drops) g = dropped(g, &c, at + j);
+        if (has_dropout) g = apply_dropout(g, &c, at + j);
         gradient[j] = g;
         sum += g;
         product += g * (z[j] - c.centre);
@@ -133,47 +133,47 @@ INLINE void apply_slope_as(const V *restrict z, long count, const Channel *one,
     sums[0] += sum, sums[1] += product;
 }
 
-/* Loops of their own for every end that there is. */
+/* A specialised loop for each activation, with and without dropout. */
 #define BY_END(does, last, ...) \
-    if (activation == RELU && drops) does(__VA_ARGS__, RELU, 1, last); \
+    if (activation == RELU && has_dropout) does(__VA_ARGS__, RELU, 1, last); \
     else if (activation == RELU) does(__VA_ARGS__, RELU, 0, last); \
-    else if (activation == SILU && drops) does(__VA_ARGS__, SILU, 1, last); \
+    else if (activation == SILU && has_dropout) does(__VA_ARGS__, SILU, 1, last); \
     else if (activation == SILU) does(__VA_ARGS__, SILU, 0, last); \
-    else if (drops) does(__VA_ARGS__, NONE, 1, last); \
+    else if (has_dropout) does(__VA_ARGS__, NONE, 1, last); \
     else does(__VA_ARGS__, NONE, 0, last);
 #define PLAIN 0, 0
 #define ADDING 1, 0
 #define KEEPING 0, 1
 
-static void apply(const V *z, long count, const Channel *one, int activation, int drops, long at, V *y)
+static void apply(const V *z, long count, const Channel *one, int activation, int has_dropout, long at, V *y)
 {
     BY_END(apply_as, PLAIN, z, count, one, at, NULL, y, NULL)
 }
 
-static void apply_adding(const V *z, long count, const Channel *one, int activation, int drops,
+static void apply_adding(const V *z, long count, const Channel *one, int activation, int has_dropout,
                          long at, const V *base, V *y)
 {
     BY_END(apply_as, ADDING, z, count, one, at, base, y, NULL)
 }
 
-static void apply_keeping(const V *z, long count, const Channel *one, int activation, int drops,
+static void apply_keeping(const V *z, long count, const Channel *one, int activation, int has_dropout,
                           long at, V *y, V *slopes)
 {
     BY_END(apply_as, KEEPING, z, count, one, at, NULL, y, slopes)
 }
 
-static void apply_slope(const V *z, long count, const Channel *one, int activation, int drops,
+static void activation_gradient(const V *z, long count, const Channel *one, int activation, int has_dropout,
                         long at, const V *dy, const V *slopes, V *g, V *sums)
 {
     if (slopes) {
-        BY_END(apply_slope_as, 1, z, count, one, at, dy, slopes, g, sums)
+        BY_END(activation_gradient_as, 1, z, count, one, at, dy, slopes, g, sums)
     } else {
-        BY_END(apply_slope_as, 0, z, count, one, at, dy, NULL, g, sums)
+        BY_END(activation_gradient_as, 0, z, count, one, at, dy, NULL, g, sums)
     }
 }
 
-/* The gradient before batch norm, for that after it. */
-INLINE void through_norm(const V *restrict z, const V *restrict g, long count, const Channel *one,
+/* The gradient before batch norm, for the gradient after it. */
+INLINE void norm_gradient(const V *restrict z, const V *restrict g, long count, const Channel *one,
                          V *restrict d)
 {
     const Channel c = *one;
@@ -184,8 +184,8 @@ INLINE void through_norm(const V *restrict z, const V *restrict g, long count, c
     }
 }
 
-/* sums gets more: the sum of the distance from centre, and that of its square. */
-INLINE void add_up(const V *restrict z, long count, float centre, V *restrict sums)
+/* Adds the sums of the distances from `centre` and of their squares to `sums`. */
+INLINE void accumulate_moments(const V *restrict z, long count, float centre, V *restrict sums)
 {
     V sum[4] = {{0}}, square[4] = {{0}};
     long j = 0;
@@ -204,8 +204,8 @@ INLINE void add_up(const V *restrict z, long count, float centre, V *restrict su
     sums[1] += square[0] + square[1] + (square[2] + square[3]);
 }
 
-/* Pool by windows of side x side, edge to edge; place is which of a window's numbers was the largest,
- * the first of equals in reading order. height and width are the result's. */
+/* Max pooling with adjacent windows of side x side; `place` gets the index of the largest number in each
+ * window, the first of equal ones. height and width are those of the result. */
 INLINE void pool_by(const V *restrict in, long row, const long side, long height, long width,
                     V *restrict out, long out_row, Bytes *restrict place)
 {
@@ -217,7 +217,7 @@ INLINE void pool_by(const V *restrict in, long row, const long side, long height
             for (long r = 0; r < side; r++)
                 for (long k = r ? 0 : 1; k < side; k++) {
                     W it = (W){0} + (int32_t)(r * side + k), larger = window[r * row + k] > best;
-                    best = chosen(larger, window[r * row + k], best);
+                    best = select_lanes(larger, window[r * row + k], best);
                     where = (it & larger) | (where & ~larger);
                 }
             out[y * out_row + x] = best;
@@ -225,9 +225,9 @@ INLINE void pool_by(const V *restrict in, long row, const long side, long height
         }
 }
 
-/* Its gradient: each number of d in its place of a window, zero elsewhere; `adds` to what is there. */
+/* The gradient of max pooling: each number of d at the index of the maximum, 0 elsewhere. */
 INLINE void unpool_by(const V *restrict d, const Bytes *restrict place, const long side, long height,
-                      long width, V *restrict out, long row, const int adds)
+                      long width, V *restrict out, long row, const int accumulates)
 {
     for (long y = 0; y < height; y++)
         for (long x = 0; x < width; x++, d++, place++) {
@@ -237,7 +237,7 @@ INLINE void unpool_by(const V *restrict d, const Bytes *restrict place, const lo
                     V *to = out + (y * side + r) * row + x * side + k;
                     W here = where == (W){0} + (int32_t)(r * side + k);
                     V value = (V)((W)*d & here);
-                    *to = value + (adds ? *to : (V){0});
+                    *to = value + (accumulates ? *to : (V){0});
                 }
         }
 }
@@ -249,14 +249,14 @@ static void pool(const V *in, long row, long side, long height, long width, V *o
     else pool_by(in, row, side, height, width, out, out_row, place);
 }
 
-/* full_height and full_width are those of what was pooled. */
+/* full_height and full_width are those before pooling. */
 static void unpool(const V *d, const Bytes *place, long side, long height, long width, V *out,
-                   long row, long full_height, long full_width, int adds)
+                   long row, long full_height, long full_width, int accumulates)
 {
-    if (!adds && (height * side < full_height || width * side < full_width))
+    if (!accumulates && (height * side < full_height || width * side < full_width))
         for (long y = 0; y < full_height; y++)
             memset(out + y * row, 0, (size_t)full_width * sizeof *out);
-    if (adds) unpool_by(d, place, side, height, width, out, row, 1);
+    if (accumulates) unpool_by(d, place, side, height, width, out, row, 1);
     else if (side == 2) unpool_by(d, place, 2, height, width, out, row, 0);
     else unpool_by(d, place, side, height, width, out, row, 0);
 }

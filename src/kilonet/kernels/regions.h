@@ -1,6 +1,6 @@
-/* Parts of a batch and of a block, and values of them: what a unit works on at a time. */
+/* Regions of a block, which a unit processes one at a time, and their values. */
 
-/* A batch's images, their blocks, and how many threads share these. */
+/* The images and blocks of a batch, and the number of threads. */
 typedef struct {
     long images, blocks, threads;
 } Batch;
@@ -10,41 +10,41 @@ static Batch batch_of(long images, long threads)
     return (Batch){images, (images + LANES - 1) / LANES, threads};
 }
 
-/* How many of a block's lanes are images. */
-static long filled(const Batch *batch, long b) { return least_of(batch->images - b * LANES, LANES); }
+/* The number of images in a block. */
+static long filled(const Batch *batch, long b) { return min_of(batch->images - b * LANES, LANES); }
 
-/* A part of a block: some channels, and rows of them. */
+/* A region of a block: some of its channels, and some of their rows. */
 typedef struct {
     long b, channel, channels, y, rows;
-} Part;
+} Region;
 
-static Part whole(const Step *s, long b) { return (Part){b, 0, s->channels, 0, s->height}; }
+static Region whole(const Step *s, long b) { return (Region){b, 0, s->channels, 0, s->height}; }
 
-/* Where a part of a value is that is there. */
-static Planes stored(const Step *s, Part part)
+/* The stored value of a region, of a step that is not a unit. */
+static Planes stored(const Step *s, Region part)
 {
     long row = row_of(s), plane = plane_of(s), block = part.b * s->channels + part.channel;
     return (Planes){s->numbers + block * plane + (s->margin + part.y) * row + s->margin, row, plane};
 }
 
-/* A unit whose value is its numbers. */
+/* Whether a unit has nothing after its convolution, so that its value is stored. */
 static int is_plain(const Step *s)
 {
-    return s->kind == UNIT && !s->normed && !s->bias && s->activation == NONE && !s->drops;
+    return s->kind == UNIT && !s->has_norm && !s->bias && s->activation == NONE && !s->has_dropout;
 }
 
-static Planes plain(const Step *s, Part part)
+static Planes plain(const Step *s, Region part)
 {
     long pixels = area(s), first = part.b * s->channels + part.channel;
     return (Planes){s->numbers + first * pixels + part.y * s->width, s->width, pixels};
 }
 
-/* Put a part of a value to where it shall be, plus what is at `base`, unless that is NULL. slopes, if
- * they are wanted, have no margin. */
-static void put(const Step *s, Part part, Planes to, V *slopes, const Planes *base)
+/* Writes the value of a region to `to`, plus `base` unless that is NULL, and the activation's slopes,
+ * without margin, unless `slopes` is NULL. */
+static void write_value(const Step *s, Region part, Planes to, V *slopes, const Planes *base)
 {
     long pixels = area(s), count = part.rows * s->width;
-    int activation = (int)s->activation, drops = (int)s->drops;
+    int activation = (int)s->activation, has_dropout = (int)s->has_dropout;
     Planes from = s->kind == UNIT ? (Planes){NULL, 0, 0} : stored(s, part);
     for (long c = 0; c < part.channels; c++) {
         const Channel *one = s->channel + part.channel + c;
@@ -57,26 +57,26 @@ static void put(const Step *s, Part part, Planes to, V *slopes, const Planes *ba
             V *place = to.at + c * to.plane + y * to.row;
             if (s->kind != UNIT)
                 for (long x = 0; x < wide; x++) place[x] = there[x] + (base ? under[x] : (V){0});
-            else if (base) apply_adding(z, wide, one, activation, drops, at, under, place);
+            else if (base) apply_adding(z, wide, one, activation, has_dropout, at, under, place);
             else if (slopes)
-                apply_keeping(z, wide, one, activation, drops, at, place,
+                apply_keeping(z, wide, one, activation, has_dropout, at, place,
                               slopes + c * count + y * wide);
-            else apply(z, wide, one, activation, drops, at, place);
+            else apply(z, wide, one, activation, has_dropout, at, place);
         }
     }
 }
 
-/* The rows of a part and `around` them that there are, of `height`. */
-static Part widened(Part part, long around, long height)
+/* A region with up to `around` more rows above and below, within `height`. */
+static Region with_margin(Region part, long around, long height)
 {
     long y = part.y < around ? 0 : part.y - around;
-    part.rows = least_of(part.y + part.rows + around, height) - y;
+    part.rows = min_of(part.y + part.rows + around, height) - y;
     part.y = y;
     return part;
 }
 
-/* Make zero the rows around a part that there are not, where `to` has those around `part`. */
-static void clear_rows(Planes to, Part part, Part there, long around)
+/* Clears the rows around `part` that are outside the plane; `there` are the rows inside. */
+static void clear_rows(Planes to, Region part, Region there, long around)
 {
     long above = there.y - (part.y - around), all = part.rows + 2 * around;
     size_t row = (size_t)to.row * sizeof(V);
@@ -85,8 +85,8 @@ static void clear_rows(Planes to, Part part, Part there, long around)
             if (y < above || y >= above + there.rows) memset(to.at + c * to.plane + y * to.row, 0, row);
 }
 
-/* A part of the value of s's source with s's padding around it, in `value` if it is not there. */
-static Planes taken_from(const Step *s, const Step *source, Part part, V *value, V *slopes)
+/* The value of a region of s's source with s's padding; computed in `value` if it is not stored. */
+static Planes read_source(const Step *s, const Step *source, Region part, V *value, V *slopes)
 {
     long padding = s->padding, row = source->width + 2 * padding;
     if (source->kind != UNIT) {
@@ -95,37 +95,37 @@ static Planes taken_from(const Step *s, const Step *source, Part part, V *value,
         return in;
     }
     if (padding == 0 && is_plain(source)) return plain(source, part);
-    Part there = widened(part, padding, source->height);
+    Region there = with_margin(part, padding, source->height);
     Planes in = {value, row, (part.rows + 2 * padding) * row}, inner = in;
     inner.at += (there.y - (part.y - padding)) * row + padding;
     if (part.rows < source->height) clear_rows(in, part, there, padding);
-    put(source, there, inner, slopes, NULL);
+    write_value(source, there, inner, slopes, NULL);
     return in;
 }
 
-/* The parts of a block of its source, one after another, that a unit works on. */
-static Part first_part(const Step *s, const Step *source, long b)
+/* The regions of a source's block that a unit processes one after another. */
+static Region first_part(const Step *s, const Step *source, long b)
 {
-    return (Part){b, 0, s->depthwise ? 1 : source->channels, 0, s->rows};
+    return (Region){b, 0, s->depthwise ? 1 : source->channels, 0, s->rows};
 }
 
-static int next_part(const Step *s, const Step *source, Part *part)
+static int next_part(const Step *s, const Step *source, Region *part)
 {
     if (s->depthwise) return ++part->channel < source->channels;
     part->y += part->rows;
-    part->rows = least_of(part->rows, source->height - part->y);
+    part->rows = min_of(part->rows, source->height - part->y);
     return part->rows > 0;
 }
 
-/* What of the convolution's result comes of a part of its source. */
-static Part result_of(const Step *s, const Step *source, Part part)
+/* The region of the convolution's result that comes from a region of its source. */
+static Region result_of(const Step *s, const Step *source, Region part)
 {
     if (!s->depthwise) part.channels = s->channels;
     if (part.rows == source->height) part.rows = s->full_height;
     return part;
 }
 
-/* Add to the two totals of a block's channel; only `images` of the lanes count. */
+/* Adds `images` lanes of two sums to the totals of a block's channel. */
 static void add_to_totals(const Step *s, long b, long channel, const V *sums, long images)
 {
     double *totals = s->totals + 2 * (b * s->channels + channel);
