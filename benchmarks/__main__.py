@@ -1,4 +1,4 @@
-"""``make bench``: time ours against the peers, print the tables and store them.
+"""``make bench``: compare Kilonet with its peers, print the tables and store them.
 
 python -m benchmarks [throughput] [full] [pieces] [reach] [backends] [--quick] ...
 """
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run what was asked for; one message and status 1 where it cannot be done."""
+    """Run the benchmarks; return the exit status."""
     given = parser().parse_args()
     which = given.which or USUAL
     unknown = [name for name in which if name not in KNOWN]
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
-    """Return how to make each table; what a table needs is loaded with it."""
+    """Return the function that makes each table; imports happen here."""
     from benchmarks import backends, full, pieces, reach, throughput
 
     settings = settings_of(given)
@@ -77,7 +77,7 @@ def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
-    """Return the settings, once what they name is known to be there."""
+    """Return the settings, after checking names and Python."""
     require_names(given.without)
     require_peers(given.peers)
     settings = Settings(
@@ -91,7 +91,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
 
 
 def report(result: Result, given: argparse.Namespace, console: Console) -> None:
-    """Print the tables and store the result; a quick one is not mistaken for a real one."""
+    """Print the tables and store the result; a quick one goes to another folder."""
     quick = ROOT / "build" / "bench"
     path = store(result, given.results or (quick if given.quick else ROOT / "results"))
     for table in tables(result):

@@ -1,7 +1,7 @@
-"""The machine's arithmetic limit: what a training step would take if multiplying were all of it.
+"""The arithmetic limit of the machine: the time of the multiplications of a training step alone.
 
-The throughput is that of PyTorch's matrix product, the best of several sizes and repeats: no
-convolution here can do its multiplications faster than that.
+The throughput is that of PyTorch's matrix product, the best of several sizes and repeats; no
+convolution can be faster.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def measure(quick: bool = False) -> Arithmetic:
 def costs() -> tuple[int, int]:
     """Return the multiply-accumulates of a forward pass and the FLOPs of training, per image.
 
-    The backward pass multiplies as much again twice: for the gradient of each layer's input and of
-    its weights. The input of the first layer needs none. A multiply-accumulate is two operations;
-    normalisation, activations and pooling count as nothing.
+    The backward pass needs twice as many: for the gradients of each layer's input and weights. The
+    input of the first layer needs no gradient. A multiply-accumulate is two operations;
+    normalisation, activations and pooling are not counted.
     """
     model = build(resolve("gap-14k").recipe.model)
     macs = total_macs(model, IMAGE)

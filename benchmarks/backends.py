@@ -1,4 +1,4 @@
-"""Keras on each of its backends, to know which is the fastest here."""
+"""Keras on each of its backends, to find the fastest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.rounds import contest, rounds_of
 
 
 def run(settings: Settings) -> Backends:
-    """Time those backends that the peers' Python has; say why the others are missing."""
+    """Time the installed backends; record why the others are missing."""
     facts = machine(settings.quick)
     present: list[Contestant] = []
     missing = {}

@@ -1,4 +1,4 @@
-"""Contestants as processes: started, warmed up, and let run in turn while the others sleep."""
+"""Contestants as processes: each runs alone while the others are stopped."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from kilonet.errors import KilonetError
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTUP_LIMIT = 1800.0  # seconds; a compiler may take minutes on a slow machine
-ANSWER_LIMIT = 3600.0
+RESPONSE_LIMIT = 3600.0
 
 
 class BenchmarkError(KilonetError):
-    """A contestant cannot take part, or gave up."""
+    """A contestant cannot be started, or ended early."""
 
 
 @dataclass(frozen=True)
@@ -32,34 +32,33 @@ class Contestant:
     """A name in the tables, and the process behind it.
 
     ``module`` is in ``benchmarks/contestants``; ``options`` are its arguments beside the data and
-    the batch; ``packages`` are those whose versions the results give. ``ours`` says which Python
-    it runs on: this one, or that of the peers. ``whole_runs`` are warm by themselves.
+    the batch; ``packages`` are those whose versions the results give. ``is_kilonet`` says which
+    Python it runs on: this one, or that of the peers.
     """
 
     name: str
     module: str
     options: Mapping[str, Any] = field(default_factory=dict)
     packages: tuple[str, ...] = ("torch",)
-    ours: bool = False
-    whole_runs: bool = False
+    is_kilonet: bool = False
     warmup_steps: int = 5
 
 
 @dataclass(frozen=True)
 class Block:
-    """What one turn of a contestant took."""
+    """The time of one block of steps."""
 
     seconds: float
     images: int
 
     @property
     def images_per_second(self) -> float:
-        """The speed."""
+        """The throughput."""
         return self.images / self.seconds
 
 
-class Player:
-    """A contestant that is running, asleep except while it answers."""
+class ContestantProcess:
+    """A running contestant; it is stopped except during its own blocks."""
 
     def __init__(self, contestant: Contestant, command: Sequence[str]) -> None:
         self.contestant = contestant
@@ -76,50 +75,50 @@ class Player:
         )
 
     def warm_up(self) -> dict[str, Any]:
-        """Wait for its first steps and return what it says of itself; then it sleeps."""
-        facts = self._answer(STARTUP_LIMIT)
+        """Wait for the first steps, stop the process, and return its facts."""
+        facts = self._response(STARTUP_LIMIT)
         self._signal(signal.SIGSTOP)
         return facts
 
     def run(self, steps: int) -> Block:
-        """Wake it for ``steps`` steps."""
+        """Let it run ``steps`` steps."""
         self._signal(signal.SIGCONT)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"steps {steps}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._gone() from None
-        answer = self._answer(ANSWER_LIMIT)
-        # All of its processes: loaders that fetch ahead would do so in another's time.
+            raise self._ended() from None
+        response = self._response(RESPONSE_LIMIT)
+        # All of its processes: data loaders would otherwise prefetch during another block.
         self._signal(signal.SIGSTOP)
-        return Block(answer["seconds"], answer["images"])
+        return Block(response["seconds"], response["images"])
 
     def stop(self) -> None:
-        """End it and everything that it started."""
+        """End the process and its children."""
         self._signal(signal.SIGKILL)
         self._process.communicate()
         self._log.close()
 
-    def _answer(self, limit: float) -> dict[str, Any]:
+    def _response(self, limit: float) -> dict[str, Any]:
         output = self._process.stdout
         assert output is not None
         ready, _, _ = select.select([output], [], [], limit)
         if not ready:
-            raise BenchmarkError(f"{self.contestant.name} did not answer within {limit:.0f} s.")
+            raise BenchmarkError(f"{self.contestant.name} did not respond within {limit:.0f} s.")
         line = output.readline()
         if not line:
-            raise self._gone()
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            raise self._ended()
+        response: dict[str, Any] = json.loads(line)
+        return response
 
-    def _gone(self) -> BenchmarkError:
+    def _ended(self) -> BenchmarkError:
         self._process.wait(timeout=10)
         self._log.seek(0)
         lines = [line for line in self._log.read().splitlines() if line.strip()]
-        said = lines[-1] if lines else f"exit status {self._process.returncode}"
+        message = lines[-1] if lines else f"exit status {self._process.returncode}"
         return BenchmarkError(
-            f"{self.contestant.name} ended early: {said}. Run it by itself to see more: "
+            f"{self.contestant.name} ended early: {message}. Run it by itself to see more: "
             f"{shlex.join(self._command)}"
         )
 
@@ -129,32 +128,31 @@ class Player:
 
 
 @contextmanager
-def playing(
+def started(
     contestants: Sequence[Contestant], commands: Mapping[str, Sequence[str]]
-) -> Iterator[dict[str, tuple[Player, dict[str, Any]]]]:
-    """Start each in turn, alone, so that no warm-up disturbs another; end all of them at last."""
+) -> Iterator[dict[str, tuple[ContestantProcess, dict[str, Any]]]]:
+    """Start one after another, so that no warm-up disturbs another one; end all at the end."""
     with ExitStack() as stack:
-        started = {}
+        processes = {}
         for contestant in contestants:
-            player = Player(contestant, commands[contestant.name])
-            stack.callback(player.stop)
-            started[contestant.name] = player, player.warm_up()
-        yield started
+            process = ContestantProcess(contestant, commands[contestant.name])
+            stack.callback(process.stop)
+            processes[contestant.name] = process, process.warm_up()
+        yield processes
 
 
 def alternate(
-    players: Sequence[Player], rounds: int, steps: int, lead_in: int
+    processes: Sequence[ContestantProcess], rounds: int, steps: int, lead_in: int
 ) -> dict[str, list[Block]]:
-    """Return each contestant's blocks: in every round each has one, in an order drawn anew.
+    """Return the blocks of each contestant: one in each round, in a random order.
 
-    ``lead_in`` steps before each block are not counted: they bring a contestant's memory back into
-    the caches that the one before has used.
+    ``lead_in`` steps before each block are not counted: they refill the caches.
     """
     order = random.Random(0)
-    blocks: dict[str, list[Block]] = {player.contestant.name: [] for player in players}
+    blocks: dict[str, list[Block]] = {process.contestant.name: [] for process in processes}
     for _ in range(rounds):
-        for player in order.sample(players, len(players)):
-            if lead_in and not player.contestant.whole_runs:
-                player.run(lead_in)
-            blocks[player.contestant.name].append(player.run(steps))
+        for process in order.sample(processes, len(processes)):
+            if lead_in:
+                process.run(lead_in)
+            blocks[process.contestant.name].append(process.run(steps))
     return blocks

@@ -1,4 +1,4 @@
-"""Who takes part: the peers, and the variants of ours. A variant more is a line in ``OURS``."""
+"""The contestants: the peers, and variants of Kilonet. Each variant is a line in ``VARIANTS``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kilonet.errors import nearest
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line decides."""
+    """The settings of the command line."""
 
     peers: Path  # the Python that has the packages of requirements.txt
     data: str  # the folder of MNIST's four files
@@ -29,24 +29,19 @@ class Settings:
     without: tuple[str, ...] = ()
 
 
-def ours(name: str, *changes: str, whole_runs: bool = False) -> Contestant:
-    """Return ``kilonet.train`` of the recipe with ``changes`` as a contestant.
-
-    ``whole_runs`` is for fits with processes of their own: a block is then the last epoch of a
-    short run, and its speed what the run's history says.
-    """
-    module = "kilonet_run" if whole_runs else "kilonet_loop"
+def variant(name: str, *changes: str) -> Contestant:
+    """Return ``kilonet.train`` of the recipe with the overrides ``changes`` as a contestant."""
     options = {"changes": list(changes)} if changes else {}
-    return Contestant(name, module, options, ("torch",), ours=True, whole_runs=whole_runs)
+    return Contestant(name, "kilonet_loop", options, ("torch",), is_kilonet=True)
 
 
-HALF, OWN_KERNELS = "training.precision=bfloat16", "training.kernels=compiled"
-FASTEST = ours("kilonet, compiled", OWN_KERNELS)
-OURS = (
-    ours("kilonet"),
-    ours("kilonet, bfloat16", HALF),
+BFLOAT16, COMPILED = "training.precision=bfloat16", "training.kernels=compiled"
+FASTEST = variant("kilonet, compiled", COMPILED)
+VARIANTS = (
+    variant("kilonet"),
+    variant("kilonet, bfloat16", BFLOAT16),
     FASTEST,
-    ours("kilonet, 1 thread, compiled", OWN_KERNELS, "training.threads=1"),
+    variant("kilonet, 1 thread, compiled", COMPILED, "training.threads=1"),
 )
 # The variant with two processes, which the package no longer starts: its results are kept.
 FASTEST_MEASURED = "kilonet, 2 workers, compiled"
@@ -71,18 +66,18 @@ LOADER_WORKERS = (0, 1, 2)
 
 
 def require_names(without: Sequence[str]) -> None:
-    """Check that each name to be left out is someone's."""
-    names = [contestant.name for contestant in (*OURS, *PEERS)]
+    """Check that each name to leave out is a contestant."""
+    names = [contestant.name for contestant in (*VARIANTS, *PEERS)]
     for name in without:
         if name not in names:
             raise BenchmarkError(
-                f"--without {name}: nobody has this name.{nearest(name, names)} "
-                f"Taking part: {', '.join(names)}."
+                f"--without {name}: there is no such contestant.{nearest(name, names)} "
+                f"Contestants: {', '.join(names)}."
             )
 
 
 def chosen(settings: Settings, everyone: Sequence[Contestant]) -> list[Contestant]:
-    """Return ``everyone`` but those left out; all that is left must find its compiler."""
+    """Return ``everyone`` except those left out; check the compiler if tinygrad is among them."""
     found = [contestant for contestant in everyone if contestant.name not in settings.without]
     if TINYGRAD in found:
         require_compiler()
@@ -90,7 +85,7 @@ def chosen(settings: Settings, everyone: Sequence[Contestant]) -> list[Contestan
 
 
 def require_compiler() -> None:
-    """Check that tinygrad finds the compiler that it writes C for."""
+    """Check that tinygrad finds its C compiler."""
     compiler = os.environ.get("CC", "clang")
     if shutil.which(compiler) is None:
         raise BenchmarkError(
@@ -107,17 +102,17 @@ def command(contestant: Contestant, settings: Settings) -> list[str]:
         "batch_size": task.BATCH_SIZE,
         **contestant.options,
     }
-    python = sys.executable if contestant.ours else str(settings.peers)
+    python = sys.executable if contestant.is_kilonet else str(settings.peers)
     host = [python, "-m", "benchmarks.contestants.host", contestant.module, json.dumps(options)]
     warmup = ["--warmup", str(contestant.warmup_steps)]
     return [*host, *warmup, "--packages", ",".join(contestant.packages)]
 
 
 def mnist_folder() -> str:
-    """Return the folder of MNIST's files, fetched if need be.
+    """Return the folder of MNIST's files, downloaded if necessary.
 
     Raises:
-        BenchmarkError: they are there, but not as published.
+        BenchmarkError: the files are not the published archives.
     """
     folder = Path(load_dataset("mnist").source)
     if not (folder / "train-images-idx3-ubyte.gz").is_file():
@@ -129,7 +124,7 @@ def mnist_folder() -> str:
 
 
 def require_peers(python: Path) -> None:
-    """Check that the peers' Python is there."""
+    """Check that the peers' Python exists."""
     if not python.exists():
         raise BenchmarkError(
             f'{python} is not there. "make bench" makes it: a virtual environment with '

@@ -22,7 +22,7 @@ PRINTED = re.compile(r"trained in ([\d.]+) s\s+test accuracy ([\d.]+)")
 
 
 def run(settings: Settings, epochs: int, seeds: Sequence[int]) -> Full:
-    """Train with each seed, in turn with ours and with the plain loop."""
+    """Train with each seed, alternating between Kilonet and the plain loop."""
     contestants = [c for c in chosen(settings, [FASTEST, PLAIN]) if c.name != PLAIN.name]
     facts = machine(settings.quick)
     plain, trial = with_best_workers(PLAIN, settings)
@@ -31,7 +31,7 @@ def run(settings: Settings, epochs: int, seeds: Sequence[int]) -> Full:
     for seed in seeds:
         for contestant in contestants:
             runs[contestant.name].append(timed(contestant, settings, epochs, seed))
-    others = [contestant.name for contestant in contestants if contestant.ours]
+    others = [contestant.name for contestant in contestants if contestant.is_kilonet]
     return Full(
         machine=facts,
         task=Task(),
@@ -44,8 +44,8 @@ def run(settings: Settings, epochs: int, seeds: Sequence[int]) -> Full:
 
 
 def timed(contestant: Contestant, settings: Settings, epochs: int, seed: int) -> FullRun:
-    """Train once; the clock of the process starts before Python does."""
-    train = train_ours if contestant.ours else train_plain
+    """Train once; the time of the process includes starting Python."""
+    train = train_kilonet if contestant.is_kilonet else train_plain
     began = time.perf_counter()
     train_seconds, accuracy = train(contestant, settings, epochs, seed)
     return FullRun(
@@ -57,7 +57,7 @@ def timed(contestant: Contestant, settings: Settings, epochs: int, seed: int) ->
     )
 
 
-def train_ours(
+def train_kilonet(
     contestant: Contestant, settings: Settings, epochs: int, seed: int
 ) -> tuple[float, float]:
     """Return the seconds of all epochs, by the run's history, and the test accuracy."""
@@ -88,10 +88,10 @@ def train_plain(
 
 
 def full_entry(contestant: Contestant, runs: Sequence[FullRun], epochs: int) -> FullEntry:
-    """Return what is stored of a contestant's runs."""
+    """Return the stored entry of a contestant's runs."""
     scaled = [run.train_seconds * task.EPOCHS / run.epochs for run in runs]
     return FullEntry(
-        command=f"kilonet train {RECIPE}" if contestant.ours else f"{contestant.module}.py",
+        command=f"kilonet train {RECIPE}" if contestant.is_kilonet else f"{contestant.module}.py",
         options=dict(contestant.options),
         runs=list(runs),
         train_seconds=spread([run.train_seconds for run in runs]),
@@ -110,6 +110,6 @@ def _whole(runs: Sequence[FullRun]) -> list[Block]:
 def _output(command: Sequence[str]) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
         raise BenchmarkError(f"{' '.join(command)} failed: {lines[-1]}")
     return done.stdout

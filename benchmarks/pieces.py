@@ -1,4 +1,4 @@
-"""What each piece of our step is worth: one left out of all, and one more added to none."""
+"""What each optimisation of a training step gains: added one by one, and left out one by one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STEPS: dict[str, Switches] = {
 
 
 def run(settings: Settings) -> Pieces:
-    """Time each set of pieces, on one thread and on all cores."""
+    """Time each set of optimisations, on one thread and on all cores."""
     facts = machine(settings.quick)
     entries: dict[str, Entry] = {}
     ratios: dict[str, Ratio] = {}
@@ -78,7 +78,7 @@ def at(threads: int) -> dict[str, Contestant]:
             "pieces_loop",
             {**switches, "threads": threads},
             ("torch",),
-            ours=True,
+            is_kilonet=True,
         )
         for pieces, switches in STEPS.items()
     }

@@ -22,12 +22,11 @@ def speeds(blocks: Sequence[Block]) -> list[float]:
     return [block.images_per_second for block in blocks]
 
 
-def ratio(ours: Sequence[Block], theirs: Sequence[Block]) -> Ratio:
-    """Return how many times faster ours are: in each round, and over all of them.
+def ratio(first: Sequence[Block], second: Sequence[Block]) -> Ratio:
+    """Return how many times faster ``first`` is than ``second``, in each round and overall.
 
-    Both were measured in the same rounds, minutes apart at most, so what slows the machine for a
-    while slows both.
+    Both are measured in the same rounds, so a slower machine slows both.
     """
-    pairs = zip(speeds(ours), speeds(theirs), strict=True)
-    by_round = [our_speed / their_speed for our_speed, their_speed in pairs]
+    pairs = zip(speeds(first), speeds(second), strict=True)
+    by_round = [own / other for own, other in pairs]
     return Ratio(by_round=by_round, **spread(by_round).model_dump())

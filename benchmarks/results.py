@@ -1,4 +1,4 @@
-"""What the benchmarks store: the layout of ``results/bench-*.json``."""
+"""The format of ``results/bench-*.json``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Figures = dict[str, PositiveFloat]
 
 
 class Layout(BaseModel):
-    """Nothing that is not described here; no infinities, which JSON has no word for."""
+    """A part of the file; unknown keys and infinite numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Spread(Layout):
-    """The middle of several rounds, and the quartiles around it."""
+    """The median and the quartiles of several rounds."""
 
     median: PositiveFloat
     lower_quartile: PositiveFloat
@@ -37,7 +37,7 @@ class Ratio(Spread):
 
 
 class Machine(Layout):
-    """Where, when and with what. ``load`` is the system's one-minute load before the start."""
+    """Machine, date and versions. ``load`` is the one-minute system load before the start."""
 
     environment: dict[str, str]
     load: NonNegativeFloat
@@ -46,7 +46,7 @@ class Machine(Layout):
 
 
 class Task(Layout):
-    """What is trained."""
+    """The training task."""
 
     recipe: str = "gap-14k"
     parameters: PositiveInt = task.PARAMETERS
@@ -85,7 +85,7 @@ class Entry(Layout):
 
 
 class Arithmetic(Layout):
-    """The limit that arithmetic alone sets; ``gflops`` and ``step_milliseconds`` by threads."""
+    """The limit by arithmetic alone; ``gflops`` and ``step_milliseconds`` by threads."""
 
     macs_per_image: PositiveInt
     flops_per_image: PositiveInt
@@ -96,7 +96,7 @@ class Arithmetic(Layout):
 
 
 class Throughput(Layout):
-    """``bench-throughput.json``: images a second of all contestants."""
+    """``bench-throughput.json``: images per second of all contestants."""
 
     benchmark: Literal["throughput"] = "throughput"
     machine: Machine
@@ -110,7 +110,7 @@ class Throughput(Layout):
 
 
 class Pieces(Layout):
-    """``bench-pieces.json``: a step of ours with pieces switched on or off, by threads.
+    """``bench-pieces.json``: a step with optimisations switched on or off, by threads.
 
     ``step_ratio`` is the step's time over that of the step with everything on, in float32.
     """
@@ -159,7 +159,7 @@ class FullEntry(Layout):
 
 
 class Full(Layout):
-    """``bench-full.json``: whole trainings, ours against the plain loop."""
+    """``bench-full.json``: whole trainings, Kilonet against the plain loop."""
 
     benchmark: Literal["full"] = "full"
     machine: Machine
@@ -185,7 +185,7 @@ class ReachRun(Layout):
 
 
 class ReachEntry(Layout):
-    """All runs of a recipe; ``goal`` is the mean test accuracy that it is made for."""
+    """All runs of a recipe; ``goal`` is the mean test accuracy of the recipe's constraint."""
 
     fingerprint: str
     parameters: PositiveInt
@@ -194,7 +194,7 @@ class ReachEntry(Layout):
 
 
 class Reach(Layout):
-    """``bench-reach.json``: the seconds that an accuracy takes."""
+    """``bench-reach.json``: the time to an accuracy."""
 
     benchmark: Literal["reach"] = "reach"
     machine: Machine

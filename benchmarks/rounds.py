@@ -1,4 +1,4 @@
-"""One alternating contest: from contestants to the entries of a results file."""
+"""One contest: from contestants to the entries of a results file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.contest import Block, Contestant, alternate, playing
+from benchmarks.contest import Block, Contestant, alternate, started
 from benchmarks.contestants import task
 from benchmarks.field import LOADER_WORKERS, Settings, command
 from benchmarks.ratios import speeds, spread
@@ -16,20 +16,20 @@ from benchmarks.results import Entry, Figures, RoundFigures, Rounds
 def contest(
     contestants: Sequence[Contestant], settings: Settings
 ) -> tuple[dict[str, Entry], dict[str, list[Block]]]:
-    """Let ``contestants`` alternate as ``settings`` say; return their entries and their blocks."""
+    """Run ``contestants`` alternately; return their entries and their blocks."""
     commands = {contestant.name: command(contestant, settings) for contestant in contestants}
-    with playing(contestants, commands) as started:
-        players = [player for player, _ in started.values()]
-        blocks = alternate(players, settings.rounds, settings.steps, settings.lead_in)
+    with started(contestants, commands) as running:
+        processes = [process for process, _ in running.values()]
+        blocks = alternate(processes, settings.rounds, settings.steps, settings.lead_in)
         entries = {
-            name: entry(player.contestant, facts, blocks[name])
-            for name, (player, facts) in started.items()
+            name: entry(process.contestant, facts, blocks[name])
+            for name, (process, facts) in running.items()
         }
     return entries, blocks
 
 
 def entry(contestant: Contestant, facts: dict[str, Any], blocks: Sequence[Block]) -> Entry:
-    """Return what is stored of a contestant."""
+    """Return the stored entry of a contestant."""
     by_round = speeds(blocks)
     facts = {key: value for key, value in facts.items() if key != "ready"}
     return Entry(

@@ -1,4 +1,4 @@
-"""The results as tables on the terminal."""
+"""The results as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _throughput(result: Throughput) -> Table:
 
 
 def _pieces(result: Pieces) -> Table:
-    table = _table("One step of ours, piece by piece", result.rounds.rounds, result.rounds.steps)
+    table = _table("One step, piece by piece", result.rounds.rounds, result.rounds.steps)
     table.add_column("time, everything = 1", justify="right")
     for name, entry in result.contestants.items():
         table.add_row(*_speed(name, entry), times(result.step_ratio[name]))

@@ -1,4 +1,4 @@
-"""Images a second while training: ours and the peers, alternating."""
+"""Images per second while training: Kilonet and the peers, alternating."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.arithmetic import measure
 from benchmarks.contest import Block, Contestant
-from benchmarks.field import LIGHTNING, OURS, PEERS, PLAIN, Settings, chosen
+from benchmarks.field import LIGHTNING, PEERS, PLAIN, VARIANTS, Settings, chosen
 from benchmarks.ratios import ratio
 from benchmarks.results import Arithmetic, Entry, Figures, Ratio, Task, Throughput, machine
 from benchmarks.rounds import contest, rounds_of, with_best_workers
@@ -15,8 +15,8 @@ WITH_LOADER = (PLAIN.module, LIGHTNING.module)
 
 
 def run(settings: Settings) -> Throughput:
-    """Measure the limit, find the loaders' best workers, then let everyone alternate."""
-    contestants = chosen(settings, [*OURS, *PEERS])
+    """Measure the limit, find the best number of loader workers, then run the contest."""
+    contestants = chosen(settings, [*VARIANTS, *PEERS])
     facts = machine(settings.quick)
     arithmetic = measure(settings.quick)
     contestants, trials = _with_loaders(contestants, settings)
@@ -45,7 +45,7 @@ def _with_loaders(
 def ratios(
     contestants: Sequence[Contestant], blocks: Mapping[str, Sequence[Block]]
 ) -> dict[str, dict[str, Ratio]]:
-    """Return, for each of ours, how many times faster it is than each of the others."""
+    """Return how many times faster each variant of Kilonet is than each other contestant."""
     return {
         mine.name: {
             other.name: ratio(blocks[mine.name], blocks[other.name])
@@ -53,7 +53,7 @@ def ratios(
             if other is not mine
         }
         for mine in contestants
-        if mine.ours
+        if mine.is_kilonet
     }
 
 

@@ -39,7 +39,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 
 
 def measure(run: Run, folder: Path) -> dict[str, Any]:
-    """Return what each form of ``run`` is and does; the files are written into ``folder``."""
+    """Return size, agreement and time of each form of ``run``; write the files into ``folder``."""
     forms = [kilonet.export(run, **form, out=folder).to_json() for form in FORMS.values()]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         command(["export", str(run.path), "--to", "c", "--int8", "--out", str(folder / "again")])
@@ -57,10 +57,10 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``before`` says of ``run``, with the form ``target`` measured anew.
+    """Return ``before``, with the form ``target`` of ``run`` measured again.
 
     Raises:
-        RunError: ``before`` is of another run.
+        RunError: ``before`` was measured on another run.
     """
     if before["run"] != run.name:
         raise RunError(f"{run.name} is not {before['run']}, which was measured. Measure all of it.")
@@ -72,7 +72,7 @@ def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the runs that are named; return the exit status."""
+    """Measure the runs; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", help="finished runs: names or directories")
     parser.add_argument("--again", choices=tuple(FORMS), help="this form alone")

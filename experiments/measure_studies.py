@@ -1,4 +1,4 @@
-"""Measure what studies cost and survive, on scikit-learn's digits; needs no files and no network.
+"""Measure the overhead, crash safety and speed-up of studies on scikit-learn's digits.
 
     python experiments/measure_studies.py [example killed overhead ray plain]
 
@@ -55,25 +55,25 @@ def study(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def timed(folder: Path, *words: str) -> tuple[float, str]:
-    """Return the seconds that a study takes from the command to its end, and what it says."""
+    """Return the seconds that a study takes, and its output."""
     began = time.perf_counter()
     process = study(folder, *words)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     if process.returncode:
         raise SystemExit(process.returncode)
-    return time.perf_counter() - began, said
+    return time.perf_counter() - began, output
 
 
 def example(folder: Path) -> dict[str, Any]:
-    """Two optimizers, five seeds, ten epochs."""
-    seconds, said = timed(folder, *EXAMPLE, "--name", "digits-optimizer")
-    lines = [line for line in said.splitlines() if " runs)" not in line and "Report:" not in line]
+    """Run the example of the documentation: two optimizers, five seeds, ten epochs."""
+    seconds, output = timed(folder, *EXAMPLE, "--name", "digits-optimizer")
+    lines = [line for line in output.splitlines() if " runs)" not in line and "Report:" not in line]
     words = ["kilonet", "study", *EXAMPLE]
     return {"command": " ".join(words), "seconds": seconds, "said": "\n".join(lines).strip()}
 
 
 def killed(folder: Path) -> dict[str, Any]:
-    """Twenty runs, SIGKILL at ten random moments, against the same undisturbed."""
+    """Compare twenty runs that are killed ten times at random with an undisturbed study."""
     seconds, _ = timed(folder, *SHORT, "--name", "whole")
     chance = random.Random(0)
     kills = 0
@@ -97,7 +97,7 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 
 def overhead(folder: Path) -> dict[str, Any]:
-    """The ten runs of a study against the same in two plain processes, taking turns, twice each."""
+    """Compare ten runs of a study with the same runs in two plain processes, twice, alternating."""
     ours, alone = [], []
     for turn in range(2):
         alone.append(plain(folder / f"alone-{turn}", 2))
@@ -107,7 +107,7 @@ def overhead(folder: Path) -> dict[str, Any]:
 
 
 def plain(folder: Path, number: int) -> float:
-    """Return the seconds that the study's ten runs take in a ``number`` of plain processes."""
+    """Return the seconds that the ten runs take in ``number`` plain processes."""
     began = time.perf_counter()
     processes = [
         subprocess.Popen(
@@ -122,13 +122,13 @@ def plain(folder: Path, number: int) -> float:
 
 
 def plain_speedup(folder: Path) -> dict[str, Any]:
-    """What two plain processes gain over one: no study can gain more on this machine."""
+    """Measure two plain processes against one: the most that this machine can gain."""
     one, two = plain(folder / "one", 1), plain(folder / "two", 2)
     return {"one": one, "two": two, "speedup": one / two}
 
 
 def ray(folder: Path) -> dict[str, Any]:
-    """The same study on a cluster of one worker and of two, on this machine's own interface."""
+    """Measure a Ray cluster of two workers against one worker, on this machine."""
     seconds = {}
     for port, workers in ((6391, 1), (6392, 2)):
         words = ["--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--block"]
@@ -170,7 +170,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Measure what the command line names, or all of it."""
+    """Measure the parts that the command line names, by default all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     wanted = parser.parse_args().parts or [*PARTS]

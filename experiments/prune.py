@@ -1,13 +1,13 @@
-"""Find how many weights of each network that ships can be zero at no cost.
+"""Measure how many weights of each shipped network can be set to zero without losing accuracy.
 
-    python experiments/prune.py
+    python experiments/prune.py [MODEL ...]
 
-Pruning by magnitude after training (Han et al., "Learning both Weights and Connections for
-Efficient Neural Networks", 2015), without training again: the smallest of all weights, each by its
-layer's root mean square, become zero, and batch norm's statistics are taken anew over training
-images. Of the shares in ``SHARES`` the largest counts that costs no more than ``COST`` of the
-accuracy on the training images, those before it likewise; the test images are looked at once, with
-that share. Written to ``results/frontier-sparse.json``.
+Pruning by magnitude without training again (Han et al., "Learning both Weights and Connections for
+Efficient Neural Networks", 2015): the smallest of all weights, relative to the root mean square of
+their layer, become zero, and batch norm's statistics are computed again on training images. The
+shares in ``SHARES`` are tried in turn until one costs more than ``MAX_LOSS`` of the accuracy on the
+training images; the one before it is evaluated once on the test images. Writes
+``results/frontier-sparse.json``.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from kilonet.workflows.run import find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "frontier-sparse.json"
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
-COST = 0.0002
-PORTION, PORTIONS = 500, 20  # of training images, for batch norm's statistics
+MAX_LOSS = 0.0002
+BATCH, BATCHES = 500, 20  # of training images, for batch norm's statistics
 
 
 def pruned(network: nn.Module, share: float) -> nn.Module:
-    """Return a copy of ``network`` in which this share of its weights is zero, the smallest."""
+    """Return a copy of ``network`` whose smallest weights, this share of them, are zero."""
     other = copy.deepcopy(network)
     weights = [m.weight for m in other.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     sizes = torch.cat(
@@ -58,24 +58,24 @@ def pruned(network: nn.Module, share: float) -> nn.Module:
 
 
 @torch.no_grad()
-def settle_norms(network: nn.Module, images: Tensor, traits: DataInfo) -> None:
-    """Take batch norm's statistics over the first of ``images``, uint8 N×C×H×W."""
+def update_norms(network: nn.Module, images: Tensor, info: DataInfo) -> None:
+    """Compute batch norm's statistics on the first of ``images``, uint8 N×C×H×W."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     network.train()
-    for number, batch in enumerate(images[: PORTION * PORTIONS].split(PORTION), 1):
+    for number, batch in enumerate(images[: BATCH * BATCHES].split(BATCH), 1):
         for norm in norms:
-            norm.momentum = 1 / number  # the plain average over portions
-        network(normalise(batch, traits.mean, traits.std))
+            norm.momentum = 1 / number  # the plain average over batches
+        network(normalise(batch, info.mean, info.std))
     network.eval()
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
 
 
-def look(network: nn.Module, images: Tensor, labels: Tensor, traits: DataInfo) -> Metrics:
-    """Return what ``network`` does on ``images``."""
-    probabilities = predict_probabilities(network, images, traits.mean, traits.std)
-    return measure(probabilities, labels.numpy(), traits.classes)
+def evaluate(network: nn.Module, images: Tensor, labels: Tensor, info: DataInfo) -> Metrics:
+    """Return the metrics of ``network`` on ``images``."""
+    probabilities = predict_probabilities(network, images, info.mean, info.std)
+    return measure(probabilities, labels.numpy(), info.classes)
 
 
 def zero_count(network: nn.Module) -> int:
@@ -84,20 +84,20 @@ def zero_count(network: nn.Module) -> int:
     return sum(int((weight == 0).sum()) for weight in weights)
 
 
-def thinned(name: str, data: Dataset) -> dict[str, Any]:
-    """Return what pruning does to the model of that name."""
-    traits, network = data_info(find_run(name)), kilonet.load(name)
-    train = (data.train_images, data.train_labels, traits)
-    dense = look(network, *train).accuracy
+def measure_pruning(name: str, data: Dataset) -> dict[str, Any]:
+    """Return the effect of pruning on the model ``name``."""
+    info, network = data_info(find_run(name)), kilonet.load(name)
+    train = (data.train_images, data.train_labels, info)
+    dense = evaluate(network, *train).accuracy
     best, tried = network, []
     for share in SHARES:
         other = pruned(network, share)
-        settle_norms(other, data.train_images, traits)
-        tried.append({"share": share, "train_accuracy": look(other, *train).accuracy})
-        if dense - tried[-1]["train_accuracy"] > COST:
+        update_norms(other, data.train_images, info)
+        tried.append({"share": share, "train_accuracy": evaluate(other, *train).accuracy})
+        if dense - tried[-1]["train_accuracy"] > MAX_LOSS:
             break
         best = other
-    test = look(best, data.test_images, data.test_labels, traits)
+    test = evaluate(best, data.test_images, data.test_labels, info)
     stored = count_parameters(network)
     return {
         "name": name,
@@ -111,11 +111,11 @@ def thinned(name: str, data: Dataset) -> dict[str, Any]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Write the figures of the models of these names, of the frontier's without any."""
+    """Measure and store the models ``names``, by default those of the frontier."""
     data = load_dataset("mnist")
     entries = []
     for name in names or [budget.name for budget in read_frontier().budgets("mnist")]:
-        entries.append(thinned(name, data))
+        entries.append(measure_pruning(name, data))
         print(entries[-1], flush=True)
         write_text(RESULTS, json.dumps({"models": entries}, indent=1) + "\n")
 

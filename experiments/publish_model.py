@@ -38,7 +38,7 @@ def publish(
     """Copy ``run`` to ``target``/``name`` with a card of all seeds, and return that folder.
 
     Raises:
-        RunError: the run is not one of those in the results, or is judged by its best epoch.
+        RunError: the run is not in the results, or its best epoch is kept instead of the last.
     """
     stored = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
     require_same(run, stored)
@@ -54,7 +54,11 @@ def publish(
 
 
 def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
-    """Check that ``run`` is one of the runs that ``stored`` has the figures of."""
+    """Check that ``run`` is one of the runs in ``stored``.
+
+    Raises:
+        RunError: it is not.
+    """
     recipe, correct = run.recipe(), run.metrics()["test"]["correct"]
     seeds = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
     if stored["fingerprint"] not in possible_fingerprints(recipe):
@@ -62,7 +66,7 @@ def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
     if seeds.get(recipe.training.seed) != correct:
         raise RunError(f"{run.path} is not the run of its seed in the results. Train it again.")
     if recipe.training.keep != "last":
-        raise RunError(f"{run.path} is judged by its best epoch; what ships is the last one.")
+        raise RunError(f"{run.path} keeps its best epoch; models in the package keep the last one.")
 
 
 def possible_fingerprints(recipe: Recipe) -> set[str]:
@@ -79,7 +83,7 @@ def possible_fingerprints(recipe: Recipe) -> set[str]:
 
 
 def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:
-    """Return the card: every seed's figures, and which seed ships."""
+    """Return the card: the test accuracy of every seed, and the seed of the published run."""
     keys = ("seed", "test_correct", "test_total")
     return {
         "shipped_seed": run.recipe().training.seed,
@@ -88,10 +92,10 @@ def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Publish the run on the command line; one message and status 1 where it cannot be done."""
+    """Publish a run; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="the folder of a finished run")
-    parser.add_argument("name", help="what the model is to be called, as its results are")
+    parser.add_argument("name", help="the name of the model and of its results file")
     given = parser.parse_args()
     try:
         run = find_run(given.run)

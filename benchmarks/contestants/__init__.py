@@ -1,1 +1,1 @@
-"""The loops that are timed, each run in a process of its own by ``host``."""
+"""The timed training loops; ``host`` runs each in its own process."""

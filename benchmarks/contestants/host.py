@@ -2,8 +2,7 @@
 
     python -m benchmarks.contestants.host MODULE '{"data": "FOLDER", ...}' [--warmup N]
 
-``MODULE.train(after_step, **options)`` is called with the options given; a module that offers
-``answer_requests(meter, **options)`` instead is timed by whole runs.
+``MODULE.train(after_step, **options)`` is called with the given options.
 """
 
 from __future__ import annotations
@@ -22,34 +21,31 @@ STARTED = time.perf_counter()
 
 
 def main() -> None:
-    """Hand the loop to the meter, and standard output to nobody else."""
+    """Run the loop under the meter, which alone uses standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module")
     parser.add_argument("options", type=json.loads)
     parser.add_argument("--warmup", type=int, default=5)
     parser.add_argument("--packages", default="")
     given = parser.parse_args()
-    answers = private_output()
+    responses = private_output()
     module = importlib.import_module(f"benchmarks.contestants.{given.module}")
     from benchmarks.contestants.meter import Meter
 
-    meter = Meter(sys.stdin, answers, given.warmup, lambda: facts(given.packages, given.warmup))
-    if hasattr(module, "answer_requests"):
-        module.answer_requests(meter, **given.options)
-    else:
-        module.train(meter.after_step, **given.options)
+    meter = Meter(sys.stdin, responses, given.warmup, lambda: facts(given.packages, given.warmup))
+    module.train(meter.after_step, **given.options)
     sys.exit(f"{given.module}: its training ended before the driver had enough steps")
 
 
 def private_output() -> TextIO:
-    """Return what was standard output, and send everything that libraries print to the log."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    """Return standard output, and send everything that libraries print to the log."""
+    responses = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return answers
+    return responses
 
 
 def facts(packages: str, warmup_steps: int) -> dict[str, Any]:
-    """Return what the results say of a contestant, once it has run its first steps."""
+    """Return the facts about a contestant that the results contain."""
     versions = {name: version(name) for name in packages.split(",") if name}
     torch = sys.modules.get("torch")
     return {

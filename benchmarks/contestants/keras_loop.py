@@ -74,7 +74,7 @@ def _report(after_step: AfterStep, batch_size: int) -> Any:
     import keras
 
     class Report(keras.callbacks.Callback):  # type: ignore[misc, unused-ignore]
-        """Tells the meter of each step; reading the loss is what waits for the device."""
+        """Reports each step to the meter; reading the loss waits for the device."""
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             images = min(batch_size, task.IMAGES - batch * batch_size)

@@ -1,4 +1,4 @@
-"""Ours: ``kilonet.train`` in this process, as a user calls it, watched through PyTorch's hooks."""
+"""Kilonet: ``kilonet.train`` in this process, as a user calls it, counted by a PyTorch hook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECIPE = "gap-14k"
 
 
 def overrides(epochs: int, batch_size: int) -> list[str]:
-    """Return what makes the recipe train on all 60,000 images, with no look at others."""
+    """Return the overrides that train on all 60,000 images without validation."""
     return [
         "data.name=mnist",
         "data.validation=0",
@@ -27,7 +27,7 @@ def overrides(epochs: int, batch_size: int) -> list[str]:
 
 
 def batch_sizes(batch_size: int) -> list[int]:
-    """Return the images of each step of an epoch; the last has what is left."""
+    """Return the number of images of each step of an epoch; the last one has the rest."""
     full, rest = divmod(task.IMAGES, batch_size)
     return [batch_size] * full + [rest] * bool(rest)
 
@@ -36,7 +36,7 @@ def train(
     after_step: AfterStep, data: str, epochs: int, batch_size: int, changes: Sequence[str] = ()
 ) -> None:
     """Train the recipe with ``changes``, overrides such as ``training.precision=bfloat16``."""
-    limit_openmp_spinning()  # as the command does; it has to be said before PyTorch is loaded
+    limit_openmp_spinning()  # as the command does; before PyTorch is loaded
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
     import kilonet

@@ -15,7 +15,7 @@ from benchmarks.contestants.plain_loop import Digits, network
 
 
 class Classifier(lightning.LightningModule):  # type: ignore[misc, unused-ignore]
-    """What a user of Lightning writes: the network, a step, the optimizer and its schedule."""
+    """The module that a user of Lightning writes: network, step, optimizer and schedule."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Classifier(lightning.LightningModule):  # type: ignore[misc, unused-ignore
 
 
 class Report(lightning.Callback):  # type: ignore[misc, unused-ignore]
-    """Tells the meter of each step."""
+    """Reports each step to the meter."""
 
     def __init__(self, after_step: AfterStep) -> None:
         self.after_step = after_step
@@ -49,7 +49,7 @@ class Report(lightning.Callback):  # type: ignore[misc, unused-ignore]
 
 
 def train(after_step: AfterStep, data: str, epochs: int, batch_size: int, workers: int) -> None:
-    """Fit, without the loggers, bars and checkpoints that a user may want but that cost time."""
+    """Fit, without loggers, progress bars and checkpoints, which cost time."""
     model = Classifier(task.steps_in(epochs, batch_size))
     task.require_same_size(sum(parameter.numel() for parameter in model.parameters()))
     loader = DataLoader(Digits(data, "train"), batch_size, shuffle=True, num_workers=workers)

@@ -1,4 +1,4 @@
-"""One step of ours, written out so that each of its pieces can be switched off."""
+"""One step of Kilonet, written out so that each optimisation can be switched off."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kilonet.training.device import keep_freed_memory, use_kernels
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a step is made of.
+    """The optimisations of a step.
 
     ``dropout`` is "ours", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU and
-    our dropout as one; ``compiled`` gives that and more to our own kernels.
+    Kilonet's dropout as one; ``compiled`` uses the compiled kernels.
     """
 
     channels_last: bool
@@ -42,7 +42,7 @@ class Pieces:
 def train(
     after_step: AfterStep, data: str, epochs: int, batch_size: int, threads: int, **names: Any
 ) -> None:
-    """Take steps with the pieces that ``names`` name; see ``Pieces``."""
+    """Train with the optimisations in ``names``; see ``Pieces``."""
     pieces = Pieces(**names)
     torch.set_num_threads(threads)
     if pieces.keep_memory:
@@ -76,7 +76,7 @@ def network(pieces: Pieces) -> nn.Module:
 
 
 def with_dropout(model: nn.Module, kind: str) -> nn.Module:
-    """Return ``model`` with each of our dropouts replaced by PyTorch's, by nothing, or by none."""
+    """Return ``model`` with Kilonet's dropout kept, replaced by PyTorch's, or removed."""
     for name, module in model.named_children():
         if not isinstance(module, Dropout):
             with_dropout(module, kind)

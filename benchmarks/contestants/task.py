@@ -1,4 +1,4 @@
-"""What every contestant trains, in numbers; the networks themselves are written out in each."""
+"""The task of every contestant in numbers; each contestant writes out the network itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ START = 25.0  # the first learning rate is the peak divided by this
 
 
 def require_same_size(trainable: int) -> None:
-    """Refuse to time another network than the one that everyone trains."""
+    """Check that the network has the parameters of the task.
+
+    Raises:
+        RuntimeError: it has not.
+    """
     if trainable != PARAMETERS:
         raise RuntimeError(f"the network has {trainable:,} parameters instead of {PARAMETERS:,}")
 

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from benchmarks.contest import BenchmarkError, Block, Contestant, Player, alternate, playing
+from benchmarks.contest import (
+    BenchmarkError,
+    Block,
+    Contestant,
+    ContestantProcess,
+    alternate,
+    started,
+)
 
 SAYS_READY = """
 import json, sys
@@ -28,13 +35,13 @@ def command(code: str) -> list[str]:
 
 
 @pytest.fixture
-def player() -> Iterator[Player]:
-    made = Player(SOMEONE, command(SAYS_READY))
+def player() -> Iterator[ContestantProcess]:
+    made = ContestantProcess(SOMEONE, command(SAYS_READY))
     yield made
     made.stop()
 
 
-def comes_to_rest(player: Player) -> bool:
+def comes_to_rest(player: ContestantProcess) -> bool:
     """Say whether the process is soon in the state that Linux calls T: stopped."""
     stat = Path(f"/proc/{player._process.pid}/stat")
     for _ in range(100):
@@ -44,28 +51,28 @@ def comes_to_rest(player: Player) -> bool:
     return False
 
 
-def test_a_block_is_what_the_contestant_answers(player: Player) -> None:
+def test_a_block_is_what_the_contestant_answers(player: ContestantProcess) -> None:
     assert player.warm_up() == {"ready": True}
     assert player.run(5) == Block(0.5, 20)
     assert player.run(2).images_per_second == 40
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_it_sleeps_while_others_run(player: Player) -> None:
+def test_it_sleeps_while_others_run(player: ContestantProcess) -> None:
     player.warm_up()
     assert comes_to_rest(player)
     player.run(1)
     assert comes_to_rest(player)
 
 
-def test_one_that_dies_is_named_with_its_last_words(player: Player) -> None:
+def test_one_that_dies_is_named_with_its_last_words(player: ContestantProcess) -> None:
     player.warm_up()
     with pytest.raises(BenchmarkError, match=r"^someone ended early: unlucky\. Run it by itself"):
         player.run(13)
 
 
-def test_one_that_cannot_start_is_named(player: Player) -> None:
-    other = Player(Contestant("other", "none"), command("import no_such_package"))
+def test_one_that_cannot_start_is_named(player: ContestantProcess) -> None:
+    other = ContestantProcess(Contestant("other", "none"), command("import no_such_package"))
     with pytest.raises(BenchmarkError, match=r"other ended early: .*no_such_package"):
         other.warm_up()
     other.stop()
@@ -74,26 +81,26 @@ def test_one_that_cannot_start_is_named(player: Player) -> None:
 def test_all_are_ended_when_one_fails() -> None:
     people = [SOMEONE, Contestant("other", "none")]
     commands = {"someone": command(SAYS_READY), "other": command("raise SystemExit('no')")}
-    seen: list[Player] = []
-    stop = Player.stop
+    seen: list[ContestantProcess] = []
+    stop = ContestantProcess.stop
 
-    def watched(player: Player) -> None:
+    def watched(player: ContestantProcess) -> None:
         stop(player)
         seen.append(player)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Player, "stop", watched)
-        with pytest.raises(BenchmarkError), playing(people, commands):
+        patch.setattr(ContestantProcess, "stop", watched)
+        with pytest.raises(BenchmarkError), started(people, commands):
             pass
     assert {player.contestant.name for player in seen} == {"someone", "other"}
     assert all(player._process.poll() is not None for player in seen)
 
 
-class Fake(Player):
+class Fake(ContestantProcess):
     """Notes its turns in a list that it shares with the others."""
 
     def __init__(self, name: str, turns: list[tuple[str, int]]) -> None:
-        self.contestant = Contestant(name, "none", whole_runs=name == "whole")
+        self.contestant = Contestant(name, "none")
         self.turns = turns
 
     def run(self, steps: int) -> Block:
@@ -115,12 +122,6 @@ def test_everyone_has_a_turn_in_every_round_after_a_lead_in() -> None:
     timed = [name for name, steps in turns if steps == 20]
     for start in range(0, 12, 3):
         assert Counter(timed[start : start + 3]) == Counter("abc")
-
-
-def test_whole_runs_need_no_lead_in() -> None:
-    turns, _ = played(["a", "whole"], rounds=3)
-    assert [steps for name, steps in turns if name == "whole"] == [20] * 3
-    assert [steps for name, steps in turns if name == "a"] == [2, 20] * 3
 
 
 def test_the_order_changes_from_round_to_round_but_not_from_run_to_run() -> None:

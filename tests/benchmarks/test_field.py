@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.contest import ROOT, BenchmarkError
-from benchmarks.field import BACKENDS, OURS, PEERS, PLAIN, Settings, chosen, command, ours
+from benchmarks.field import BACKENDS, PEERS, PLAIN, VARIANTS, Settings, chosen, command, variant
 
 from benchmarks import field
 
@@ -19,7 +19,7 @@ REQUIREMENTS = (FOLDER / "requirements.txt").read_text(encoding="utf-8").splitli
 
 
 def test_names_are_unique_and_modules_exist() -> None:
-    everyone = [*OURS, *PEERS, *BACKENDS.values()]
+    everyone = [*VARIANTS, *PEERS, *BACKENDS.values()]
     assert len({contestant.name for contestant in everyone}) == len(everyone)
     for contestant in everyone:
         assert (FOLDER / "contestants" / f"{contestant.module}.py").is_file()
@@ -51,18 +51,17 @@ def test_the_peers_run_on_their_own_python() -> None:
 
 
 def test_a_variant_of_ours_is_a_name_and_its_overrides() -> None:
-    variant = ours("quicker", "training.precision=bfloat16")
-    words = command(variant, SETTINGS)
+    quicker = variant("quicker", "training.precision=bfloat16")
+    words = command(quicker, SETTINGS)
     assert words[0] == sys.executable
     assert words[3] == "kilonet_loop"
     assert json.loads(words[4])["changes"] == ["training.precision=bfloat16"]
-    assert ours("whole", whole_runs=True).module == "kilonet_run"
 
 
 def test_who_is_left_out_is_left_out() -> None:
     settings = Settings(Path("/peers/python"), "/data", without=("tinygrad", "keras"))
-    names = {contestant.name for contestant in chosen(settings, [*OURS, *PEERS])}
-    assert names == {contestant.name for contestant in OURS} | {"plain", "lightning"}
+    names = {contestant.name for contestant in chosen(settings, [*VARIANTS, *PEERS])}
+    assert names == {contestant.name for contestant in VARIANTS} | {"plain", "lightning"}
 
 
 def test_a_name_that_is_nobodys_is_refused() -> None:

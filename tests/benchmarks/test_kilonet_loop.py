@@ -1,20 +1,10 @@
-"""Ours as a contestant: the real training, counted; and whole runs by their history."""
+"""Kilonet as a contestant: every step of a real training is counted."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import pytest
-from benchmarks.contestants import kilonet_loop, kilonet_run, task
-from benchmarks.contestants.meter import Meter
+from benchmarks.contestants import kilonet_loop, task
 from torch.optim.optimizer import _global_optimizer_post_hooks
 
-import kilonet
 from kilonet.recipe.load import resolve
 
 
@@ -43,29 +33,3 @@ def test_every_step_of_a_training_is_counted() -> None:
     # 1,797 digits, of which a fifth is for testing: three batches of at most 600.
     assert counted == [256] * 3
     assert len(_global_optimizer_post_hooks) == before
-
-
-def test_a_whole_run_answers_with_its_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, Any] = {}
-
-    def train(recipe: str, *, overrides: list[str], data_dir: str, out: Path) -> Any:
-        given.update(recipe=recipe, overrides=overrides)
-        return SimpleNamespace(history=[{"images_per_second": 1}, {"images_per_second": 3000.0}])
-
-    class Ended(BaseException):
-        pass
-
-    def leave(status: int) -> None:
-        raise Ended
-
-    monkeypatch.setattr(kilonet, "train", train)
-    monkeypatch.setattr(os, "_exit", leave)
-    output = io.StringIO()
-    meter = Meter(io.StringIO("steps 20\n"), output, 5)
-    with pytest.raises(Ended):
-        kilonet_run.answer_requests(meter, "here", 15, 256, changes=["training.seed=7"])
-    ready, answer = map(json.loads, output.getvalue().splitlines())
-    assert ready["ready"]
-    assert answer == {"seconds": 20.0, "images": 60_000}
-    assert given["recipe"] == "gap-14k"
-    assert {"training.epochs=2", "training.seed=7", "data.name=mnist"} <= set(given["overrides"])

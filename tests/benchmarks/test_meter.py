@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -82,15 +81,15 @@ def test_it_settles_only_where_the_clock_stops() -> None:
     talk = Talk("steps 2", warmup=1)
     settled: list[float] = []
 
-    def settle() -> None:
+    def wait() -> None:
         talk.now += 0.5
         settled.append(talk.now)
 
-    talk.meter.after_step(8, settle)
-    talk.meter.after_step(8, settle)
+    talk.meter.after_step(8, wait)
+    talk.meter.after_step(8, wait)
     assert len(settled) == 1
     with pytest.raises(Ended):
-        talk.meter.after_step(8, settle)
+        talk.meter.after_step(8, wait)
     assert len(settled) == 2
     assert talk.answers()[1]["seconds"] == 0.5
 
@@ -106,11 +105,3 @@ def test_another_request_is_refused(line: str) -> None:
     talk = Talk(line, warmup=1)
     with pytest.raises(RuntimeError, match='expected "steps N"'):
         talk.step()
-
-
-def test_whole_runs_answer_for_themselves() -> None:
-    talk = Talk("steps 20", "steps 20")
-    for count in islice(talk.meter.requests(), 2):
-        talk.meter.answer(2.0, 100 * count)
-    assert talk.answers()[0]["ready"]
-    assert talk.answers()[1:] == [{"seconds": 2.0, "images": 2000}] * 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from benchmarks.contest import ROOT, Block
 from benchmarks.contestants import task
-from benchmarks.field import OURS, PLAIN, Settings
+from benchmarks.field import PLAIN, VARIANTS, Settings
 from benchmarks.full import full_entry
 from benchmarks.ratios import ratio
 from benchmarks.results import (
@@ -65,7 +65,7 @@ ARITHMETIC = Arithmetic(
 
 
 def throughput() -> Throughput:
-    people = [OURS[0], PLAIN]
+    people = [VARIANTS[0], PLAIN]
     entries = {c.name: entry(c, FACTS, BLOCKS[c.name]) for c in people}
     return Throughput(
         machine=machine(quick=True),
@@ -84,7 +84,7 @@ def pieces() -> Pieces:
         machine=machine(quick=True),
         task=Task(),
         rounds=rounds_of(SETTINGS),
-        contestants={"nothing": entry(OURS[0], FACTS, BLOCKS["kilonet"])},
+        contestants={"nothing": entry(VARIANTS[0], FACTS, BLOCKS["kilonet"])},
         step_ratio={"nothing": ratio(BLOCKS["kilonet"], BLOCKS["plain"])},
     )
 
@@ -94,7 +94,7 @@ def backends() -> Backends:
         machine=machine(quick=True),
         task=Task(),
         rounds=rounds_of(SETTINGS),
-        contestants={"keras-jax": entry(OURS[0], FACTS, BLOCKS["kilonet"])},
+        contestants={"keras-jax": entry(VARIANTS[0], FACTS, BLOCKS["kilonet"])},
         missing={"keras-torch": "not installed"},
     )
 
@@ -116,7 +116,7 @@ def full(epochs: int = 3) -> Full:
         recipe_epochs=15,
         trials={},
         contestants={
-            "kilonet": full_entry(OURS[0], [ours], epochs),
+            "kilonet": full_entry(VARIANTS[0], [ours], epochs),
             "plain": full_entry(PLAIN, [plain], epochs),
         },
         train_ratio={"kilonet": ratio([Block(30, 1)], [Block(120, 1)])},

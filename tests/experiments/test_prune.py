@@ -1,4 +1,4 @@
-"""Pruning by magnitude, as the frontier's page tells of it."""
+"""Pruning by magnitude, as on the frontier's page."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> N
 def test_batch_norms_statistics_are_those_of_the_images() -> None:
     layers = nn.Sequential(nn.BatchNorm2d(1))
     images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8)
-    traits = data_info(find_run("kilonet-0.5k"))
-    prune.settle_norms(layers, images, traits)
+    info = data_info(find_run("kilonet-0.5k"))
+    prune.update_norms(layers, images, info)
     (norm,) = layers
     assert isinstance(norm, nn.BatchNorm2d)
-    # Portions of 500 and 200 count alike, as one number each.
-    parts = [(part.float() / 255 - traits.mean[0]) / traits.std[0] for part in images.split(500)]
+    # Batches of 500 and 200 images count equally.
+    parts = [(part.float() / 255 - info.mean[0]) / info.std[0] for part in images.split(500)]
     torch.testing.assert_close(
         norm.running_mean, torch.stack([p.mean() for p in parts]).mean()[None]
     )
