@@ -39,6 +39,7 @@ from kilonet.errors import KilonetError, UsageError, nearest
 from kilonet.files import write_text
 
 REGION = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
+BEGIN = re.compile(r"<!-- (?:table|value): ")
 TABLES: dict[str, Callable[..., str]] = {
     "accuracy": reproduction.accuracy,
     "audit": datasets.audit,
@@ -94,7 +95,7 @@ def rendered(page: str, results: Path) -> str:
     """Return ``page`` with every region filled from the folder ``results``.
 
     Raises:
-        KilonetError: a region names no table, or a results file is missing or wrong.
+        KilonetError: a region names no table or has no end, or a results file is missing or wrong.
     """
 
     def fill(region: re.Match[str]) -> str:
@@ -106,6 +107,8 @@ def rendered(page: str, results: Path) -> str:
         text = f"\n\n{text}\n\n" if kind == "table" else text
         return f"<!-- {kind}: {request} -->{text}<!-- end -->"
 
+    if len(BEGIN.findall(page)) != len(REGION.findall(page)):
+        raise UsageError("A region has no <!-- end -->.")
     return REGION.sub(fill, page)
 
 

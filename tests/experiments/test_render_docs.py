@@ -84,6 +84,11 @@ def test_unknown_tables_and_labels_are_errors() -> None:
         render_docs.rendered("<!-- table: seeds gap --><!-- end -->", RESULTS)
 
 
+def test_a_region_without_an_end_is_an_error() -> None:
+    with pytest.raises(UsageError, match="A region has no <!-- end -->"):
+        render_docs.rendered("<!-- table: seeds gap-14k -->", RESULTS)
+
+
 def test_each_seed_has_its_wilson_interval(root: Path) -> None:
     run = json.loads((RESULTS / "simple-8k.json").read_text(encoding="utf-8"))["runs"][0]
     change(root, "simple-8k.json", runs=[{**run, "test_correct": 9900}])
@@ -175,4 +180,4 @@ def test_every_command_is_in_the_reference() -> None:
         assert f"## `kilonet {name}`\n\n" in text
     export = text.split("## `kilonet export`")[1].split("\n## ")[0]
     assert "```sh\nkilonet export [OPTIONS] {RUN}\n```" in export
-    assert cells(export, "<code>--to TARGET</code>")[1].startswith("What to make: onnx, c, html")
+    assert cells(export, "<code>--to TARGET</code>")[1].startswith("The target: onnx, c, html")

@@ -105,18 +105,14 @@ def audit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, or folder:PATH.")],
     recipe: Annotated[
         str,
-        typer.Option("--recipe", metavar="RECIPE", help="The recipe to train (default: fast-99)."),
+        typer.Option("--recipe", metavar="RECIPE", help="The recipe to train."),
     ] = "fast-99",
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE...", help="Keys to change in the recipe."),
     ] = None,
-    folds: Annotated[
-        int, typer.Option("--folds", metavar="N", help="Networks to train (default: 5).")
-    ] = 5,
-    top: Annotated[
-        int, typer.Option("--top", metavar="N", help="Images to show (default: 50).")
-    ] = 50,
+    folds: Annotated[int, typer.Option("--folds", metavar="N", help="Networks to train.")] = 5,
+    top: Annotated[int, typer.Option("--top", metavar="N", help="Images to show.")] = 50,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for the results (default: audit-NAME)."),

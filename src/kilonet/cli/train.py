@@ -101,9 +101,9 @@ def lr_find(
     low: Annotated[float, typer.Option("--low", metavar="RATE", help="The lowest rate.")] = 1e-6,
     high: Annotated[float, typer.Option("--high", metavar="RATE", help="The highest rate.")] = 10.0,
     steps: Annotated[int, typer.Option("--steps", metavar="N", help="Number of steps.")] = 200,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.png", help="The plot (default: lr-find.png).")
-    ] = Path("lr-find.png"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The plot.")] = Path(
+        "lr-find.png"
+    ),
     data_dir: DataDir = None,
 ) -> None:
     """Find a learning rate: train a few steps at rising rates until the loss diverges."""
