@@ -1,7 +1,7 @@
-"""Every failure that a user can cause, and the exit status the command line gives it.
+"""The errors that a user can cause, and their exit codes.
 
-A message names the thing at fault, what was expected and what to do about it. The command line
-prints that one message; a traceback on the screen is a bug.
+A message names the cause, what was expected and what to do. The command line prints only the
+message; a traceback is a bug.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterable
 
 
 class KilonetError(Exception):
-    """Base of all errors a user can cause. ``exit_code`` is what the command line exits with."""
+    """Base of all errors that a user can cause. ``exit_code`` is the command line's exit code."""
 
     exit_code = 1
 
 
 class UsageError(KilonetError):
-    """The command line is wrong: an unknown name, a bad value, options that contradict."""
+    """The command line is wrong: an unknown name, a bad value, contradictory options."""
 
     exit_code = 2
 
 
 class RecipeError(UsageError):
-    """A recipe is wrong: its syntax, a key, a type, a range, or a budget its network exceeds."""
+    """A recipe is wrong: its syntax, a key, a value, or a network over its budget."""
 
 
 class DataError(KilonetError):
@@ -31,7 +31,7 @@ class DataError(KilonetError):
 
 
 class RunError(KilonetError):
-    """A run's directory cannot be used: missing, in use, unwritable, or of another format."""
+    """A run's directory cannot be used: missing, in use, not writable, or in another format."""
 
 
 class CheckpointError(RunError):
@@ -39,19 +39,19 @@ class CheckpointError(RunError):
 
 
 class StudyError(KilonetError):
-    """A study cannot go on: its directory is in use or of another format, its workers are lost."""
+    """A study cannot continue: its directory cannot be used, or workers are lost."""
 
 
 class TrainingError(KilonetError):
-    """Training had to stop: the loss is no longer finite, or a device gave up."""
+    """Training failed: the loss is not finite, or a device failed."""
 
 
 class WorkerLostError(TrainingError):
-    """A process that trained along, or made a run, no longer answers."""
+    """A training process no longer responds."""
 
 
 class MissingExtraError(KilonetError):
-    """A command needs packages of an extra that is not installed."""
+    """A command needs an extra that is not installed."""
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(

@@ -11,10 +11,6 @@ from __future__ import annotations
 
 from kilonet.data.specs import (
     DIGITS,
-    TEST_IMAGES,
-    TEST_LABELS,
-    TRAIN_IMAGES,
-    TRAIN_LABELS,
     DatasetSpec,
     FileSpec,
     idx_files,
@@ -34,24 +30,22 @@ _MNIST = DatasetSpec(
     folder="mnist",
     torchvision_folder="MNIST",
     files=idx_files(
-        {
-            TRAIN_IMAGES: (
-                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            ),
-            TRAIN_LABELS: (
-                "d53e105ee54ea40749a09fcbcd1e9432",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            ),
-            TEST_IMAGES: (
-                "9fb629c4189551a2d022fa330f9573f3",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            ),
-            TEST_LABELS: (
-                "ec29112dd5afa0611ce80d1b7f02629c",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            ),
-        }
+        (
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        (
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        (
+            "9fb629c4189551a2d022fa330f9573f3",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        (
+            "ec29112dd5afa0611ce80d1b7f02629c",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
     ),
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -84,24 +78,22 @@ _FASHION_MNIST = DatasetSpec(
     preparation="fit",
     torchvision_folder="FashionMNIST",
     files=idx_files(
-        {
-            TRAIN_IMAGES: (
-                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            ),
-            TRAIN_LABELS: (
-                "25c81989df183df01b3e8a0aad5dffbe",
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            ),
-            TEST_IMAGES: (
-                "bef4ecab320f06d8554ea6380940ec79",
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            ),
-            TEST_LABELS: (
-                "bb300cfdad3c16e7a12a480ee83cd310",
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-            ),
-        }
+        (
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        ),
+        (
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        ),
+        (
+            "bef4ecab320f06d8554ea6380940ec79",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        ),
+        (
+            "bb300cfdad3c16e7a12a480ee83cd310",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
     ),
     mirrors=(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -123,12 +115,10 @@ _KMNIST = DatasetSpec(
     preparation="fit",
     torchvision_folder="KMNIST",
     files=idx_files(
-        {
-            TRAIN_IMAGES: ("bdb82020997e1d708af4cf47b453dcf7", None),
-            TRAIN_LABELS: ("e144d726b3acfaa3e44228e80efcd344", None),
-            TEST_IMAGES: ("5c965bf0a639b31b8f53240b1b52f4d7", None),
-            TEST_LABELS: ("7320c461ea6c1c855c0b718fb2a4b134", None),
-        }
+        ("bdb82020997e1d708af4cf47b453dcf7", None),
+        ("e144d726b3acfaa3e44228e80efcd344", None),
+        ("5c965bf0a639b31b8f53240b1b52f4d7", None),
+        ("7320c461ea6c1c855c0b718fb2a4b134", None),
     ),
     # The second is a third party's copy, pinned to one commit; the checksums are valid for both.
     mirrors=(
@@ -146,7 +136,6 @@ def _emnist(
     part: str, title: str, counts: tuple[int, int], classes: tuple[str, ...]
 ) -> DatasetSpec:
     prefixes = (f"gzip/emnist-{part}-train", f"gzip/emnist-{part}-test")
-    roles = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
     return DatasetSpec(
         name=f"emnist-{part}",
         title=title,
@@ -159,7 +148,7 @@ def _emnist(
         homepage="https://www.nist.gov/itl/products-and-services/emnist-dataset",
         folder="emnist",
         torchvision_folder="EMNIST",
-        files=idx_files(dict.fromkeys(roles, (None, None)), prefixes),
+        files=idx_files(*[(None, None)] * 4, prefixes=prefixes),
         mirrors=(
             "https://biometrics.nist.gov/cs_links/EMNIST/",
             "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/",

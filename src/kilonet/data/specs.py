@@ -98,10 +98,12 @@ class DatasetSpec:
 
 
 def idx_files(
-    checksums: Mapping[str, tuple[str | None, str | None]],
-    prefixes: tuple[str, str] = ("train", "t10k"),
+    *checksums: tuple[str | None, str | None], prefixes: tuple[str, str] = ("train", "t10k")
 ) -> dict[str, FileSpec]:
-    """Return the four files of MNIST's layout; ``prefixes`` are those of their names."""
+    """Return the four files of MNIST's layout; ``prefixes`` are those of their names.
+
+    ``checksums``: MD5 and SHA-256 of training images, training labels, test images, test labels.
+    """
     train, test = prefixes
     names = {
         TRAIN_IMAGES: f"{train}-images-idx3-ubyte.gz",
@@ -109,7 +111,10 @@ def idx_files(
         TEST_IMAGES: f"{test}-images-idx3-ubyte.gz",
         TEST_LABELS: f"{test}-labels-idx1-ubyte.gz",
     }
-    return {role: FileSpec(name, *checksums[role]) for role, name in names.items()}
+    return {
+        role: FileSpec(name, md5, sha256)
+        for (role, name), (md5, sha256) in zip(names.items(), checksums, strict=True)
+    }
 
 
 @dataclass(frozen=True)
