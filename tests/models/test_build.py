@@ -114,7 +114,7 @@ def test_budget() -> None:
 
 def test_too_large_to_be_made() -> None:
     section = resolve("two-conv-fc12").recipe.model.model_copy(update={"hidden": 10**15})
-    with pytest.raises(RecipeError, match=r"two-conv with hidden = 10+, .* cannot be made: .*"):
+    with pytest.raises(RecipeError, match=r"two-conv with hidden = 10+, .* cannot be built: .*"):
         build(section)
 
 

@@ -88,7 +88,7 @@ def test_nothing_is_printed_without_a_console(
         (["model.layers=c8 M M M M M"], RecipeError, "leaves nothing of a 28×28 image"),
         (["model.name=nowhere:Net"], RecipeError, 'No module "nowhere"'),
         (["model.name=two-conv", "model.hidden=100000"], RecipeError, "must be at most 99,999"),
-        (["model.layers=c99999 c99999"], RecipeError, "cannot be made"),
+        (["model.layers=c99999 c99999"], RecipeError, "cannot be built"),
     ],
 )
 def test_a_recipe_is_refused_before_data_is_looked_for(

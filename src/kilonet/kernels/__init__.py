@@ -1,1 +1,1 @@
-"""Our own kernels for the CPU: C that is compiled once on the machine it runs on."""
+"""Training kernels for the CPU: C code that is compiled once on each machine."""

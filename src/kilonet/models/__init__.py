@@ -1,4 +1,4 @@
-"""Networks by architecture: every one an ``nn.Module`` from images to logits."""
+"""The networks: modules that map images to logits."""
 
 from kilonet.models.base import Network
 from kilonet.models.build import build

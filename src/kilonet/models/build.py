@@ -29,13 +29,13 @@ NETWORKS: dict[str, type[Network]] = {
 def build(
     model: Model, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10
 ) -> nn.Module:
-    """Return a freshly initialised network for images C×H×W and ``num_classes`` classes.
+    """Return a newly initialised network for images C×H×W and ``num_classes`` classes.
 
-    Its weights are drawn from PyTorch's default generator: seed that first.
+    PyTorch's default generator initialises the weights: seed it first.
 
     Raises:
-        RecipeError: the images are too small for it, it is too large to be made, or it is a
-            network of the user's own that cannot be imported, called, or used on such images.
+        RecipeError: the images are too small, the network does not fit into memory, or it is a
+            network of the user's own that cannot be imported, called, or applied to such images.
     """
     arguments: dict[str, Any] = model.model_dump(exclude={"name"})
     if isinstance(model, CustomConfig):
@@ -47,7 +47,7 @@ def build(
     except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
         given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
         raise RecipeError(
-            f"[model] {model.name} with {given} cannot be made: {_first_line(error)}. "
+            f"[model] {model.name} with {given} cannot be built: {_first_line(error)}. "
             "Choose smaller numbers."
         ) from error
 
@@ -55,21 +55,21 @@ def build(
 def _check_output(
     network: nn.Module, name: str, input_shape: tuple[int, int, int], num_classes: int
 ) -> None:
-    """Pass a blank image through a copy of ``network`` and look at the shape of what comes out."""
+    """Check the output shape of a copy of ``network`` for a blank image."""
     shape = "×".join(map(str, input_shape))
     try:
         trial = copy.deepcopy(network).eval()
         with torch.no_grad():
             output = trial(torch.zeros(1, *input_shape))
-    except Exception as error:  # anything: it is the user's code
+    except Exception as error:  # any error: this is the user's code
         raise RecipeError(
             f"{name} fails on an image of {shape}: {type(error).__name__}: {_first_line(error)}. "
             "Its forward() gets a float32 batch N×C×H×W."
         ) from error
-    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if found != (1, num_classes):
+    result = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if result != (1, num_classes):
         raise RecipeError(
-            f"{name} returned {found} for one image of {shape}; expected logits of shape "
+            f"{name} returned {result} for one image of {shape}; expected logits of shape "
             f"(1, {num_classes}), one for each class. Change its last layer or its forward()."
         )
 
@@ -79,17 +79,17 @@ def _first_line(error: BaseException) -> str:
 
 
 def check_budget(model: nn.Module, recipe: Recipe, name: str) -> int:
-    """Return the network's parameter count, refusing one over the recipe's budget.
+    """Return the network's parameter count if it is within the recipe's budget.
 
     Raises:
         RecipeError: more parameters than ``constraints.max_parameters``.
     """
     parameters = count_parameters(model)
-    most = recipe.constraints.max_parameters
-    if most is not None and parameters > most:
+    budget = recipe.constraints.max_parameters
+    if budget is not None and parameters > budget:
         raise RecipeError(
             f"{name}: the network has {parameters:,} parameters, "
-            f"{parameters - most:,} over constraints.max_parameters = {most:,}. "
+            f"{parameters - budget:,} over constraints.max_parameters = {budget:,}. "
             "Make it narrower, or raise the budget (constraints.max_parameters=off removes it)."
         )
     return parameters

@@ -1,1 +1,1 @@
-"""A network as C99: one header, one source, no allocation."""
+"""A network as C99: one header and one source, without dynamic memory allocation."""

@@ -87,13 +87,13 @@ def emit(graph: Graph | QuantisedGraph, name: str) -> CSource:
 
 def _labelled(steps: Sequence[PlannedCall]) -> list[tuple[PlannedCall, str]]:
     counts: Counter[str] = Counter()
-    found = []
+    labelled = []
     for step in steps:
         kind = type(step.op).__name__.removeprefix("Q")
-        word = LABELS.get(kind, "activation")
-        counts[word] += 1
-        found.append((step, f"{word}{counts[word]}"))
-    return found
+        label = LABELS.get(kind, "activation")
+        counts[label] += 1
+        labelled.append((step, f"{label}{counts[label]}"))
+    return labelled
 
 
 def _render(
@@ -107,31 +107,27 @@ def _render(
         "arena_bytes": plan.arena.size * kind.element_bytes,
         "stack_bytes": 4 * channels + CALL_STACK,
     }
-    words = {**_values(graph, name, kind), **{key: str(size) for key, size in sizes.items()}}
+    max_channels = f"#define MAX_CHANNELS {channels} /* sums stored at once */\n\n"
+    values = {**_values(graph, name, kind), **{key: str(size) for key, size in sizes.items()}}
     source = template(
         "common",
         "source.c",
-        **words,
+        **values,
         **_expectations(graph, kind.logit),
         includes=_includes(kind, calls),
-        definitions=f"#define MAX_CHANNELS {channels} /* sums stored at once */\n\n"
-        if channels
-        else "",
+        definitions=max_channels if channels else "",
         constants="\n".join(constant.text() for constant in constants),
         arena=f"static {kind.element} arena[{plan.arena.size}];\n" if plan.arena.size else "",
         kernels="\n".join(_functions(kind, calls, bool(table), has_byte_scales(plan))),
         body="\n\n".join(call.text() for call in calls),
     )
-    return CSource(name, template("common", "header.h", **words), source, **sizes)
+    return CSource(name, template("common", "header.h", **values), source, **sizes)
 
 
 def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
+    """Return the values of the templates' $names that do not depend on the plan."""
     channels, height, width = graph.image
-    whole = isinstance(graph, QuantisedGraph)
-    scale = ""
-    if isinstance(graph, QuantisedGraph):
-        scale = number(np.float32(graph.encodings[LOGITS].scale))
-    words = {
+    values = {
         "name": name,
         "macro": name.upper(),
         "title": comment_text(f"The network {graph.metadata.get('recipe') or name}"),
@@ -144,13 +140,18 @@ def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, 
         "classes": len(graph.classes),
         "class_names": ", ".join(map(string, graph.classes)),
         "logit": kind.logit,
-        "logit_words": f"the logits, in units of {name.upper()}_LOGIT_SCALE"
-        if whole
-        else "the logits",
-        "logit_scale": f"#define {name.upper()}_LOGIT_SCALE {scale}\n" if whole else "",
-        "exponent": f"{scale} * (float)(logits[i] - most)" if whole else "logits[i] - most",
+        "logit_unit": "the logits",
+        "logit_scale": "",
+        "exponent": "logits[i] - largest",
     }
-    return {key: str(value) for key, value in words.items()}
+    if isinstance(graph, QuantisedGraph):
+        scale = number(np.float32(graph.encodings[LOGITS].scale))
+        values |= {
+            "logit_unit": f"the logits, in units of {name.upper()}_LOGIT_SCALE",
+            "logit_scale": f"#define {name.upper()}_LOGIT_SCALE {scale}\n",
+            "exponent": f"{scale} * (float)(logits[i] - largest)",
+        }
+    return {key: str(value) for key, value in values.items()}
 
 
 def _provenance(graph: Graph | QuantisedGraph) -> str:
@@ -194,12 +195,12 @@ def _function(kind: _Kind, name: str, has_activations: bool, byte_scales: bool) 
     if name == "window":
         return template("common", "window.c")
     if name == "requantisation" and has_activations:
-        words = (
+        indexing = (
             {"orientation_shift": ORIENTATION_SHIFT, "index": "channel >> q->orientation_shift"}
             if byte_scales
             else ALL_CHANNELS
         )
-        return template(kind.folder, "requantisation_activation.c", table=rows(SIGMOID), **words)
+        return template(kind.folder, "requantisation_activation.c", table=rows(SIGMOID), **indexing)
     if name == "scaling" and byte_scales:
         return template(kind.folder, "scaling_bytes.c")
     if kind is FLOAT:

@@ -1,1 +1,1 @@
-"""The one form that every export starts from: an ONNX file lowered to a typed list of operators."""
+"""The typed operator graph that exports start from, lowered from an ONNX file."""

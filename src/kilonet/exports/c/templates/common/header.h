@@ -27,7 +27,7 @@ extern "C" {
 extern const char *const ${name}_classes[$classes];
 
 /* Returns the class of an image: bytes 0-255, row by row$interleaved.
-   logits receives $logit_words. */
+   logits receives $logit_unit. */
 int ${name}_predict(const uint8_t image[$pixels], $logit logits[$classes]);
 
 /* Computes probabilities from logits: exp(x) / sum. Needs expf; -DKILONET_NO_LIBM omits it. */

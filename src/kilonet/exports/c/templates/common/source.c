@@ -25,11 +25,11 @@ $body
 #ifndef KILONET_NO_LIBM
 void ${name}_probabilities(const $logit logits[$classes], float probabilities[$classes])
 {
-    $logit most = logits[0];
+    $logit largest = logits[0];
     float total = 0.0f;
 
     for (int i = 1; i < $classes; i++)
-        most = logits[i] > most ? logits[i] : most;
+        largest = logits[i] > largest ? logits[i] : largest;
     for (int i = 0; i < $classes; i++)
         total += probabilities[i] = expf($exponent);
     for (int i = 0; i < $classes; i++)
