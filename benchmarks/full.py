@@ -61,7 +61,7 @@ def train_kilonet(
     contestant: Contestant, settings: Settings, epochs: int, seed: int
 ) -> tuple[float, float]:
     """Return the seconds of all epochs, by the run's history, and the test accuracy."""
-    from kilonet.workflows.run import find_run
+    from kilonet.workflows.runs import find_run
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"

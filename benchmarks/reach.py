@@ -17,7 +17,7 @@ from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
-from kilonet.workflows.load import network_for
+from kilonet.workflows.runs import network_for
 from kilonet.workflows.session import open_session
 
 RECIPES = ("fast-99", "fast-99.4")

@@ -24,7 +24,7 @@ from kilonet.cli.main import run as command
 from kilonet.errors import KilonetError, RunError
 from kilonet.files import write_text
 from kilonet.runs.environment import environment
-from kilonet.workflows.run import Run, find_run
+from kilonet.workflows.runs import Run, find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FORMS: Mapping[str, Mapping[str, Any]] = {

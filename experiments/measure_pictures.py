@@ -23,7 +23,7 @@ from kilonet.files import write_text
 from kilonet.inference import Reader, reader
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.runs.environment import environment
-from kilonet.workflows.run import find_run
+from kilonet.workflows.runs import find_run
 from pictures.development import Bytes, digits, doodles, no_digits
 
 CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)

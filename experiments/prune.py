@@ -31,8 +31,7 @@ from kilonet.evaluation.metrics import Metrics, measure
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.files import write_text
 from kilonet.models.measure import count_parameters
-from kilonet.workflows.load import data_info
-from kilonet.workflows.run import find_run
+from kilonet.workflows.runs import find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "frontier-sparse.json"
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
@@ -86,7 +85,7 @@ def zero_count(network: nn.Module) -> int:
 
 def measure_pruning(name: str, data: Dataset) -> dict[str, Any]:
     """Return the effect of pruning on the model ``name``."""
-    info, network = data_info(find_run(name)), kilonet.load(name)
+    info, network = find_run(name).data_info, kilonet.load(name)
     train = (data.train_images, data.train_labels, info)
     dense = evaluate(network, *train).accuracy
     best, tried = network, []

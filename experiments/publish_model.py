@@ -26,7 +26,7 @@ from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import CARD, SHIPPED_FOLDER
-from kilonet.workflows.run import find_run, require_finished
+from kilonet.workflows.runs import find_run, require_finished
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)

@@ -37,7 +37,7 @@ from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Data, Recipe
 from kilonet.runs.environment import commit
 from kilonet.studies.directory import read_result
-from kilonet.workflows.material import load_shown
+from kilonet.workflows.data import load_recipe_data
 from kilonet.workflows.session import Session, open_session
 from stored import add_finding, add_run, add_trial, has_run, has_trial, shared_finding
 
@@ -318,7 +318,7 @@ def validated(training: Training) -> Session:
 @cache
 def dataset(data: Data) -> Dataset:
     """Return a data set without its test images."""
-    found = load_shown(data, None, None)
+    found = load_recipe_data(data, None, None)
     return replace(found, test_images=found.test_images[:0], test_labels=found.test_labels[:0])
 
 

@@ -24,18 +24,13 @@ if TYPE_CHECKING:
     from kilonet.models.fixed import SimpleMNISTNet
     from kilonet.studies.search import search
     from kilonet.studies.study import Study, study
-    from kilonet.workflows.check import check
     from kilonet.workflows.classifier import Classifier
-    from kilonet.workflows.compare import compare
-    from kilonet.workflows.evaluate import evaluate
-    from kilonet.workflows.export import export
-    from kilonet.workflows.load import load
+    from kilonet.workflows.evaluate import check, compare, evaluate
+    from kilonet.workflows.export import export, save_pretrained
+    from kilonet.workflows.inspect import list_models, summary
     from kilonet.workflows.lr_find import lr_find
-    from kilonet.workflows.models import list_models
-    from kilonet.workflows.pretrained import save_pretrained
     from kilonet.workflows.robustness import robustness
-    from kilonet.workflows.run import Run, list_runs
-    from kilonet.workflows.summary import summary
+    from kilonet.workflows.runs import Run, list_runs, load
     from kilonet.workflows.train import resume, train
 
 __version__ = "0.1.0"
@@ -43,24 +38,24 @@ __version__ = "0.1.0"
 _HOMES = {
     "Classifier": "kilonet.workflows.classifier",
     "KilonetError": "kilonet.errors",
-    "Run": "kilonet.workflows.run",
+    "Run": "kilonet.workflows.runs",
     "Study": "kilonet.studies.study",
     "SimpleMNISTNet": "kilonet.models.fixed",
-    "check": "kilonet.workflows.check",
-    "compare": "kilonet.workflows.compare",
+    "check": "kilonet.workflows.evaluate",
+    "compare": "kilonet.workflows.evaluate",
     "evaluate": "kilonet.workflows.evaluate",
     "export": "kilonet.workflows.export",
-    "list_models": "kilonet.workflows.models",
-    "list_runs": "kilonet.workflows.run",
-    "load": "kilonet.workflows.load",
+    "list_models": "kilonet.workflows.inspect",
+    "list_runs": "kilonet.workflows.runs",
+    "load": "kilonet.workflows.runs",
     "lr_find": "kilonet.workflows.lr_find",
     "reader": "kilonet.inference",
     "resume": "kilonet.workflows.train",
     "robustness": "kilonet.workflows.robustness",
-    "save_pretrained": "kilonet.workflows.pretrained",
+    "save_pretrained": "kilonet.workflows.export",
     "search": "kilonet.studies.search",
     "study": "kilonet.studies.study",
-    "summary": "kilonet.workflows.summary",
+    "summary": "kilonet.workflows.inspect",
     "train": "kilonet.workflows.train",
 }
 

@@ -16,7 +16,7 @@ from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.robustness import Estimate, Robustness, RobustnessCell
 from kilonet.runs.directory import RunDirectory
 from kilonet.workflows.robustness import RobustnessReport
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from trained import Trained, start_run
 
 

@@ -21,7 +21,7 @@ from kilonet.runs import layout
 from kilonet.runs.find import open_run
 from kilonet.training.checkpoints import save_state
 from kilonet.workflows import train as api
-from kilonet.workflows.run import Run, find_run
+from kilonet.workflows.runs import Run, find_run
 from trained import Trained, start_run
 
 

@@ -15,7 +15,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.models.build import check_budget
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.load import resolve
-from kilonet.workflows.load import network_for
+from kilonet.workflows.runs import network_for
 
 ROOT = Path(__file__).resolve().parents[2]
 run = importlib.import_module("run")
@@ -189,7 +189,7 @@ def test_a_trial_has_no_test_images(results: Path, monkeypatch: pytest.MonkeyPat
     noise = Dataset(
         "mnist", "noise", images, labels, images, labels, tuple("0123456789"), (0.13,), (0.3,), ""
     )
-    monkeypatch.setattr(run, "load_shown", lambda *_: noise)
+    monkeypatch.setattr(run, "load_recipe_data", lambda *_: noise)
     run.dataset.cache_clear()
     training = run.Training("x/y", run.SEARCH_BASE, ["training.epochs=1", "data.name=mnist"], 1)
     found = run.dataset(training.recipe.data)

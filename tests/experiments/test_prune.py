@@ -10,8 +10,7 @@ from torch import nn
 
 import kilonet
 from kilonet.models.measure import count_parameters
-from kilonet.workflows.load import data_info
-from kilonet.workflows.run import find_run
+from kilonet.workflows.runs import find_run
 
 prune = importlib.import_module("prune")
 
@@ -38,7 +37,7 @@ def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> N
 def test_batch_norms_statistics_are_those_of_the_images() -> None:
     layers = nn.Sequential(nn.BatchNorm2d(1))
     images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8)
-    info = data_info(find_run("kilonet-0.5k"))
+    info = find_run("kilonet-0.5k").data_info
     prune.update_norms(layers, images, info)
     (norm,) = layers
     assert isinstance(norm, nn.BatchNorm2d)

@@ -16,7 +16,7 @@ from kilonet.errors import RunError
 from kilonet.recipe.describe import fingerprint
 from kilonet.runs import find, layout
 from kilonet.runs.find import open_run
-from kilonet.workflows.models import list_models
+from kilonet.workflows.inspect import list_models
 from trained import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ publish = importlib.import_module("publish_model")
 def run(tmp_path_factory: pytest.TempPathFactory) -> kilonet.Run:
     path = tmp_path_factory.mktemp("publish") / "run"
     assert command(["train", "quick", *WORDS, "training.keep=last", "--out", str(path)]) == 0
-    return kilonet.workflows.run.find_run(path)
+    return kilonet.workflows.runs.find_run(path)
 
 
 @pytest.fixture

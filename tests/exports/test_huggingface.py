@@ -21,7 +21,7 @@ from kilonet.errors import CheckpointError, RunError, UsageError
 from kilonet.exports.huggingface.folder import exported_card, pretrained_of, shipped_card
 from kilonet.runs import layout
 from kilonet.runs.find import open_run, shipped_models
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from trained import Trained, start_run, trained
 
 FILES = {"config.json", "model.safetensors", "README.md"}

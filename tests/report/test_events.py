@@ -19,7 +19,7 @@ from kilonet.runs.layout import Row
 from kilonet.studies.plan import parse_request
 from kilonet.studies.study import resolve_plan
 from kilonet.workflows import train as module
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from kilonet.workflows.train import Interrupted
 
 WORDS = ("data.name=digits", "training.epochs=3", "training.threads=1", "model.layers=c4 M c4 M")

@@ -8,7 +8,7 @@ import pytest
 
 import kilonet
 from kilonet.workflows import finish
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from trained import Trained, trained
 
 TINY = '''

@@ -30,7 +30,7 @@ def mislabelled() -> tuple[Dataset, list[int]]:
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     dataset, changed = mislabelled()
-    monkeypatch.setattr(module, "load_shown", lambda *_: dataset)
+    monkeypatch.setattr(module, "load_recipe_data", lambda *_: dataset)
     return changed
 
 

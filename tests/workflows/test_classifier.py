@@ -92,7 +92,7 @@ def fitted(digits: list[Any]) -> Iterator[kilonet.Classifier]:
 
 def test_it_learns_and_predicts(fitted: kilonet.Classifier, digits: list[Any]) -> None:
     _, test, _, labels = digits
-    assert fitted.evaluate_split(test, labels) > 0.95
+    assert fitted.score(test, labels) > 0.95
     probabilities = fitted.predict_proba(test)
     assert probabilities.shape == (len(test), 10)
     assert probabilities.sum(axis=1) == pytest.approx(1)
@@ -121,7 +121,7 @@ def test_labels_may_be_texts(digits: list[Any]) -> None:
     model = kilonet.Classifier(**SMALL).fit(digits[0], names)
     assert model.classes_.tolist() == ["even", "odd"]
     assert set(model.predict(digits[1])) == {"even", "odd"}
-    assert model.evaluate_split(digits[0], names) > 0.8
+    assert model.score(digits[0], names) > 0.8
 
 
 def test_the_same_seed_the_same_network(digits: list[Any]) -> None:

@@ -22,8 +22,7 @@ from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.worker import predict
 from kilonet.workflows.evaluate import evaluate
 from kilonet.workflows.export import export
-from kilonet.workflows.load import data_info
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from picture_folders import COLOURS, write_pictures
 
 CLASSES = tuple(sorted(COLOURS))
@@ -51,11 +50,11 @@ def trained(pictures: Path) -> Run:
     words = ["train", "quick", f"data.name=folder:{pictures}", *WORDS, "--out", str(path)]
     with contextlib.redirect_stdout(io.StringIO()):
         assert command(words) == 0
-    return kilonet.workflows.run.find_run(path)
+    return kilonet.workflows.runs.find_run(path)
 
 
 def test_the_run_knows_its_classes_without_the_folder(trained: Run, pictures: Path) -> None:
-    traits = data_info(trained)
+    traits = trained.data_info
     assert (traits.classes, traits.shape) == (CLASSES, (3, 16, 16))
     assert traits.fingerprint == read_folder(pictures, ImageFormat()).fingerprint
     assert trained.recipe.data.name == f"folder:{pictures}"

@@ -148,7 +148,7 @@ def check(
     """Check a run against its recipe's constraints, or those given here; exit 1 if any fails."""
     from kilonet.cli.tables import print_checks
     from kilonet.runs.compliance import parse_constraints
-    from kilonet.workflows.check import check as check_run
+    from kilonet.workflows.evaluate import check as check_run
 
     given = {
         "max_parameters": max_parameters,

@@ -18,7 +18,7 @@ recipes_app = typer.Typer(
 def models(as_json: AsJson = False) -> None:
     """List the trained models that ship: sizes, and test accuracy over the seeds."""
     from kilonet.cli.tables import models_table
-    from kilonet.workflows.models import list_models
+    from kilonet.workflows.inspect import list_models
 
     shipped = list_models()
     if as_json:
@@ -90,6 +90,6 @@ def summary(
 ) -> None:
     """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
     require("train")
-    from kilonet.workflows.summary import summary as summarise
+    from kilonet.workflows.inspect import summary as summarise
 
     typer.echo(summarise(source, style, model=model))

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from kilonet.report.formatting import Table as TextTable
     from kilonet.studies.study import Study
     from kilonet.training.profile import Profile
-    from kilonet.workflows.compare import RunComparison
+    from kilonet.workflows.evaluate import RunComparison
     from kilonet.workflows.export import Export
-    from kilonet.workflows.models import ModelFigures
+    from kilonet.workflows.inspect import ModelFigures
     from kilonet.workflows.robustness import RobustnessReport
-    from kilonet.workflows.run import Run
+    from kilonet.workflows.runs import Run
 
 MAX_NAMES = 10
 """Findings of one kind that are printed; ``--json`` has all."""
@@ -44,7 +44,7 @@ def plain_table(*headings: str) -> Table:
 
 def print_outcome(run: Run, console: Console) -> None:
     """Print the test accuracy of a finished run, its checklist, and the path of its report."""
-    from kilonet.workflows.check import check
+    from kilonet.workflows.evaluate import check
 
     test = run.test
     line = (

@@ -1,11 +1,15 @@
-"""The keys and names of each section, from the schema; and the keys that were removed."""
+"""The keys and names of each section, from the schema; the keys that were removed; keywords."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import tomli_w
 from pydantic import BaseModel
 
+from kilonet.errors import UsageError, nearest
 from kilonet.recipe import schema
 from kilonet.recipe.families import FAMILIES, CustomConfig
 
@@ -98,3 +102,46 @@ def without_removed_keys(table: RawTable) -> RawTable:
         if isinstance(kept.get(section), dict):
             kept[section] = {name: kept[section][name] for name in kept[section] if name != key}
     return kept
+
+
+def as_overrides(keywords: Mapping[str, Any]) -> list[str]:
+    """Return ``key=value`` words for keywords such as ``epochs=2`` or ``optimizer_name="adam"``.
+
+    A keyword is a key that only one section has (``epochs``, ``lr``), or a section and a key joined
+    by an underscore (``data_name``). None unsets an optional key.
+
+    Raises:
+        UsageError: a keyword is no key, or a key of several sections, or has a value that no recipe
+            can hold.
+    """
+    return [f"{_key_of(word)}={_toml_value(word, value)}" for word, value in keywords.items()]
+
+
+def _key_of(word: str) -> str:
+    keys = all_keys()
+    joined = {key.replace(".", "_", 1): key for key in keys}
+    if word in joined:
+        return joined[word]
+    matches = [key for key in keys if key.partition(".")[2] == word]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        choices = " or ".join(key.replace(".", "_", 1) for key in matches)
+        raise UsageError(f'"{word}" is a key of several sections: write {choices}.')
+    removed = removal_message("training", word.removeprefix("training_"))
+    if removed is not None:
+        raise UsageError(removed)
+    known = [*joined, *(key.partition(".")[2] for key in keys)]
+    raise UsageError(f'A recipe has no key "{word}".{nearest(word, known)}')
+
+
+def _toml_value(word: str, value: Any) -> str:
+    if value is None:
+        return "off"
+    if isinstance(value, str | bool | int | float | list | tuple):
+        with suppress(TypeError):  # something in a list
+            return tomli_w.dumps({"v": value}).partition("=")[2].strip()
+    raise UsageError(
+        f"{word} = {value!r}: a recipe holds numbers, texts, booleans and lists of them, "
+        f"not {type(value).__name__}."
+    )

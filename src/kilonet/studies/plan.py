@@ -12,10 +12,10 @@ from kilonet.errors import UsageError
 from kilonet.files import studies_dir
 from kilonet.recipe.catalog import SUFFIX
 from kilonet.recipe.describe import plain
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.grid import Axis, GridCell, baseline_of, cells_of, parse_axes, slug_of
-from kilonet.workflows.overrides import as_overrides
 
 MAX_RUNS = 100_000
 _MAX_NAME_LENGTH = 120

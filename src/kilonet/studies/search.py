@@ -11,6 +11,7 @@ from kilonet.extras import require
 from kilonet.progress import Reporter, Row, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.describe import plain
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.coordinator import Coordinator
 from kilonet.studies.directory import STORE, StudyDirectory, open_study
@@ -24,7 +25,6 @@ from kilonet.studies.plan import (
 )
 from kilonet.studies.study import ExecutorName, open_executor, resolve_plan, resumable
 from kilonet.studies.trials import BestTrial, OptunaTrials
-from kilonet.workflows.overrides import as_overrides
 
 TRIALS = 20
 _MAX_NAME_LENGTH = 120

@@ -12,6 +12,7 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.progress import Reporter, Row, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved
 from kilonet.studies.coordinator import (
     Coordinator,
@@ -24,8 +25,7 @@ from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
 from kilonet.studies.plan import StudyPlan, StudyRequest, Vary, parse_request
 from kilonet.studies.ray_executor import RayExecutor, find_cluster
-from kilonet.workflows.overrides import as_overrides
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 
 if TYPE_CHECKING:
     from kilonet.studies.analysis import Analysis
@@ -175,8 +175,8 @@ def resolve_plan(request: StudyRequest, data_dir: Path | None, reporter: Reporte
     from kilonet.models.build import check_budget
     from kilonet.report.tensorboard import require_events
     from kilonet.training.device import choose_device
-    from kilonet.workflows.load import network_for
-    from kilonet.workflows.material import load_or_stand_in
+    from kilonet.workflows.data import load_or_substitute
+    from kilonet.workflows.runs import network_for
 
     dataset_names: dict[str, str] = {}
     resolved: list[Resolved] = []
@@ -186,7 +186,7 @@ def resolve_plan(request: StudyRequest, data_dir: Path | None, reporter: Reporte
         check_budget(network_for(one.recipe), one.recipe, f"{one.name} ({cell.label})")
         name = one.recipe.data.name
         if name not in dataset_names:
-            used, _, note = load_or_stand_in(one, data_dir, reporter)
+            used, _, note = load_or_substitute(one, data_dir, reporter)
             dataset_names[name] = used.recipe.data.name
             if note:
                 reporter.message(f"Note: {note}")

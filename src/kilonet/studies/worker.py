@@ -22,7 +22,7 @@ from kilonet.runs import layout
 from kilonet.runs.directory import locked
 from kilonet.runs.find import open_run
 from kilonet.studies.plan import RunJob
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from kilonet.workflows.train import resume, train
 
 LOCK_SECONDS = 30  # how long the worker of a killed coordinator may take to end

@@ -29,7 +29,7 @@ from kilonet.recipe.schema import Constraints, Recipe
 from kilonet.report.image_grids import doubtful_labels
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_compute
-from kilonet.workflows.material import load_shown
+from kilonet.workflows.data import load_recipe_data
 from kilonet.workflows.session import open_session
 
 SETTINGS, FIGURES, TABLE, PICTURE = "settings.json", "audit.json", "audit.csv", "audit.png"
@@ -96,7 +96,9 @@ def audit(
     if top < 1:
         raise UsageError(f"--top {top}: name 1 or more.")
     chosen = _settled(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
-    dataset = load_shown(chosen.data, Path(data_dir) if data_dir is not None else None, reporter)
+    dataset = load_recipe_data(
+        chosen.data, Path(data_dir) if data_dir is not None else None, reporter
+    )
     fold_of = stratified_folds(dataset.train_labels, folds, chosen.training.seed)
     folder = Path(out) if out is not None else Path(f"audit-{short_name(name).rpartition(':')[2]}")
     settings = {

@@ -24,6 +24,7 @@ from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.extras import require
 from kilonet.progress import PrintReporter, Reporter, Row
 from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.training.checkpoints import put_weights
 from kilonet.training.device import choose_device
@@ -36,9 +37,8 @@ from kilonet.workflows.arrays import (
     require_shape,
     shape_of,
 )
-from kilonet.workflows.overrides import as_overrides
-from kilonet.workflows.pretrained import find_pretrained
-from kilonet.workflows.run import Run
+from kilonet.workflows.export import find_pretrained
+from kilonet.workflows.runs import Run
 from kilonet.workflows.session import fresh_network, open_session
 
 # A run's limits: what is trained here is no run, and a few images take more epochs than MNIST.

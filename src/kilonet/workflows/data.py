@@ -1,48 +1,110 @@
-"""A data set at hand, and a picture of it with what a recipe's augmentation does to it."""
+"""Data sets for workflows: the one of a recipe or of a run, a substitute, a sample, a folder."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from kilonet.data.dataset import Dataset, load_dataset
+from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.data.folder import folder_path, image_format, is_folder
 from kilonet.data.inspect_folder import FolderReport, inspect_folder
+from kilonet.data.registry import spec
 from kilonet.data.specs import DEFAULT_FORMAT
-from kilonet.errors import UsageError
+from kilonet.errors import DataError, UsageError
 from kilonet.progress import Reporter
-from kilonet.recipe.load import resolve
+from kilonet.recipe.load import Resolved, resolve
+from kilonet.recipe.schema import Data
 from kilonet.report.image_grids import sample_grid
 from kilonet.training.data import augmentation_in
 from kilonet.training.seeding import generator
+from kilonet.workflows.runs import Run
 
+SUBSTITUTE = "digits"
 SAMPLES = 20
+
+
+def load_or_substitute(
+    resolved: Resolved, data_dir: Path | None, reporter: Reporter | None = None
+) -> tuple[Resolved, Dataset, str | None]:
+    """Return the recipe with the data set really used, that data set, and a note if it differs.
+
+    If the user named no data set, and the recipe's can neither be found nor downloaded,
+    scikit-learn's bundled digits replace it, and the note says so. A damaged file is an error,
+    not a reason to train on something else.
+
+    Raises:
+        DataError: the data set that the user named cannot be found, or is damaged.
+    """
+    name = resolved.recipe.data.name
+    try:
+        dataset = load_recipe_data(resolved.recipe.data, data_dir, reporter)
+        return resolved, dataset, dataset.note
+    except DatasetNotFoundError:
+        if resolved.data_named:
+            raise
+    dataset = load_dataset(SUBSTITUTE)
+    title = spec(name).title
+    note = (
+        f"{title} could not be found or downloaded, so this run uses {dataset.title} instead. "
+        f"To train on {title}, connect to the internet and run again, or name a folder that holds "
+        "its files: --data-dir DIR or KILONET_DATA=DIR."
+    )
+    data = resolved.recipe.data.model_copy(update={"name": SUBSTITUTE})
+    recipe = resolved.recipe.model_copy(update={"data": data})
+    return replace(resolved, recipe=recipe), dataset, note
+
+
+def load_recipe_data(
+    data: Data, data_dir: Path | None, reporter: Reporter | None = None
+) -> Dataset:
+    """Load a recipe's data set; ``reporter`` gets the progress of a download."""
+    dataset = load_dataset(data.name, data_dir, image_format=image_format(data), reporter=reporter)
+    return dataset if data.normalise else dataset.unnormalised()
+
+
+def load_run_data(run: Run, data_dir: Path | None, reporter: Reporter | None = None) -> Dataset:
+    """Load the data set that ``run`` was trained on.
+
+    Raises:
+        DataError: it cannot be found, is damaged, or is a folder whose content has changed.
+    """
+    data, trained_on = run.recipe.data, run.data_info
+    dataset = load_recipe_data(data, data_dir, reporter)
+    if dataset.fingerprint != trained_on.fingerprint:
+        raise DataError(
+            f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "
+            f"on: their fingerprint is {dataset.fingerprint}, and was {trained_on.fingerprint}. "
+            f"Put them back, or train again. (kilonet evaluate {run.path} --data {data.name} "
+            "measures on what is there now.)"
+        )
+    return dataset
 
 
 def fetch(
     name: str, data_dir: str | Path | None = None, reporter: Reporter | None = None
 ) -> Dataset:
-    """Load the data set ``name``, downloading it where it is not at hand, and return it.
+    """Load the data set ``name``, after downloading it if it is not on this machine.
 
     Raises:
         UsageError: there is no such data set.
-        DataError: it cannot be had, or is damaged.
+        DataError: it cannot be downloaded, or is damaged.
     """
     return load_dataset(name, _path(data_dir), reporter=reporter)
 
 
 def report(name: str, reporter: Reporter | None = None) -> FolderReport:
-    """Return what is in a folder of pictures, and what is wrong with it.
+    """Return the contents of a folder of pictures, and its problems.
 
     Raises:
-        UsageError: ``name`` is not folder:PATH of a folder that is there.
-        DataError: it holds no two classes of readable pictures.
+        UsageError: ``name`` is not folder:PATH of an existing folder.
+        DataError: it has no two classes of readable pictures.
     """
     if not is_folder(name):
         raise UsageError(
-            f'"{name}" is no folder of pictures. Write folder:PATH; published data sets are '
-            "verified when they are read."
+            f'"{name}" is not a folder of pictures. Write folder:PATH; published data sets are '
+            "verified when they are loaded."
         )
     return inspect_folder(folder_path(name), reporter)
 
@@ -57,19 +119,19 @@ def show_sample(
 ) -> Path:
     """Write a labelled sample of the training images of ``name`` to the PNG ``path``; return it.
 
-    With a ``recipe`` each image stands above the same one as its augmentation changes it.
+    With a ``recipe`` the picture shows each image also as the recipe's augmentation changes it.
 
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
     """
     resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
-    change = augmentation_in(1, resolved) if resolved else None
-    look = image_format(resolved.data) if resolved else DEFAULT_FORMAT
-    dataset = load_dataset(name, _path(data_dir), image_format=look)
+    augment = augmentation_in(1, resolved) if resolved else None
+    chosen_format = image_format(resolved.data) if resolved else DEFAULT_FORMAT
+    dataset = load_dataset(name, _path(data_dir), image_format=chosen_format)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
-    changed = change(images, generator(seed, "augmentation")).numpy() if change else None
+    changed = augment(images, generator(seed, "augmentation")).numpy() if augment else None
     target = Path(path)
     try:
         sample_grid(images.numpy(), labels.numpy(), dataset.classes, target, augmented=changed)

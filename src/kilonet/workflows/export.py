@@ -1,4 +1,4 @@
-"""A finished run's network as files that need no PyTorch, verified against PyTorch."""
+"""Trained networks as files: export targets verified against PyTorch, and model folders."""
 
 from __future__ import annotations
 
@@ -6,24 +6,35 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from kilonet.data.dataset import Dataset, is_available
 from kilonet.data.folder import folder_path, is_folder
-from kilonet.errors import RunError
+from kilonet.errors import RunError, UsageError
+from kilonet.exports.huggingface.config import CONFIG, MODEL_TYPE
+from kilonet.exports.huggingface.folder import CARD, folder_files, pretrained_of
+from kilonet.exports.huggingface.pretrained import (
+    WEIGHTS,
+    Pretrained,
+    is_pretrained_folder,
+    read_pretrained,
+)
 from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
 from kilonet.exports.targets import ExportFiles, ExportRequest, find_target
 from kilonet.exports.verify import Verification, verify
 from kilonet.extras import require
 from kilonet.files import write_bytes, write_text
 from kilonet.runs import layout
+from kilonet.runs.directory import RunDirectory
 from kilonet.runs.environment import environment
 from kilonet.training.seeding import generator
-from kilonet.workflows.load import data_info, load
-from kilonet.workflows.material import load_again
-from kilonet.workflows.run import Run, find_run, require_finished
+from kilonet.workflows.data import load_run_data
+from kilonet.workflows.runs import Run, find_run, load, require_finished
+
+if TYPE_CHECKING:
+    from kilonet.workflows.classifier import Classifier
 
 FOLDER = "export"
 """Where exports go within a run's directory, unless another folder is named."""
@@ -111,7 +122,7 @@ def export(
 def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
     """Return the run's data set; it is fetched only if it is needed, and None otherwise."""
     if needed or is_available(run.recipe.data.name, data_dir):
-        return load_again(run, data_dir)
+        return load_run_data(run, data_dir)
     return None
 
 
@@ -126,7 +137,7 @@ def _request(
     run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool
 ) -> ExportRequest:
     path = run.directory.file(layout.ONNX)
-    data, images = data_info(run), None
+    data, images = run.data_info, None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
@@ -150,7 +161,7 @@ def _verified(
     made: ExportFiles, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
 ) -> tuple[Verification | None, str | None]:
     if dataset is None:
-        name, title = run.recipe.data.name, data_info(run).title
+        name, title = run.recipe.data.name, run.data_info.title
         remedy = "kilonet data fetch gets it; --data-dir names its folder"
         lacking = f"{title} is not on this machine. {remedy}"
         if is_folder(name):
@@ -166,3 +177,84 @@ def _verified(
 def _write_report(result: Export) -> None:
     content = {**result.to_json(), "environment": environment("cpu", 1)}
     write_text(result.report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def save_pretrained(
+    source: str | Path | Run | Classifier, folder: str | Path, *, model: str | None = None
+) -> Path:
+    """Write a trained network to ``folder`` in the layout of the Hugging Face hub; return it.
+
+    ``source`` is a finished run (itself, its name or its path), a model that ships, or a fitted
+    ``Classifier``. The folder gets ``config.json``, ``model.safetensors``, a model card
+    ``README.md`` with the hub's metadata, and the recipe of a run. ``kilonet.load`` and
+    ``Classifier.from_pretrained`` read it. It works offline. ``model`` is the run's own class if
+    its network is one.
+
+    Raises:
+        UsageError: there is no such run, or the classifier was not fitted.
+        RunError: the run is unfinished or damaged, or ``folder`` holds something else or cannot be
+            written.
+    """
+    pretrained, run = _trained(source, model)
+    files = folder_files(pretrained, run)
+    target = Path(folder)
+    _require_own_files(target)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_bytes(target / name, content)
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {target}: {error.strerror or error}. Name another folder."
+        ) from error
+    return target
+
+
+def find_pretrained(source: str | Path | Run, model: str | None = None) -> Pretrained:
+    """Return the network of a folder that ``save_pretrained`` made, or of a run.
+
+    Raises:
+        UsageError: there is neither.
+        RunError, CheckpointError: it is damaged, unfinished, or of another kind.
+    """
+    if not isinstance(source, Run) and is_pretrained_folder(Path(source)):
+        return read_pretrained(Path(source), model)
+    run = find_run(source)
+    return pretrained_of(run.directory, load(run, model=model))
+
+
+def _trained(
+    source: str | Path | Run | Classifier, model: str | None
+) -> tuple[Pretrained, RunDirectory | None]:
+    if isinstance(source, str | Path | Run):
+        run = find_run(source)
+        return pretrained_of(run.directory, load(run, model=model)), run.directory
+    pretrained = getattr(source, "pretrained_", None)
+    if not isinstance(pretrained, Pretrained):
+        raise UsageError(
+            f"save_pretrained was given a {type(source).__name__} that holds no trained network. "
+            "Give a finished run, the name of one, or a Classifier after fit."
+        )
+    return pretrained, None
+
+
+def _require_own_files(folder: Path) -> None:
+    """Check that ``folder`` has no files of other programs that would be replaced.
+
+    Raises:
+        RunError: it has.
+    """
+    others = [name for name in (CONFIG, WEIGHTS, CARD, layout.RECIPE) if (folder / name).exists()]
+    if others and not _has_own_config(folder):
+        raise RunError(
+            f"{folder} holds a {others[0]} that save_pretrained did not write. Name a folder that "
+            "is new, empty, or an earlier one of its own."
+        )
+
+
+def _has_own_config(folder: Path) -> bool:
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE

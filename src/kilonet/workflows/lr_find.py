@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import ConstantConfig, Recipe
 from kilonet.training.range_test import range_test
-from kilonet.workflows.overrides import as_overrides
 from kilonet.workflows.session import open_session
 
 if TYPE_CHECKING:

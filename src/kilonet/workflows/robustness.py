@@ -31,9 +31,8 @@ from kilonet.report.run_plots import robustness as draw
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device
-from kilonet.workflows.load import data_info, load
-from kilonet.workflows.material import load_again
-from kilonet.workflows.run import Run, find_run
+from kilonet.workflows.data import load_run_data
+from kilonet.workflows.runs import Run, find_run, load
 
 IMAGES = 1000
 """How many are distorted unless another number is named."""
@@ -59,7 +58,7 @@ class RobustnessReport:
     @property
     def title(self) -> str:
         """The model, and how many of which images were distorted."""
-        kind = f"{data_info(self.run).title} {self.part} images"
+        kind = f"{self.run.data_info.title} {self.part} images"
         return f"{self.run.name}: {self.found.images:,} of {self.available:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +71,7 @@ class RobustnessReport:
             "fingerprint": facts["fingerprint"],
             "training_seed": self.run.recipe.training.seed,
             "parameters": self.parameters,
-            "dataset": data_info(self.run).name,
+            "dataset": self.run.data_info.name,
             "part": self.part,
             "available": self.available,
             **self.found.to_json(),
@@ -107,13 +106,13 @@ def robustness(
     run = find_run(source)
     folder = _folder(run, out)
     chosen = choose_device(device)
-    if data_info(run).shape != MNIST_SHAPE:
+    if run.data_info.shape != MNIST_SHAPE:
         raise UsageError(
-            f"{run.path} reads images of {'×'.join(map(str, data_info(run).shape))}; what is "
+            f"{run.path} reads images of {'×'.join(map(str, run.data_info.shape))}; what is "
             "distorted are grey ones of 28×28, as pens leave them. Leave out --robustness."
         )
     network = load(run, model=model).to(chosen)
-    dataset = load_again(run, Path(data_dir) if data_dir is not None else None)
+    dataset = load_run_data(run, Path(data_dir) if data_dir is not None else None)
     part = "validation" if validation else "test"
     pixels, labels = _part(dataset, run, validation)
     indices = _choice(labels, images, part)

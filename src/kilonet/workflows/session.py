@@ -44,9 +44,8 @@ from kilonet.training.distributed import (
 )
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.seeding import derive
-from kilonet.workflows.load import data_info, load, network_for
-from kilonet.workflows.material import load_or_stand_in
-from kilonet.workflows.run import find_run
+from kilonet.workflows.data import load_or_substitute
+from kilonet.workflows.runs import find_run, load, network_for
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def open_session(
     """Assemble a training and provide it; at the end PyTorch's threads are as before.
 
     ``network`` is fresh by default. ``dataset`` is by default the recipe's, or the bundled digits
-    where that cannot be found (see ``load_or_stand_in``). ``group`` are the processes that train
+    where that cannot be found (see ``load_or_substitute``). ``group`` are the processes that train
     together. Nothing is downloaded before the network is within its budget.
 
     Raises:
@@ -122,7 +121,7 @@ def open_session(
     note = None
     with threads_restored():
         if dataset is None:
-            resolved, dataset, note = load_or_stand_in(resolved, data_dir, reporter)
+            resolved, dataset, note = load_or_substitute(resolved, data_dir, reporter)
         recipe = resolved.recipe
         configure(device, recipe.training.threads, recipe.training.deterministic)
         data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
@@ -177,7 +176,7 @@ def _teachers(recipe: Recipe) -> list[nn.Module]:
 
 
 def _teacher(name: str, recipe: Recipe) -> nn.Module:
-    trained_on, own = data_info(find_run(name)), dataset_spec(recipe.data)
+    trained_on, own = find_run(name).data_info, dataset_spec(recipe.data)
     if (trained_on.shape, trained_on.classes) != (own.shape, own.classes):
         raise UsageError(
             f'training.teachers: "{name}" was trained on {trained_on.title}, whose images or '

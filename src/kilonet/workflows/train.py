@@ -14,6 +14,7 @@ from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.tensorboard import Events, events_of, require_events
@@ -24,11 +25,9 @@ from kilonet.runs.find import open_run
 from kilonet.training.checkpoints import State, load_state, save_state
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.profile import Profiler
+from kilonet.workflows.data import load_run_data
 from kilonet.workflows.finish import finish
-from kilonet.workflows.load import network_of
-from kilonet.workflows.material import load_again
-from kilonet.workflows.overrides import as_overrides
-from kilonet.workflows.run import Run, find_run
+from kilonet.workflows.runs import Run, find_run, network_of
 from kilonet.workflows.session import Session, open_session, seed_weights, training_group
 
 
@@ -116,7 +115,7 @@ def resume(
         with open_session(
             Resolved(run.facts["recipe"], recipe, data_named=True),
             network=network_of(run, recipe, trusted=model),
-            dataset=load_again(Run(run), _path(data_dir), reporter),
+            dataset=load_run_data(Run(run), _path(data_dir), reporter),
             group=training_group(recipe, int(run.facts["environment"].get("workers", "1"))),
         ) as session:
             _restore(session.fit, run.file(layout.STATE))

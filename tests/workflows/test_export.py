@@ -14,7 +14,7 @@ from kilonet import extras
 from kilonet.errors import KilonetError, MissingExtraError, RunError, UsageError
 from kilonet.runs import layout
 from kilonet.workflows import export as room
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from trained import Trained, start_run
 
 

@@ -9,7 +9,7 @@ import pytest
 import kilonet
 from kilonet.errors import RecipeError, UsageError
 from kilonet.runs import layout
-from kilonet.workflows.run import Run
+from kilonet.workflows.runs import Run
 from trained import start_run
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kilonet.errors import KilonetError, UsageError
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import resolve
-from kilonet.workflows.overrides import as_overrides
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from kilonet.errors import (
 from kilonet.progress import PrintReporter
 from kilonet.runs import layout
 from kilonet.training.checkpoints import State, save_state
-from kilonet.workflows import finish, material, session, train
+from kilonet.workflows import data, finish, session, train
 from kilonet.workflows.train import Interrupted
 from trained import WORDS, Trained, start_run
 
@@ -101,7 +101,7 @@ def test_a_recipe_is_refused_before_data_is_looked_for(
     def reached(*_: Any, **__: Any) -> None:
         pytest.fail("data was looked for")
 
-    monkeypatch.setattr(material, "load_dataset", reached)
+    monkeypatch.setattr(data, "load_dataset", reached)
     with pytest.raises(error) as caught:
         kilonet.train("quick", overrides=words)
     assert text in str(caught.value)
@@ -128,7 +128,9 @@ def test_a_recipe_that_the_data_does_not_suit_is_refused_before_there_is_a_run(
 
 def test_a_used_directory_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = start_run(path=tmp_path / "mine")
-    monkeypatch.setattr(session, "load_or_stand_in", lambda *_: pytest.fail("data was looked for"))
+    monkeypatch.setattr(
+        session, "load_or_substitute", lambda *_: pytest.fail("data was looked for")
+    )
     with pytest.raises(RunError, match=f"--resume {run.path}"):
         kilonet.train("quick", out=str(run.path))
 

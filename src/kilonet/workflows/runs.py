@@ -1,0 +1,162 @@
+"""Runs as Python sees them: their recipe, history, metrics and files, and their networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kilonet.files import runs_dir
+from kilonet.recipe.schema import Recipe
+from kilonet.runs import layout
+from kilonet.runs.directory import RunDirectory
+from kilonet.runs.find import list_runs as list_directories
+from kilonet.runs.find import open_run
+from kilonet.runs.layout import Row
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kilonet.data.specs import DataInfo
+    from kilonet.evaluation.metrics import Metrics
+    from kilonet.training.profile import Profile
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk, finished or not."""
+
+    directory: RunDirectory
+    profile: Profile | None = field(default=None, compare=False)
+    """Where the time of the training went, if that was measured."""
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return self.directory.name
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self.directory.path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end and evaluated."""
+        return self.directory.finished
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its resolved recipe."""
+        return self.directory.recipe()
+
+    @property
+    def data_info(self) -> DataInfo:
+        """The properties of the data that it was trained on; the data is not loaded."""
+        return self.directory.data_info()
+
+    @property
+    def history(self) -> list[Row]:
+        """A row per epoch: losses, accuracies as fractions, learning rate, seconds."""
+        return self.directory.history()
+
+    @property
+    def test(self) -> Metrics:
+        """The metrics of the final weights on the test split.
+
+        Raises:
+            RunError: the run has not finished, or its metrics are damaged.
+        """
+        from kilonet.evaluation.metrics import Metrics
+
+        require_finished(self)
+        return Metrics.from_json(self.directory.metrics()["test"])
+
+    @property
+    def report(self) -> Path:
+        """The report, a page for the browser."""
+        return self.directory.file(layout.REPORT_HTML)
+
+
+def require_finished(run: Run) -> None:
+    """Check that ``run`` has been trained to its end.
+
+    Raises:
+        RunError: it has not; the message says how to resume it.
+    """
+    run.directory.require_finished()
+
+
+def find_run(source: str | Path | Run) -> Run:
+    """Return ``source`` itself, or the run at that path or of that name.
+
+    Raises:
+        UsageError: there is no such run.
+        RunError: it is damaged, or of another format.
+    """
+    return source if isinstance(source, Run) else Run(open_run(source))
+
+
+def list_runs(folder: str | Path | None = None) -> list[Run]:
+    """Return the readable runs in ``folder`` (default: the runs directory), the oldest first."""
+    where = Path(folder) if folder is not None else runs_dir()
+    return [Run(directory) for directory in list_directories(where).runs]
+
+
+def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
+    """Return the trained network of a run (the run itself, its name or its path) or of a folder.
+
+    It is in evaluation mode, on the CPU, with the weights that the run keeps, and maps normalised
+    float32 images N×C×H×W to logits N×K. If the network is a class of your own, it is imported
+    only if you name it: ``model="module:Class"``. A folder that ``save_pretrained`` wrote is read
+    too; the normalisation of its images is in its ``config.json``, and
+    ``Classifier.from_pretrained`` applies it.
+
+    Raises:
+        UsageError: there is no such run or folder, or ``model`` is not the class of its network.
+        RunError, CheckpointError: it is damaged, unfinished, or its weights do not fit.
+    """
+    from kilonet.exports.huggingface.pretrained import is_pretrained_folder, read_pretrained
+    from kilonet.training.checkpoints import load_weights
+
+    if not isinstance(source, Run) and is_pretrained_folder(Path(source)):
+        return read_pretrained(Path(source), model).network
+    run = find_run(source)
+    require_finished(run)
+    recipe = run.recipe
+    network = network_of(run.directory, recipe, trusted=model)
+    best = recipe.training.keep == "best"
+    load_weights(run.directory.file(layout.BEST if best else layout.LAST), network)
+    return network.eval()
+
+
+def network_for(recipe: Recipe) -> nn.Module:
+    """Return a fresh network for the images of the recipe's data set, which is not loaded.
+
+    Raises:
+        UsageError: there is no such data set.
+        RecipeError: the network cannot be built.
+    """
+    from kilonet.data.folder import dataset_spec
+    from kilonet.models.build import build
+
+    data = dataset_spec(recipe.data)
+    return build(recipe.model, data.shape, len(data.classes))
+
+
+def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:
+    """Return a fresh network for ``recipe``, which was read from the directory of ``run``.
+
+    A class that the recipe names is code from outside. It is imported only if it is ``trusted``,
+    that is named by the user.
+
+    Raises:
+        RunError: the run names a class that the user did not name.
+        UsageError: the user named a class that is not the run's network.
+    """
+    from kilonet.models.build import build
+    from kilonet.models.custom import require_trusted
+
+    require_trusted(recipe.model, run.path, trusted)
+    data = run.data_info()
+    return build(recipe.model, data.shape, len(data.classes))
