@@ -134,7 +134,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("client")
     for name in CLIENT:
         for entry in distribution(name).files or []:
-            top = entry.divisors[0]
+            top = entry.parts[0]
             target = folder / top
             if top != ".." and not target.exists():
                 target.symlink_to(Path(str(distribution(name).locate_file(top))))
