@@ -1,4 +1,4 @@
-"""IDX files for tests, written without the reader's help, and a small data set made of them."""
+"""IDX files for tests, written independently of the reader, and a small data set of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kilonet.data.specs import DatasetSpec
 
 
 def idx_bytes(values: NDArray[np.uint8]) -> bytes:
-    """Write the format out from its description, without the reader's help."""
+    """Write the format from its description, independently of the reader."""
     shape = b"".join(n.to_bytes(4, "big") for n in values.shape)
     return b"\x00\x00\x08" + bytes([values.ndim]) + shape + values.tobytes()
 

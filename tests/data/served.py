@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Mirror:
-    """A folder served over HTTP on loopback, and what was asked of it."""
+    """A folder served over HTTP on loopback, and the requests for it."""
 
     url: str
     requests: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Pen, lens, paper and sensor: SciPy is the oracle; what is drawn fills its ranges evenly."""
+"""Changes of grey levels: compared with SciPy; random amounts are uniform in their ranges."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_strokes_are_scipys_dilation_and_erosion() -> None:
 
 
 @pytest.mark.parametrize("wider", [-2.0, -1.0, -0.3, 0.0, 0.5, 1.0, 2.0])
-def test_a_bar_grows_by_what_was_asked_for(wider: float) -> None:
+def test_a_bar_grows_by_the_requested_width(wider: float) -> None:
     row = widened(bar(), torch.tensor([wider]))[0, 0, 14]
     assert row.sum() / 255 == pytest.approx(4 + wider, abs=1e-4)
 
@@ -73,7 +73,7 @@ def test_paper_at_its_corners() -> None:
     assert torch.equal(on_paper(ink, torch.zeros(1), corners), ink)
 
 
-def test_noise_has_the_deviation_that_was_drawn() -> None:
+def test_noise_has_the_random_deviation() -> None:
     images = torch.full((2000, 1, 28, 28), 128, dtype=torch.uint8)
     deviations = repaint(images, noise=40.0).float().flatten(1).std(dim=1)
     assert deviations.max() == pytest.approx(40, abs=2.5)
@@ -81,7 +81,7 @@ def test_noise_has_the_deviation_that_was_drawn() -> None:
     assert deviations.std() == pytest.approx(40 / 12**0.5, abs=1)
 
 
-def test_inversion_is_exact_and_takes_its_share() -> None:
+def test_inversion_is_exact_and_has_its_probability() -> None:
     images = pictures(4000).to(torch.uint8)
     result = repaint(images, inversion=0.3)
     changed = (result != images).flatten(1).any(dim=1)
@@ -118,7 +118,9 @@ def test_amounts_fill_their_ranges_evenly_and_independently(drawn: dict[str, tor
     assert (torch.corrcoef(table) - torch.eye(4)).abs().max() < 0.08
 
 
-def test_the_probability_gates_each_change_alone(drawn: dict[str, torch.Tensor]) -> None:
+def test_the_probability_applies_to_each_change_independently(
+    drawn: dict[str, torch.Tensor],
+) -> None:
     images = torch.zeros(4000, 1, 2, 2, dtype=torch.uint8)
     repaint(images, stroke=1.0, blur=1.0, paper=1.0, probability=0.3)
     hit = torch.stack([drawn[name] != 0 for name in ("widened", "blurred", "on_paper")]).float()
@@ -126,7 +128,9 @@ def test_the_probability_gates_each_change_alone(drawn: dict[str, torch.Tensor])
     assert (torch.corrcoef(hit) - torch.eye(3)).abs().max() < 0.08
 
 
-def test_one_switch_leaves_what_the_others_draw(drawn: dict[str, torch.Tensor]) -> None:
+def test_one_option_does_not_change_the_random_numbers_of_others(
+    drawn: dict[str, torch.Tensor],
+) -> None:
     images = torch.zeros(50, 1, 2, 2, dtype=torch.uint8)
     repaint(images, blur=1.0)
     alone = drawn["blurred"]

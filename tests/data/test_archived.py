@@ -1,4 +1,4 @@
-"""Sets that are published as one archive: fetched, read where they are, verified."""
+"""Sets that are published as one archive: downloaded, read without unpacking, verified."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cifar(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made
     return entry, records
 
 
-def test_emnist_is_fetched_once_and_its_images_are_turned_upright(
+def test_emnist_is_downloaded_once_and_its_images_are_transposed(
     emnist: Made, published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = emnist[1]
@@ -97,7 +97,7 @@ def _untarred(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "unpack"), [("emnist-balanced", _unzipped), ("cifar10", _untarred)]
 )
-def test_files_that_the_user_unpacked_serve_as_well(
+def test_files_that_the_user_unpacked_are_used(
     emnist: Made, cifar: Made, published: Path, name: str, unpack: Callable[[Path], None]
 ) -> None:
     folder = published / DATASETS[name].folder
@@ -112,7 +112,7 @@ def test_files_that_the_user_unpacked_serve_as_well(
         assert torch.equal(found.test_labels, packed.test_labels)
 
 
-def test_damage_is_named(emnist: Made, cifar: Made, published: Path) -> None:
+def test_messages_name_damaged_files(emnist: Made, cifar: Made, published: Path) -> None:
     for path in (published / "emnist/gzip.zip", published / "cifar10/cifar-10-binary.tar.gz"):
         path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(DataError, match=r"gzip\.zip is damaged .* cannot be read from it"):
@@ -143,7 +143,7 @@ def test_batches_that_are_not_the_published_ones_are_refused(
         load_dataset("cifar10", published, download=False)
 
 
-def test_an_archive_that_lacks_a_file_is_named(emnist: Made, published: Path) -> None:
+def test_an_archive_without_a_file_is_named(emnist: Made, published: Path) -> None:
     with zipfile.ZipFile(published / "emnist" / "gzip.zip", "w") as packed:
         packed.writestr("readme.txt", "nothing")
     with pytest.raises(DataError, match=r"emnist-balanced-train-images.* cannot be read from it"):

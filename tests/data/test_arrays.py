@@ -27,7 +27,7 @@ def test_grey_levels_survive_any_scale(dark: float, width: float, side: int, see
     assert torch.equal(as_pixels(values, dark, dark + width), levels.to(torch.uint8))
 
 
-def test_what_lies_beyond_is_cut_off() -> None:
+def test_values_beyond_the_range_are_clipped() -> None:
     values = torch.tensor([-5.0, 0.5, 7.0]).repeat(28, 28).reshape(1, 1, 28, 84)
     assert as_pixels(values, 0.0, 1.0)[0, 0, 0, :3].tolist() == [0, 128, 255]
 
@@ -39,7 +39,7 @@ def test_an_empty_range_is_black() -> None:
 @pytest.mark.parametrize(
     ("size", "expected"), [((8, 8), (28, 28)), ((1, 40), (28, 40)), ((32, 30), (32, 30))]
 )
-def test_only_short_sides_grow(size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_only_short_sides_are_enlarged(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert as_pixels(torch.ones(2, 3, *size), 0.0, 2.0).shape == (2, 3, *expected)
 
 
@@ -51,7 +51,7 @@ def test_statistics_are_numpys() -> None:
     assert std == pytest.approx(channels.std(axis=1))
 
 
-def test_a_channel_without_contrast_can_be_divided_by() -> None:
+def test_a_constant_channel_has_the_deviation_1() -> None:
     assert statistics(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)) == ((0.0,), (1.0,))
 
 
@@ -65,7 +65,7 @@ def test_shapes_types_and_range() -> None:
     assert TRAIN_IMAGES.min() == 0 and TRAIN_IMAGES.max() == 255
 
 
-def test_every_scan_is_in_exactly_one_part_with_its_own_label() -> None:
+def test_every_scan_is_in_exactly_one_split_with_its_label() -> None:
     bunch = datasets.load_digits()
     everything = enlarge(torch.from_numpy(bunch.images)).flatten(1).tolist()
     known = sorted(zip(map(tuple, everything), bunch.target.tolist(), strict=True))
@@ -74,7 +74,7 @@ def test_every_scan_is_in_exactly_one_part_with_its_own_label() -> None:
     assert sorted(zip(map(tuple, images), labels, strict=True)) == known
 
 
-def test_test_part_is_a_fifth_of_every_class() -> None:
+def test_the_test_split_is_a_fifth_of_every_class() -> None:
     test, train = TEST_LABELS.bincount(), TRAIN_LABELS.bincount()
     assert ((test - 0.2 * (test + train)).abs() < 1).all()
 

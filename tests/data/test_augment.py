@@ -1,4 +1,4 @@
-"""Pillow is the oracle: it knows nothing of grids, batches or PyTorch."""
+"""Augmentation, compared with Pillow, which is independent of grids, batches and PyTorch."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def forward_matrix(angle: float, scale: float, shear: float) -> NDArray[np.float
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("shape", [(28, 28), (20, 34)])
-def test_all_parts_together_are_pillows_transform(
+def test_all_changes_together_are_pillows_transform(
     mode: Interpolation, shape: tuple[int, int]
 ) -> None:
     height, width = shape
@@ -108,7 +108,7 @@ def test_all_parts_together_are_pillows_transform(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_whole_pixels_and_quarter_turns_are_exact(mode: Interpolation) -> None:
+def test_whole_pixels_and_quarter_rotations_are_exact(mode: Interpolation) -> None:
     images = torch.randint(0, 256, (4, 2, 28, 28), dtype=torch.uint8)
     assert torch.equal(affine(images, **still(4), interpolation=mode), images)
     turned = affine(images, **{**still(4), "angle": torch.full((4,), 90.0)}, interpolation=mode)
@@ -119,7 +119,7 @@ def test_whole_pixels_and_quarter_turns_are_exact(mode: Interpolation) -> None:
     assert moved[:, :, 26:].sum() == 0 and moved[:, :, :, :3].sum() == 0
 
 
-def test_bilinear_values_are_rounded_not_cut() -> None:
+def test_bilinear_values_are_rounded() -> None:
     stripes = torch.tensor([0, 255], dtype=torch.uint8).repeat(14).expand(1, 1, 28, 28)
     quarter = {**still(1), "translate": torch.tensor([[0.25, 0.0]])}
     # 63.75 and 191.25
@@ -163,7 +163,7 @@ def apply(augmentation: Augmentation, images: torch.Tensor, seed: int = 0) -> to
     return augmentation(images, torch.Generator().manual_seed(seed))
 
 
-def test_the_generator_alone_decides_and_the_input_stays() -> None:
+def test_the_result_depends_only_on_the_generator_and_the_input_is_unchanged() -> None:
     images = strokes(64)
     before = images.clone()
     first = apply(EVERYTHING, images)
@@ -225,7 +225,9 @@ def test_parameters_fill_their_ranges_evenly(drawn: dict[str, torch.Tensor]) -> 
     assert (torch.corrcoef(table) - torch.eye(5)).abs().max() < 0.08
 
 
-def test_one_switch_leaves_what_the_others_draw(drawn: dict[str, torch.Tensor]) -> None:
+def test_one_option_does_not_change_the_random_numbers_of_others(
+    drawn: dict[str, torch.Tensor],
+) -> None:
     images = torch.zeros(50, 1, 28, 28, dtype=torch.uint8)
     apply(Augmentation(rotation=15), images)
     alone = drawn["angle"]
@@ -233,8 +235,8 @@ def test_one_switch_leaves_what_the_others_draw(drawn: dict[str, torch.Tensor]) 
     assert torch.equal(drawn["angle"], alone)
 
 
-def test_appearance_draws_after_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the generator moves on as it did before there was any; with it, from there."""
+def test_appearance_uses_random_numbers_after_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the generator is in the same state as before; with it, in a later one."""
     images, geometry = strokes(8), {"rotation": 15.0, "elastic": 1.0}
     before, after = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
     plain = Augmentation(**geometry)(images, before)
@@ -245,7 +247,7 @@ def test_appearance_draws_after_geometry(monkeypatch: pytest.MonkeyPatch) -> Non
     assert torch.equal(apply(Augmentation(**geometry, noise=9.0), images), plain)
 
 
-def test_pixels_look_where_elastic_says(drawn: dict[str, torch.Tensor]) -> None:
+def test_elastic_displacement_is_passed_to_the_resampling(drawn: dict[str, torch.Tensor]) -> None:
     images = torch.zeros(2000, 1, 28, 20, dtype=torch.uint8)
     apply(Augmentation(elastic=1.5), images)
     assert drawn["displacement"].shape == (2000, 2, 28, 20)
@@ -265,7 +267,7 @@ def test_whole_pixel_displacements_are_exact(mode: Interpolation) -> None:
     assert torch.equal(got, expected)
 
 
-def test_the_crop_takes_its_share_of_the_images() -> None:
+def test_the_crop_has_its_probability() -> None:
     images = torch.randint(0, 256, (4000, 1, 8, 8), dtype=torch.uint8)
     result = apply(Augmentation(crop=6, crop_probability=0.1), images)
     changed = (result != images).flatten(1).any(dim=1)
@@ -275,7 +277,7 @@ def test_the_crop_takes_its_share_of_the_images() -> None:
     assert torch.equal(certain, crop_and_resize(images, 6))
 
 
-def test_who_is_cropped_is_independent_of_the_rest(drawn: dict[str, torch.Tensor]) -> None:
+def test_the_choice_of_cropped_images_is_independent(drawn: dict[str, torch.Tensor]) -> None:
     images = torch.randint(0, 256, (4000, 1, 8, 8), dtype=torch.uint8)
     result = apply(Augmentation(15, 0.1, 0.2, 10, crop=6, crop_probability=0.5), images)
     cropped = (result != images).flatten(1).any(dim=1).float()
@@ -342,7 +344,7 @@ def test_a_batch_takes_milliseconds() -> None:
     assert min(times) < 0.02
 
 
-def test_flip_mirrors_as_often_as_asked() -> None:
+def test_flip_has_its_probability() -> None:
     images = torch.arange(1000 * 12, dtype=torch.int64).remainder(251).to(torch.uint8)
     images = images.view(1000, 1, 3, 4)
     assert torch.equal(Augmentation(flip=1)(images, torch.Generator()), images.flip(3))
@@ -352,7 +354,7 @@ def test_flip_mirrors_as_often_as_asked() -> None:
     assert 400 < int(mirrored.sum()) < 600
 
 
-def test_erasing_blanks_a_square_about_each_centre() -> None:
+def test_erasing_sets_a_square_around_each_centre_to_0() -> None:
     images = torch.full((3, 2, 9, 12), 200, dtype=torch.uint8)
     centres = torch.tensor([[0.5, 0.0, 0.99], [0.5, 0.0, 0.99]])
     found = erased(images, centres, 4)
@@ -364,7 +366,7 @@ def test_erasing_blanks_a_square_about_each_centre() -> None:
     assert (whole == 0).any() and (whole == 200).any()
 
 
-def test_flips_and_erasing_leave_what_the_others_draw() -> None:
+def test_flips_and_erasing_do_not_change_other_random_numbers() -> None:
     images = strokes(20)
     plain = Augmentation(rotation=10)(images, torch.Generator().manual_seed(2))
     flipped = Augmentation(rotation=10, flip=1)(images, torch.Generator().manual_seed(2))

@@ -14,7 +14,7 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_without_a_generator_the_order_stays() -> None:
+def test_without_a_generator_the_order_is_kept() -> None:
     pieces = list(batches(INDICES, 4, None))
     assert [len(piece) for piece in pieces] == [4, 4, 2]
     assert torch.equal(torch.cat(pieces), INDICES)
@@ -32,7 +32,7 @@ def test_sizes_that_divide_or_exceed(size: int, count: int) -> None:
     assert len(list(batches(INDICES, size, None))) == count
 
 
-def test_nothing_gives_no_batch() -> None:
+def test_no_indices_give_no_batch() -> None:
     assert list(batches(torch.empty(0, dtype=torch.int64), 4, generator(0))) == []
 
 

@@ -14,7 +14,7 @@ from kilonet.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gz", "unpacked"])
-def test_loads_what_the_files_hold(tiny: TinySet, tmp_path: Path, packed: bool) -> None:
+def test_loads_the_content_of_the_files(tiny: TinySet, tmp_path: Path, packed: bool) -> None:
     tiny.place(tmp_path / "data" / "Tiny" / "raw", packed)
     dataset = load_dataset("tiny", tmp_path / "data")
     for role, values in tiny.arrays.items():
@@ -32,7 +32,7 @@ def test_environment_names_the_folder(tiny: TinySet, monkeypatch: pytest.MonkeyP
     assert load_dataset("tiny").source == str(tiny.home / "tiny")
 
 
-def test_missing_files_say_where_was_looked_and_what_to_do(
+def test_missing_files_give_the_searched_folders_and_a_remedy(
     tiny: TinySet, cache: Path, tmp_path: Path
 ) -> None:
     tiny.place(tmp_path / "data" / "tiny")
@@ -47,7 +47,7 @@ def test_missing_files_say_where_was_looked_and_what_to_do(
     assert not any(cache.rglob("*.gz"))
 
 
-def test_without_download_nothing_is_asked_of_a_mirror(
+def test_without_download_no_mirror_is_used(
     tiny: TinySet, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kilonet.data.dataset.fetch", lambda *_: pytest.fail("downloaded"))
@@ -55,7 +55,7 @@ def test_without_download_nothing_is_asked_of_a_mirror(
         load_dataset("tiny", download=False)
 
 
-def test_a_damaged_file_is_an_error_of_its_own_not_a_missing_one(tiny: TinySet) -> None:
+def test_a_damaged_file_is_not_reported_as_missing(tiny: TinySet) -> None:
     path = tiny.home / "tiny" / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is damaged") as caught:

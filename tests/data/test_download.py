@@ -22,7 +22,7 @@ def nobody() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
-def test_fetches_all_files_and_asks_for_none_again(tiny: TinySet, cache: Path) -> None:
+def test_downloads_all_files_once(tiny: TinySet, cache: Path) -> None:
     with serve(tiny.home / "tiny") as mirror:
         entry = replace(tiny.entry, mirrors=(mirror.url,))
         assert download(entry, cache) == cache / "tiny"
@@ -35,7 +35,7 @@ def test_fetches_all_files_and_asks_for_none_again(tiny: TinySet, cache: Path) -
         assert len(mirror.requests) == 4
 
 
-def test_running_again_fetches_only_what_is_missing_or_damaged(tiny: TinySet, cache: Path) -> None:
+def test_a_second_run_downloads_only_missing_or_damaged_files(tiny: TinySet, cache: Path) -> None:
     with serve(tiny.home / "tiny") as mirror:
         entry = replace(tiny.entry, mirrors=(mirror.url,))
         folder = download(entry, cache)
@@ -46,7 +46,7 @@ def test_running_again_fetches_only_what_is_missing_or_damaged(tiny: TinySet, ca
     assert mirror.requests == ["/train-labels-idx1-ubyte.gz", "/t10k-labels-idx1-ubyte.gz"]
 
 
-def test_wrong_bytes_go_to_the_next_mirror_and_leave_nothing(
+def test_wrong_bytes_lead_to_the_next_mirror_and_leave_nothing(
     tiny: TinySet, cache: Path, tmp_path: Path
 ) -> None:
     tiny.place(tmp_path / "bad")
@@ -71,7 +71,7 @@ def test_a_broken_connection_leaves_nothing_and_the_next_run_succeeds(
     assert len(list((cache / "tiny").iterdir())) == 4
 
 
-def test_failure_names_the_mirrors_their_reasons_and_the_ways_out(
+def test_failure_names_mirrors_reasons_and_remedies(
     tiny: TinySet, cache: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -122,7 +122,7 @@ def test_own_mirror_comes_first(tiny: TinySet, monkeypatch: pytest.MonkeyPatch) 
         assert mirrors_of(entry) == ["http://own/base/tiny/", "http://a/", "http://b/"]
 
 
-def test_progress_goes_to_the_reporter_and_nowhere_else(
+def test_progress_goes_only_to_the_reporter(
     tiny: TinySet, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(tiny.home / "tiny") as mirror:

@@ -1,4 +1,4 @@
-"""Folders of pictures: what is found in them, and what is refused."""
+"""Folders of pictures: reading them, and errors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_pixels_and_labels_belong_together(pictures: Path) -> None:
         )
 
 
-def test_train_and_test_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_train_and_test_folders_are_kept(tmp_path: Path) -> None:
     write_pictures(tmp_path / "own" / "train", 4)
     write_pictures(tmp_path / "own" / "test", 2, seed=1)
     shutil.rmtree(tmp_path / "own" / "test" / CLASSES[0])
@@ -128,14 +128,14 @@ def test_refused(pictures: Path, tmp_path: Path) -> None:
         load_dataset(f"folder:{pictures}")
 
 
-def test_a_class_of_which_nothing_can_be_read(pictures: Path) -> None:
+def test_a_class_without_readable_pictures(pictures: Path) -> None:
     for file in (pictures / CLASSES[1]).iterdir():
         file.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r'no picture of the class "green" can be read'):
         load_dataset(f"folder:{pictures}")
 
 
-def test_too_few_for_a_test_part(tmp_path: Path) -> None:
+def test_too_few_pictures_for_a_test_split(tmp_path: Path) -> None:
     folder = tmp_path / "two"
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
@@ -144,7 +144,9 @@ def test_too_few_for_a_test_part(tmp_path: Path) -> None:
         load_dataset(f"folder:{folder}")
 
 
-def test_what_a_recipe_says_of_it(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_describes_and_resolves_it(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(pictures.parent)
     data = Data(name="folder:pictures", side=16)
     known = dataset_spec(data)

@@ -1,4 +1,4 @@
-"""IDX files: what is read, and what is refused."""
+"""IDX files: reading them, and errors."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
         read_idx_labels(path)
 
 
-def test_images_where_labels_belong_are_refused(tmp_path: Path) -> None:
+def test_images_instead_of_labels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds images; expected IDX labels"):
         read_idx_labels(write(GOOD_IMAGES, tmp_path))
 
@@ -123,19 +123,19 @@ def test_unreadable_files_are_named(make: object, tmp_path: Path) -> None:
         read_idx_labels(path)
 
 
-def test_the_content_decides_whether_it_is_compressed_not_the_name(tmp_path: Path) -> None:
+def test_compression_is_recognised_by_content(tmp_path: Path) -> None:
     assert read_idx_labels(write(GOOD_LABELS, tmp_path, "labels.gz")).tolist() == LABELS.tolist()
     packed = write(gzip.compress(GOOD_LABELS), tmp_path, "labels")
     assert read_idx_labels(packed).tolist() == LABELS.tolist()
 
 
-def test_a_bomb_is_read_no_further_than_its_header_announces(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_read_only_to_the_length_in_its_header(tmp_path: Path) -> None:
     path = write(gzip.compress(GOOD_LABELS + bytes(50_000_000), 1), tmp_path)
     with pytest.raises(DataError, match="it has more"):
         read_idx_labels(path)
 
 
-def test_header_is_that_of_the_format() -> None:
+def test_the_header_follows_the_format() -> None:
     assert idx_header((60_000, 28, 28)).hex() == "00000803" + "0000ea60" + "0000001c" * 2
 
 

@@ -30,7 +30,7 @@ def scenes(tmp_path: Path) -> Path:
     return tmp_path / "scenes"
 
 
-def test_all_is_well(scenes: Path) -> None:
+def test_a_folder_without_problems(scenes: Path) -> None:
     report = inspect_folder(scenes)
     assert [(c.name, c.train, c.test) for c in report.classes] == [("a", 6, 2), ("b", 6, 2)]
     assert report.imbalance == 1 and not report.split_off
@@ -39,7 +39,7 @@ def test_all_is_well(scenes: Path) -> None:
     assert report.fingerprint == read_folder(scenes, ImageFormat()).fingerprint
 
 
-def test_what_is_wrong_is_named(scenes: Path) -> None:
+def test_problems_are_named(scenes: Path) -> None:
     shutil.copy(scenes / "train/a/0.png", scenes / "test/a/copy.png")
     with Image.open(scenes / "train/b/1.png") as image:
         image.resize((90, 70)).save(scenes / "test/b/smaller.jpg", quality=60)
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named(scenes: Path) -> None:
     assert stored["imbalance"] == 2.333 and stored["copies"] == [list(report.copies[0])]
 
 
-def test_a_test_part_that_was_split_off(tmp_path: Path) -> None:
+def test_a_test_split_from_all_pictures(tmp_path: Path) -> None:
     report = inspect_folder(write_pictures(tmp_path / "pictures", 5))
     assert report.split_off and [c.test for c in report.classes] == [1, 1, 1]
 
@@ -95,7 +95,7 @@ def compressed(image: Image.Image) -> Image.Image:
     return Image.open(file)
 
 
-def test_copies_are_found_whatever_was_done_to_them() -> None:
+def test_changed_copies_are_found() -> None:
     originals = [scene(seed) for seed in range(5)]
     copies = [
         originals[3].resize((400, 300)),
@@ -105,13 +105,13 @@ def test_copies_are_found_whatever_was_done_to_them() -> None:
     assert near_duplicates(small(*originals), small(*copies)) == [(1, 1), (3, 0), (4, 2)]
 
 
-def test_different_pictures_are_not() -> None:
+def test_different_pictures_are_not_copies() -> None:
     first = small(*(scene(seed) for seed in range(8)), *(drawing(d) for d in "01234"))
     second = small(*(scene(seed) for seed in range(8, 16)), *(drawing(d) for d in "56789"))
     assert near_duplicates(first, second) == []
 
 
-def test_a_thing_in_another_colour_is_no_copy_even_between_the_same_borders() -> None:
+def test_another_colour_is_not_a_copy_even_in_the_same_borders() -> None:
     def disc(colour: str) -> Image.Image:
         image = Image.new("RGB", (60, 120), (40, 50, 30))
         ImageDraw.Draw(image).ellipse([15, 45, 40, 70], fill=colour)
@@ -121,7 +121,7 @@ def test_a_thing_in_another_colour_is_no_copy_even_between_the_same_borders() ->
     assert near_duplicates(pictures, pictures) == [(0, 0), (1, 1)]
 
 
-def test_nothing_has_no_copies() -> None:
+def test_no_pictures_no_copies() -> None:
     assert near_duplicates(small(scene(0)), small(scene(0))[:0]) == []
 
 

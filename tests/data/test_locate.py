@@ -42,7 +42,7 @@ def test_finds_every_layout(layout: str, packed: bool, tiny: TinySet, tmp_path: 
     assert all(path.name.endswith(".gz") == packed for path in files.values())
 
 
-def test_a_named_folder_without_the_set_is_passed_over(
+def test_a_named_folder_without_the_set_is_skipped(
     tiny: TinySet, cache: Path, tmp_path: Path
 ) -> None:
     tiny.place(cache / "tiny")
@@ -60,7 +60,7 @@ def test_the_named_folder_comes_before_the_cache(
     assert files is not None and files["test_labels"].is_relative_to(tiny.home)
 
 
-def test_an_incomplete_folder_does_not_count(tiny: TinySet, tmp_path: Path) -> None:
+def test_an_incomplete_folder_is_skipped(tiny: TinySet, tmp_path: Path) -> None:
     tiny.place(tmp_path / "data" / "tiny")
     assert incomplete(tiny.entry, tmp_path / "data") == ""
     (tmp_path / "data" / "tiny" / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -70,8 +70,8 @@ def test_an_incomplete_folder_does_not_count(tiny: TinySet, tmp_path: Path) -> N
     assert message == f" {tmp_path / 'data' / 'tiny'} lacks t10k-labels-idx1-ubyte.gz."
 
 
-def test_loose_files_of_another_set_are_not_taken(tiny: TinySet, tmp_path: Path) -> None:
-    """All sets name their files alike."""
+def test_files_of_another_set_are_not_used(tiny: TinySet, tmp_path: Path) -> None:
+    """All sets use the same file names."""
     tiny.place(tmp_path / "data")
     assert locate(tiny.entry, tmp_path / "data") is not None
     assert locate(DATASETS["kmnist"], tmp_path / "data") is None
@@ -85,7 +85,7 @@ def test_is_available(tiny: TinySet) -> None:
         is_available("mnits")
 
 
-def test_lists_every_set_with_where_it_is(tiny: TinySet) -> None:
+def test_lists_every_set_with_its_folder(tiny: TinySet) -> None:
     lines = {line.name: line for line in list_datasets(tiny.home)}
     assert list(lines) == list(DATASETS)
     assert lines["tiny"].source == str(tiny.home / "tiny")
@@ -95,7 +95,7 @@ def test_lists_every_set_with_where_it_is(tiny: TinySet) -> None:
     assert "CC BY-SA" in lines["mnist"].licence
 
 
-def test_counts_of_digits_are_true(cache: Path) -> None:
+def test_counts_of_digits(cache: Path) -> None:
     from kilonet.data.dataset import load_dataset
 
     line = next(line for line in list_datasets() if line.name == "digits")

@@ -18,7 +18,7 @@ PUBLISHED = [entry for entry in DATASETS.values() if entry.files]
 GREY = ["mnist", "fashion-mnist", "kmnist", "emnist-digits", "emnist-balanced"]
 
 
-def test_offers_the_sets() -> None:
+def test_registered_sets() -> None:
     assert list(DATASETS) == [*GREY, "cifar10", "digits"]
     assert all(spec(name).name == name for name in DATASETS)
 
@@ -60,7 +60,7 @@ def test_checksums_of_the_decompressed_bytes_are_known(name: str) -> None:
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_md5_is_that_of_the_published_files(name: str, mnist_dir: Path) -> None:
+def test_md5_of_the_published_files(name: str, mnist_dir: Path) -> None:
     for file in DATASETS[name].files.values():
         content = (mnist_dir / name / file.filename).read_bytes()
         assert hashlib.md5(content).hexdigest() == file.md5
@@ -68,7 +68,7 @@ def test_md5_is_that_of_the_published_files(name: str, mnist_dir: Path) -> None:
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_mean_and_std_are_those_of_the_training_images(name: str, mnist_dir: Path) -> None:
+def test_mean_and_std_of_the_training_images(name: str, mnist_dir: Path) -> None:
     _check_moments(name, mnist_dir)
 
 

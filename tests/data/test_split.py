@@ -21,7 +21,7 @@ LABELS = torch.arange(120) % 10
     fraction=st.floats(0, 1, exclude_max=True),
     seed=st.integers(0, 2**63),
 )
-def test_parts_are_disjoint_complete_sorted_exact_and_stratified(
+def test_splits_are_disjoint_complete_sorted_exact_and_stratified(
     labels: list[int], fraction: float, seed: int
 ) -> None:
     train, validation = split_validation(torch.tensor(labels, dtype=torch.int64), fraction, seed)
@@ -36,7 +36,7 @@ def test_parts_are_disjoint_complete_sorted_exact_and_stratified(
     assert (np.abs(taken - share) < 1).all()
 
 
-def test_the_seed_alone_decides() -> None:
+def test_a_split_depends_only_on_the_seed() -> None:
     first, second = split_validation(LABELS, seed=1)[1], split_validation(LABELS, seed=2)[1]
     torch.manual_seed(5)
     np.random.seed(5)
@@ -44,11 +44,11 @@ def test_the_seed_alone_decides() -> None:
     assert not torch.equal(first, second)
 
 
-def test_a_split_stays_the_same_for_good() -> None:
+def test_a_split_never_changes() -> None:
     assert split_validation(LABELS)[1].tolist() == [11, 20, 55, 59, 92, 96, 104, 108, 113, 117]
 
 
-def test_no_place_is_favoured() -> None:
+def test_every_index_is_equally_likely() -> None:
     times = torch.zeros(len(LABELS))
     for seed in range(600):
         times[split_validation(LABELS, 1 / 4, seed)[1]] += 1
@@ -75,7 +75,7 @@ def test_one_twelfth_of_mnist_is_5000(mnist_dir: Path) -> None:
     assert ((labels[validation].bincount() - labels.bincount() / 12).abs() < 1).all()
 
 
-def test_folds_deal_each_class_out_evenly() -> None:
+def test_folds_have_equal_numbers_of_each_class() -> None:
     labels = torch.tensor([0] * 17 + [1] * 8 + [2] * 5)
     folds = stratified_folds(labels, 4, seed=3)
     for label in range(3):

@@ -34,7 +34,7 @@ def test_the_spline_is_scipys() -> None:
     assert np.ptp(ratio) == pytest.approx(0, abs=1e-3)
 
 
-def test_neighbours_move_together_and_strangers_do_not() -> None:
+def test_neighbours_move_together_and_distant_pixels_do_not() -> None:
     moved = elastic_displacement(controls(4000), 28, 28)[:, 0, 14]
     correlation = torch.corrcoef(moved.T)
     assert correlation[10, 11] > 0.97

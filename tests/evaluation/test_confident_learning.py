@@ -1,4 +1,4 @@
-"""Confident learning finds labels that were changed, and nothing where none was."""
+"""Confident learning finds changed labels, and none in correct data."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_changed_labels_are_found_and_counted() -> None:
     assert 3 <= found.estimated_errors <= 30
 
 
-def test_nothing_where_all_is_as_labelled() -> None:
+def test_correct_labels_are_not_reported() -> None:
     found = find_label_issues(*separable())
     assert found.count == 0 and not len(found.ranking) and found.estimated_errors == 0
 
 
-def test_what_is_misread_without_confidence_comes_last() -> None:
+def test_misclassified_examples_without_confidence_come_last() -> None:
     probabilities, labels = separable()
     other = (labels[:2] + 1) % 3
     probabilities[0] = probabilities[1] = 0.0
@@ -47,7 +47,7 @@ def test_what_is_misread_without_confidence_comes_last() -> None:
     assert found.ranking.tolist() == [1, 0] and found.count == 1
 
 
-def test_a_class_that_no_example_bears() -> None:
+def test_a_class_without_examples() -> None:
     probabilities, labels = separable(classes=3)
     wide = np.hstack([probabilities, np.zeros((300, 1))])
     found = find_label_issues(wide, labels)

@@ -64,7 +64,7 @@ def test_shape_type_and_input_stay(kind: Distortion, strength: float) -> None:
 
 
 @pytest.mark.parametrize("kind", DISTORTIONS, ids=lambda kind: kind.name)
-def test_stronger_changes_more(kind: Distortion) -> None:
+def test_a_higher_strength_changes_more(kind: Distortion) -> None:
     images = shapes(200)
     ladder = {strength: change(images, distort(kind, strength, images))
               for strength in kind.strengths}  # fmt: skip
@@ -85,7 +85,9 @@ def test_the_neutral_strength_changes_nothing(kind: Distortion) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(CONDITIONS), st.integers(1, 6))
-def test_the_same_input_gives_the_same(condition: tuple[Distortion, float], count: int) -> None:
+def test_the_same_input_gives_the_same_output(
+    condition: tuple[Distortion, float], count: int
+) -> None:
     kind, strength = condition
     images = shapes(count)
     first = distort(kind, strength, images)
@@ -103,7 +105,7 @@ def test_each_strength_has_its_own_random_numbers() -> None:
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
 
 
-def test_the_randomness_is_the_same_everywhere() -> None:
+def test_random_numbers_are_the_same_on_every_machine() -> None:
     """A hash of the random numbers: results of two machines compare only if it is the same."""
     by_name = {kind.name: kind for kind in DISTORTIONS}
     bright = distort(by_name["noise"], 100, np.full((4, 28, 28), 128, dtype=np.uint8)) > 128
@@ -119,7 +121,7 @@ def centres(images: Images) -> Floats:
 
 
 @pytest.mark.parametrize("distance", [1, 2.5, 4])
-def test_shift_is_as_far_as_was_asked_for_and_any_way(distance: float) -> None:
+def test_shift_has_the_requested_distance_and_any_direction(distance: float) -> None:
     images = shapes(300)
     moved = centres(shifted(images, distance, rng())) - centres(images)
     assert np.hypot(*moved.T) == pytest.approx(distance, abs=0.05)
@@ -141,7 +143,7 @@ def test_scale_is_pillows(factor: float) -> None:
 
 
 @pytest.mark.parametrize("degrees", [10, 45])
-def test_rotation_is_pillows_one_way_or_the_other(degrees: float) -> None:
+def test_rotation_is_pillows_in_either_direction(degrees: float) -> None:
     images, ways = shapes(60), []
     for image, got in zip(images, rotated(images, degrees, rng()), strict=True):
         gaps = []
@@ -153,7 +155,7 @@ def test_rotation_is_pillows_one_way_or_the_other(degrees: float) -> None:
     assert 18 < sum(ways) < 42
 
 
-def test_whole_pixels_and_quarter_turns_are_exact() -> None:
+def test_whole_pixels_and_quarter_rotations_are_exact() -> None:
     images = shapes(8)
     assert (scaled(images, 1.0, rng()) == images).all()
     assert (shifted(images, 0.0, rng()) == images).all()
@@ -180,7 +182,7 @@ def test_inversion_is_its_own_inverse() -> None:
     assert (inverted(inverted(images, 1, rng()), 1, rng()) == images).all()
 
 
-def test_no_paper_is_exact() -> None:
+def test_strength_0_of_paper_is_exact() -> None:
     images = shapes()
     assert (on_paper(images, 0.0, rng()) == images).all()
 
@@ -200,7 +202,7 @@ def test_light_falls_off_from_one_side_to_the_other(strength: float) -> None:
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
-def test_ink_is_paler_and_still_the_brighter(strength: float) -> None:
+def test_ink_is_paler_and_still_brighter_than_paper(strength: float) -> None:
     drawn = on_paper(np.repeat(bar(), 500, axis=0), strength, rng()).astype(float)
     empty = on_paper(np.zeros((500, 28, 28), dtype=np.uint8), strength, rng()).astype(float)
     contrast = (drawn - empty)[:, 6:22, 10:14]
@@ -210,14 +212,14 @@ def test_ink_is_paler_and_still_the_brighter(strength: float) -> None:
 
 
 @pytest.mark.parametrize("pixels", [-3, -2, -1, 0, 1, 2, 3])
-def test_a_bar_grows_by_as_many_pixels(pixels: int) -> None:
+def test_a_bar_grows_by_the_number_of_pixels(pixels: int) -> None:
     row = widened(bar(6), pixels, rng())[0, 14]
     assert row.sum() / 255 == pytest.approx(6 + pixels, abs=0.01)
     column = widened(bar(6), pixels, rng())[0, :, 12]
     assert column.sum() / 255 == pytest.approx(16 + pixels, abs=0.01)
 
 
-def test_without_a_change_it_is_exact() -> None:
+def test_width_0_is_exact() -> None:
     images = shapes()
     assert (widened(images, 0, rng()) == images).all()
 
@@ -237,7 +239,7 @@ def test_two_pixels_wider_is_a_dilation_by_a_disc_on_half_pixels() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from([-2, -1, 0, 1, 2]), st.integers(0, 1000))
-def test_more_is_never_darker_and_opposites_mirror(pixels: int, seed: int) -> None:
+def test_wider_is_never_darker_and_opposites_mirror(pixels: int, seed: int) -> None:
     images = shapes(3, seed)
     assert (widened(images, pixels, rng()) <= widened(images, pixels + 1, rng())).all()
     inside = np.s_[:, 4:-4, 4:-4]  # what is outside of the image is dark for both
@@ -254,6 +256,6 @@ def test_blur_is_a_gaussian_of_that_width() -> None:
     assert variance == pytest.approx(1, rel=0.1)
 
 
-def test_images_are_blurred_each_for_itself() -> None:
+def test_images_are_blurred_independently() -> None:
     images = np.concatenate([shapes(1), np.zeros((1, 28, 28), dtype=np.uint8)])
     assert not blurred(images, 2.0, rng())[1].any()

@@ -57,7 +57,7 @@ def test_agrees_with_scikit_learn(seed: int) -> None:
         assert row.support == table[row.name]["support"]
 
 
-def test_rows_of_the_confusion_matrix_are_the_truth() -> None:
+def test_rows_of_the_confusion_matrix_are_true_classes() -> None:
     m = measure(np.array([[0.1, 0.9, 0.0]] * 4), np.zeros(4, int), CLASSES)
     assert m.confusion == [[0, 4, 0], [0, 0, 0], [0, 0, 0]]
 
@@ -106,13 +106,13 @@ def test_calibration_bins_include_their_upper_edge() -> None:
     assert expected_calibration_error(p, np.array([1, 0])) == pytest.approx(0.19 / 2)
 
 
-def test_certain_and_right_is_perfectly_calibrated() -> None:
+def test_certain_and_correct_is_perfectly_calibrated() -> None:
     m = measure(np.eye(3), np.array([0, 1, 2]), CLASSES)
     assert (m.loss, m.calibration_error, m.accuracy) == (0.0, 0.0, 1.0)
     assert m.wilson_low < 1
 
 
-def test_a_probability_that_underflowed_costs_much_but_not_everything() -> None:
+def test_a_probability_of_0_has_a_finite_loss() -> None:
     m = measure(np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.array([0, 1]), CLASSES)
     assert math.isfinite(m.loss) and m.loss == pytest.approx(708.396 / 2, abs=1e-2)
 
@@ -124,7 +124,7 @@ def test_float32_is_measured_in_double_precision() -> None:
     assert single.loss == pytest.approx(measure(p, labels, names).loss, rel=1e-6)
 
 
-def test_json_holds_everything_as_plain_values() -> None:
+def test_json_has_plain_values() -> None:
     m = measure(P, TRUE, CLASSES)
     read = json.loads(json.dumps(m.to_json(), allow_nan=False))
     assert read == m.to_json()
@@ -165,6 +165,6 @@ def test_a_model_for_other_data_is_named_as_the_cause() -> None:
         (P, np.array([0, 1, 2, -1, 0])),
     ],
 )
-def test_arrays_that_do_not_belong_together_are_refused(p: np.ndarray, labels: np.ndarray) -> None:
+def test_arrays_of_different_lengths_are_refused(p: np.ndarray, labels: np.ndarray) -> None:
     with pytest.raises(ValueError):
         measure(p, labels, CLASSES)

@@ -48,7 +48,7 @@ def test_is_the_softmax_of_the_logits_of_normalised_images() -> None:
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-12)
 
 
-def test_uses_evaluation_mode_and_leaves_no_trace() -> None:
+def test_uses_evaluation_mode_and_restores_modes() -> None:
     model = network().train()
     model[1].eval()  # frozen on purpose: must stay so
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -73,7 +73,7 @@ def test_the_batch_size_does_not_matter(batch_size: int) -> None:
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
-def test_log_probabilities_serve_as_logits() -> None:
+def test_log_probabilities_can_be_logits() -> None:
     model = network()
     plain = predict_probabilities(model, images(), MEAN, STD)
     logs = predict_probabilities(nn.Sequential(model, nn.LogSoftmax(1)), images(), MEAN, STD)
@@ -102,11 +102,11 @@ def test_diverged_weights_are_named_as_the_cause() -> None:
         (lambda x: x.flatten()[:5].reshape(1, 5), r"returned \(1, 5\)"),
     ],
 )
-def test_a_foreign_model_learns_what_to_return(function: object, said: str) -> None:
+def test_a_wrong_output_is_explained(function: object, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         predict_probabilities(Returns(function), images(), MEAN, STD)
 
 
-def test_no_images_no_prediction() -> None:
+def test_no_images_are_an_error() -> None:
     with pytest.raises(ValueError, match="no images"):
         predict_probabilities(network(), images(0), MEAN, STD)

@@ -1,4 +1,4 @@
-"""Counting over the grid, with a classifier that can be seen through."""
+"""Robustness over the grid, with a simple classifier."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BLANK, INVERTED = (
 )
 
 
-def test_both_ways_are_counted() -> None:
+def test_both_accuracies_are_counted() -> None:
     found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK, INVERTED))
     assert found.undistorted == RobustnessCell(None, 0.0, 12, 12, 0)
     # An empty image has a dark middle: alone, it is called 0, which is right for every other one.
@@ -59,13 +59,13 @@ def test_both_ways_are_counted() -> None:
     assert found.of("negative") == [RobustnessCell("negative", 1, 0, 12, 0)]
 
 
-def test_each_kind_counts_alike() -> None:
+def test_each_kind_has_the_same_weight() -> None:
     found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK, INVERTED))
     assert found.alone.mean == pytest.approx(((11 + 9) / 24 + 0) / 2)
     assert found.read.mean == pytest.approx(((9 + 6) / 24 + 1) / 2)
 
 
-def test_the_interval_is_that_of_the_images_own_means() -> None:
+def test_the_interval_is_of_the_means_per_image() -> None:
     found = measure_robustness(by_centre, digits(), labels(), distortions=(BLANK,))
     scores = np.array([0.0] * 3 + [0.5] * 3 + [1.0] * 6)
     half = 2.201 * scores.std(ddof=1) / np.sqrt(12)  # Student's t, eleven degrees of freedom
@@ -87,7 +87,7 @@ def test_a_classifier_never_sees_an_empty_batch() -> None:
     assert min(sizes) > 0
 
 
-def test_the_whole_grid_is_the_default_and_can_be_watched() -> None:
+def test_the_whole_grid_is_the_default_and_reports_progress() -> None:
     seen: list[tuple[Distortion | None, float]] = []
 
     def progress(places: object) -> object:

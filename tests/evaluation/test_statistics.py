@@ -45,7 +45,7 @@ def test_wilson_agrees_with_scipy() -> None:
     assert wilson(9_943, 10_000) == pytest.approx((0.99262, 0.99560), abs=5e-6)
 
 
-def test_wilson_stays_inside_the_unit_interval_and_says_something_at_its_ends() -> None:
+def test_wilson_stays_inside_the_unit_interval() -> None:
     low, high = wilson(0, 20)
     assert low == pytest.approx(0, abs=1e-15) and 0 < high < 0.2
     low, high = wilson(20, 20)
@@ -56,7 +56,7 @@ def test_wilson_stays_inside_the_unit_interval_and_says_something_at_its_ends() 
     ("correct", "total", "confidence"),
     [(11, 10, 0.95), (-1, 10, 0.95), (0, 0, 0.95), (5, 10, 0.0), (5, 10, 1.0)],
 )
-def test_wilson_refuses_what_is_no_proportion(correct: int, total: int, confidence: float) -> None:
+def test_wilson_refuses_invalid_proportions(correct: int, total: int, confidence: float) -> None:
     with pytest.raises(ValueError):
         wilson(correct, total, confidence)
 
@@ -74,13 +74,13 @@ def test_t_interval_by_hand() -> None:
     assert t_interval([0.5, 0.5]) == (0.5, 0.0)
 
 
-def test_t_interval_covers_the_mean_as_often_as_it_claims() -> None:
+def test_t_interval_has_its_coverage() -> None:
     draws = np.random.default_rng(0).normal(3.0, 2.0, size=(2_000, 5))
     hits = [abs(mean - 3.0) <= half for mean, half in map(t_interval, draws.tolist())]
     assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
 
 
-def test_one_value_has_no_spread_and_none_has_no_mean() -> None:
+def test_one_value_and_no_value() -> None:
     assert t_interval([0.994]) == (0.994, math.inf)
     with pytest.raises(ValueError, match="at least one"):
         t_interval([])
@@ -108,11 +108,11 @@ def test_p_value_is_the_binomial_tail(only_a: int, only_b: int) -> None:
     assert result.p_value == pytest.approx(two_sided(only_a, only_a + only_b))
 
 
-def test_images_on_which_both_agree_change_nothing() -> None:
+def test_images_on_which_both_agree_do_not_count() -> None:
     assert mcnemar(*split(0, 3, 9, 0)) == mcnemar(*split(9_000, 3, 9, 100))
 
 
-def test_models_that_never_disagree_are_not_told_apart() -> None:
+def test_models_that_never_disagree_have_p_1() -> None:
     assert mcnemar([True, False], [True, False]) == McNemar(0, 0, 1.0)
 
 
@@ -134,17 +134,17 @@ def test_pairs_against_scipy(pairs: list[tuple[float, float]]) -> None:
     assert ours.mean == pytest.approx(float((a - b).mean()), abs=1e-12)
 
 
-def test_pairs_that_all_differ_alike() -> None:
+def test_pairs_with_equal_differences() -> None:
     assert paired([0.5] * 4, [0.4] * 4).p_value == 2 / 2**4
     assert paired([0.5] * 4, [0.5] * 4).p_value == 1
 
 
-def test_one_pair_says_nothing_about_chance() -> None:
+def test_one_pair_has_p_1() -> None:
     found = paired([0.9], [0.8])
     assert (found.p_value, found.low, found.high) == (1, -np.inf, np.inf)
 
 
-def test_pairs_need_two_sides() -> None:
+def test_pairs_need_equal_shapes() -> None:
     with pytest.raises(ValueError, match="two arrays of one shape"):
         paired([1, 2], [1])
     with pytest.raises(ValueError, match="at least one"):
@@ -158,13 +158,13 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_holm_keeps_the_order_and_only_raises(values: list[float]) -> None:
+def test_holm_keeps_the_order_and_only_increases(values: list[float]) -> None:
     adjusted = holm(values)
     assert all(value <= a <= 1 for value, a in zip(values, adjusted, strict=True))
     assert [adjusted[place] for place in np.argsort(values)] == sorted(adjusted)
 
 
-def test_with_one_seed_more_often_is_mcnemar() -> None:
+def test_with_one_seed_it_is_mcnemar() -> None:
     a, b = np.array([1, 1, 1, 0, 0]), np.array([0, 0, 1, 1, 0])
     assert better_on_more(a, b) == mcnemar(a == 1, b == 1)
     with pytest.raises(ValueError, match="both models need the same images"):

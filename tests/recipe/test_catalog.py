@@ -11,7 +11,7 @@ from kilonet.recipe.catalog import DEFAULT_RECIPE, copy_recipe, recipe_names, re
 from kilonet.recipe.load import resolve
 
 
-def test_the_default_comes_first_the_rest_in_order() -> None:
+def test_the_default_comes_first_the_others_sorted() -> None:
     names = recipe_names()
     assert names[0] == DEFAULT_RECIPE
     assert names[1:] == sorted(names[1:])
@@ -19,7 +19,7 @@ def test_the_default_comes_first_the_rest_in_order() -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_each_is_a_recipe_that_says_what_it_is(name: str) -> None:
+def test_each_has_a_title_and_a_source(name: str) -> None:
     resolved = resolve(name)
     assert resolved.name == name
     assert resolved.recipe.title
@@ -27,7 +27,7 @@ def test_each_is_a_recipe_that_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_what_was_assumed_is_a_key_that_is_set(name: str) -> None:
+def test_assumed_keys_are_set(name: str) -> None:
     recipe = resolve(name).recipe
     for key in recipe.assumed:
         section, _, inside = key.partition(".")

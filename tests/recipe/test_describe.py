@@ -1,4 +1,4 @@
-"""Recipes written out: to replay, to read, to compare."""
+"""Recipes as TOML, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_annotated_has_a_sentence_above_each_key_and_names_what_is_off() -> None
     assert max(map(len, lines)) <= 100
 
 
-def test_the_fingerprint_stays_what_it_was() -> None:
-    """Stored results bear fingerprints: whatever changes them orphans those results."""
+def test_the_fingerprint_never_changes() -> None:
+    """Stored results contain fingerprints and would lose their recipes."""
     assert fingerprint(validate(FULL, "test")) == "0eb0c7ec29b6"
     assert fingerprint(recipe()) == "d4032f95855c"
 
 
-def test_keys_that_came_later_name_a_recipe_once_they_are_used() -> None:
-    """At what they were before they were keys they do not, which the test above holds."""
+def test_later_keys_change_the_fingerprint_if_used() -> None:
+    """With the value that recipes had before, they do not; the test above checks that."""
     names = [
         fingerprint(recipe(training=training))
         for training in (
@@ -93,11 +93,11 @@ def test_several_processes_are_part_of_a_fingerprint() -> None:
     "key",
     ["elastic", "stroke", "blur", "paper", "noise", "inversion", "appearance_probability", "until"],
 )
-def test_later_augmentation_names_a_recipe_once_it_is_used(key: str) -> None:
+def test_later_augmentation_changes_the_fingerprint_if_used(key: str) -> None:
     assert fingerprint(recipe(augmentation={key: 0.5})) != fingerprint(recipe())
 
 
-def test_what_came_later_of_one_family_leaves_the_others_alone() -> None:
+def test_later_keys_of_one_family_do_not_affect_others() -> None:
     stacked = {"name": "stacked-1x1"}
     names = [
         fingerprint(recipe(model=stacked | more))

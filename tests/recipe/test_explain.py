@@ -151,7 +151,7 @@ def test_message_about_a_whole_section(section: str, value: Any, text: str) -> N
     assert message({**changed(), section: value}) == text
 
 
-def test_a_misspelt_key_goes_before_the_one_that_is_missing_for_it() -> None:
+def test_a_misspelt_key_is_reported_before_the_missing_one() -> None:
     table = changed()
     table["training"] = {"epoch": 3}
     assert 'unknown key "epoch". Did you mean "epochs"?' in message(table)
@@ -163,5 +163,5 @@ def test_a_missing_section_is_named() -> None:
     assert message(table) == "[model] is missing; a recipe needs it."
 
 
-def test_long_values_are_cut() -> None:
+def test_long_values_are_shortened() -> None:
     assert len(message(changed(data={"name": ["x" * 10_000]}))) < 200

@@ -1,4 +1,4 @@
-"""What the sections accept, as read off the schema."""
+"""Keys and names of each section."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_section_of_a_recipe_is_known() -> None:
     assert SCALARS == ("title", "source", "assumed")
 
 
-def test_every_alternative_bears_its_name() -> None:
+def test_every_alternative_has_its_name() -> None:
     for alternatives in ALTERNATIVES.values():
         for name, cls in alternatives.items():
             assert cls.model_fields["name"].annotation.__args__ == (name,)  # type: ignore[union-attr]
@@ -48,14 +48,14 @@ def test_optional_and_required_keys() -> None:
     assert known_keys("nope", {}) == {}
 
 
-def test_an_own_network_takes_any_key() -> None:
+def test_a_custom_network_accepts_any_key() -> None:
     assert section_class("model", {"name": "mynet:Net"}) is CustomConfig
     assert known_keys("model", {"name": "mynet:Net"}) == {}
     assert section_class("optimizer", {"name": "sgd"}) is SgdConfig
     assert section_class("optimizer", {"name": ["sgd"]}) is None
 
 
-def test_all_keys_are_those_that_recipes_have() -> None:
+def test_all_keys_are_keys_of_recipes() -> None:
     keys = all_keys()
     assert len(keys) == len(set(keys))
     for name in recipe_names():

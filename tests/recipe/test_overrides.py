@@ -44,7 +44,7 @@ def test_values(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "=", "=1", "epochs", "a.b.c=1", "..=1"])
-def test_no_override(word: str) -> None:
+def test_not_an_override(word: str) -> None:
     with pytest.raises(UsageError, match=r"optimizer\.lr"):
         parse_overrides([word])
 
@@ -56,7 +56,7 @@ def test_order_is_sections_then_names_then_keys() -> None:
     assert applied(*words)["optimizer"] == {"name": "adam", "lr": 2}
 
 
-def test_another_name_starts_the_section_afresh() -> None:
+def test_a_new_name_resets_the_section() -> None:
     before = {"optimizer": {"name": "sgd", "momentum": 0.9}}
     assert applied("optimizer.name=adam", **before)["optimizer"] == {"name": "adam"}
     assert applied("optimizer.name=sgd", **before)["optimizer"] == before["optimizer"]
@@ -67,7 +67,7 @@ def test_another_data_set_keeps_the_split() -> None:
     assert after["data"] == {"name": "kmnist", "validation": 0.2}
 
 
-def test_off_unsets_what_is_optional() -> None:
+def test_off_unsets_optional_keys() -> None:
     table = applied("training.ema=off", "augmentation=off", training={"ema": 0.9}, augmentation={})
     assert table == changed()
 

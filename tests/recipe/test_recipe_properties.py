@@ -1,4 +1,4 @@
-"""Whatever is given, there is a recipe that can be written out and read back, or one error."""
+"""Any input gives a recipe that can be written and read again, or one error."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_tables(table: Table) -> None:
 
 @given(recipe_tables())
 @settings(max_examples=50, deadline=None)
-def test_tables_by_way_of_toml(table: Table) -> None:
+def test_tables_written_as_toml(table: Table) -> None:
     """A table and the TOML that says it are the same recipe, or both wrong."""
     assume(not holds_nan(table))
     text = tomli_w.dumps(table)

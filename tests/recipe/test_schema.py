@@ -1,4 +1,4 @@
-"""What a recipe may hold: types, ranges, and keys that have to go together."""
+"""Validation of recipes: types, ranges, and combinations of keys."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_ranges_of_schedules(schedule: str, good: dict[str, Any], bad: dict[str,
         ("c٣", False),
     ],
 )
-def test_words_of_a_stack(layers: str, good: bool) -> None:
+def test_layers_of_a_stack(layers: str, good: bool) -> None:
     assert accepted(model={"name": "conv-stack", "layers": layers}) is good
 
 
@@ -104,11 +104,11 @@ def test_words_of_a_stack(layers: str, good: bool) -> None:
         ("mynet:Net\n", False),
     ],
 )
-def test_names_of_own_networks(name: str, good: bool) -> None:
+def test_names_of_custom_networks(name: str, good: bool) -> None:
     assert accepted(model={"name": name}) is good
 
 
-def test_arguments_of_own_networks_are_kept() -> None:
+def test_arguments_of_custom_networks_are_kept() -> None:
     arguments = {"width": 8, "sizes": [1, 2], "deep": {"a": {"b": True}}, "act": "relu"}
     recipe = Recipe.model_validate(changed(model={"name": "mynet:Net", **arguments}))
     assert recipe.model.model_dump(exclude={"name"}) == arguments
@@ -119,7 +119,7 @@ def test_unknown_keys_are_refused(section: str) -> None:
     assert not accepted(**{section: {"nope": 1}})
 
 
-def test_sections_cannot_be_changed_once_made() -> None:
+def test_sections_are_immutable() -> None:
     recipe = Recipe.model_validate(changed())
     with pytest.raises(ValidationError):
         recipe.training.epochs = 4
@@ -139,7 +139,7 @@ def test_nesterov_needs_momentum() -> None:
         {"training": {"keep": "last"}, "schedule": {"name": "plateau"}},
     ],
 )
-def test_what_decides_needs_validation_images(deciding: dict[str, Any]) -> None:
+def test_decisions_need_validation_images(deciding: dict[str, Any]) -> None:
     assert accepted(**deciding)
     assert not accepted(**deciding, data={"validation": 0})
 
@@ -148,13 +148,13 @@ def test_without_validation_images_the_last_weights_are_kept() -> None:
     assert accepted(data={"validation": 0}, training={"keep": "last"})
 
 
-def test_epochs_have_to_fit_their_budget() -> None:
+def test_epochs_must_be_within_their_limit() -> None:
     assert accepted(constraints={"max_epochs": 3})
     assert not accepted(constraints={"max_epochs": 2})
 
 
 @pytest.mark.parametrize(("section", "name", "cls"), list(sections()))
-def test_every_key_has_a_sentence(section: str, name: str, cls: Any) -> None:
+def test_every_key_has_a_description(section: str, name: str, cls: Any) -> None:
     assert cls.__doc__
     for key, field in cls.model_fields.items():
         assert field.description, f"{section} {name} {key}"

@@ -61,7 +61,7 @@ def test_a_run_without_an_epoch() -> None:
     assert (entry.epochs, entry.parameters, entry.train_accuracy) == (0, None, None)
 
 
-def test_the_row_is_that_of_the_weights_it_is_judged_by() -> None:
+def test_the_row_is_the_epoch_of_the_evaluated_weights() -> None:
     for keep, expected in (("best", 0.9), ("last", 0.5)):
         run = finish_run(start_run("training.epochs=3", f"training.keep={keep}"))
         run.write_history([history_row(1, 0.1), history_row(2, 0.9), history_row(3, 0.5)])
@@ -109,7 +109,7 @@ def test_differences() -> None:
     ]
 
 
-def test_keys_that_come_with_another_name_go_without_saying() -> None:
+def test_keys_that_follow_from_another_name_are_not_listed() -> None:
     assert changes([], ["optimizer.name=sgd"]) == [
         "optimizer.name: name adamw → sgd",
         "optimizer.lr: lr 0.015 → 0.1",

@@ -55,16 +55,16 @@ def test_no_constraints_no_checks() -> None:
         ),
     ],
 )
-def test_each_kind(constraints: dict[str, Any], expected: ConstraintCheck) -> None:
+def test_each_constraint(constraints: dict[str, Any], expected: ConstraintCheck) -> None:
     assert checks(constraints) == [expected]
 
 
-def test_a_hair_short_of_the_accuracy_is_shown() -> None:
+def test_a_narrow_failure_is_visible() -> None:
     (line,) = checks({"min_accuracy": 0.994}, accuracy=0.99396)
     assert line == ConstraintCheck("test accuracy at least 99.4000%", False, "99.3960%")
 
 
-def test_all_in_order() -> None:
+def test_the_order_of_checks() -> None:
     asked = {
         "required_layers": ["dropout", "batch-norm"],
         "min_accuracy": 0.5,

@@ -1,4 +1,4 @@
-"""A run's directory: made once, used by one process at a time."""
+"""A run's directory: created once, used by one process at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_new_run_says_what_it_is() -> None:
+def test_a_new_run_has_its_facts() -> None:
     run = start_run("training.seed=7")
     assert names(run.path) == {layout.RUN, layout.RECIPE}
     facts = json.loads((run.path / layout.RUN).read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def test_runs_are_numbered_by_recipe() -> None:
     assert start_run(recipe="gap-14k").name == "gap-14k-1"
 
 
-def test_a_gap_in_the_numbers_is_filled_by_no_run_of_somebody_else(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "runs" / "quick-1").mkdir(parents=True)
     assert start_run().name == "quick-2"
 
@@ -56,7 +56,7 @@ def test_a_named_directory_is_made_with_its_parents(tmp_path: Path) -> None:
     assert start_run(path=tmp_path / "a" / "b").path == tmp_path / "a" / "b"
 
 
-def test_an_empty_directory_will_do(tmp_path: Path) -> None:
+def test_an_empty_directory_is_used(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert start_run(path=tmp_path / "empty").path == tmp_path / "empty"
 
@@ -67,7 +67,7 @@ def test_a_run_is_named_by_its_directory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert open_run(".").name == "quick-1"
 
 
-def test_a_used_directory_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_used_directory_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear", encoding="utf-8")
     with pytest.raises(RunError, match="in use already") as caught:
@@ -77,7 +77,7 @@ def test_a_used_directory_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     assert names(tmp_path / "mine") == {"thesis.txt"}
 
 
-def test_another_run_is_refused_with_how_to_go_on(tmp_path: Path) -> None:
+def test_another_run_is_refused_with_the_command_to_resume(tmp_path: Path) -> None:
     run = start_run(path=tmp_path / "one")
     with pytest.raises(RunError, match="kilonet train --resume"):
         start_run(path=run.path)
@@ -85,14 +85,14 @@ def test_another_run_is_refused_with_how_to_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])
-def test_places_that_no_directory_can_have(tmp_path: Path, place: str) -> None:
+def test_invalid_paths(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="--out"):
         start_run(path=tmp_path / place)
     assert names(tmp_path) == {"file"}
 
 
-def test_the_same_is_known_before_anything_is_made(tmp_path: Path) -> None:
+def test_invalid_paths_are_found_before_anything_is_created(tmp_path: Path) -> None:
     require_free(tmp_path)
     require_free(tmp_path / "new")
     assert names(tmp_path) == set()
@@ -132,7 +132,7 @@ def test_facts_are_updated_on_disk() -> None:
     assert open_run(run.path).facts == run.facts
 
 
-def test_history_comes_back_as_it_was() -> None:
+def test_history_is_read_as_it_was_written() -> None:
     run = start_run()
     assert run.history() == []
     rows = [history_row(1), {**history_row(2), "test_accuracy": 1 / 3}]
@@ -189,7 +189,7 @@ def test_two_processes_do_not_train_in_one_run() -> None:
         pass
 
 
-def test_what_a_killed_process_left_half_written_goes() -> None:
+def test_incomplete_files_of_a_killed_process_are_removed() -> None:
     run = start_run()
     (run.path / ".state.safetensors.x1y2.part").write_bytes(b"half")
     with run.locked():
@@ -197,7 +197,7 @@ def test_what_a_killed_process_left_half_written_goes() -> None:
     assert names(run.path) >= {layout.RUN, layout.RECIPE}
 
 
-def test_a_run_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
+def test_a_deleted_run_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     gone = RunDirectory(tmp_path / "file" / "below", {})
     with pytest.raises(RunError, match="Cannot write"), gone.locked():

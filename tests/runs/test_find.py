@@ -1,4 +1,4 @@
-"""Runs by path, by name, and all of a folder."""
+"""Finding runs by path, by name, and all in a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_by_path_and_by_name() -> None:
 
 
 @pytest.mark.parametrize("source", ["nope", LONG, "a\0b", "/etc/passwd/x", "..", ""])
-def test_no_run(source: str) -> None:
+def test_unknown_runs(source: str) -> None:
     assert not is_run(source)
     with pytest.raises(UsageError, match="There is no run"):
         open_run(source)
@@ -52,7 +52,7 @@ def test_the_nearest_name_is_suggested() -> None:
         ),
     ],
 )
-def test_facts_that_are_not_of_this_version(changes: dict[str, object], text: str) -> None:
+def test_facts_of_another_version(changes: dict[str, object], text: str) -> None:
     run = start_run()
     run.write_json(layout.RUN, {**run.facts, **changes})
     with pytest.raises(RunError, match=text):
@@ -60,7 +60,7 @@ def test_facts_that_are_not_of_this_version(changes: dict[str, object], text: st
 
 
 @pytest.mark.parametrize("key", ["format", "recipe", "finished", "created", "environment"])
-def test_facts_that_are_not_complete(key: str) -> None:
+def test_incomplete_facts(key: str) -> None:
     run = start_run()
     run.write_json(layout.RUN, {name: run.facts[name] for name in run.facts if name != key})
     with pytest.raises(RunError, match=f"is damaged: {key}"):
@@ -68,19 +68,19 @@ def test_facts_that_are_not_complete(key: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 10_000, b"9" * 5000])
-def test_facts_that_are_no_table(content: bytes) -> None:
+def test_facts_that_are_not_an_object(content: bytes) -> None:
     run = start_run()
     run.file(layout.RUN).write_bytes(content)
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         open_run(run.path)
 
 
-def test_what_else_is_recorded_does_no_harm() -> None:
+def test_additional_facts_are_kept() -> None:
     run = start_run().updated(later={"added": [1]})
     assert open_run(run.path).facts["later"] == {"added": [1]}
 
 
-def test_lists_are_in_the_order_of_creation() -> None:
+def test_lists_are_sorted_by_creation() -> None:
     created = [start_run(recipe=name).name for name in ("quick", "gap-14k", "quick", "quick")]
     for _ in range(8):
         created.append(start_run().name)
@@ -88,7 +88,7 @@ def test_lists_are_in_the_order_of_creation() -> None:
     assert [run.name for run in list_runs(runs_dir()).runs] == created
 
 
-def test_what_cannot_be_read_is_listed_apart() -> None:
+def test_unreadable_runs_are_listed_separately() -> None:
     start_run()
     damaged = start_run()
     damaged.file(layout.RUN).write_text("{", encoding="utf-8")
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_listed_apart() -> None:
     assert ["damaged" in text or "format 9" in text for text in listing.unreadable] == [True, True]
 
 
-def test_a_folder_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nope").runs == []
 
 

@@ -1,4 +1,4 @@
-"""Files of a run that are not what was written there."""
+"""Damaged files of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATH = Path("metrics.json")
         (("test", "confusion"), [["a"]], "test.confusion.0.0: "),
     ],
 )
-def test_damaged_figures_are_named(keys: tuple[str, ...], value: Any, text: str) -> None:
+def test_damaged_metrics_are_named(keys: tuple[str, ...], value: Any, text: str) -> None:
     content = inner = figures(0.95, 20_000, 2)
     for key in keys[:-1]:
         inner = inner[key]
@@ -41,8 +41,8 @@ def test_damaged_figures_are_named(keys: tuple[str, ...], value: Any, text: str)
     assert str(caught.value).startswith(f"metrics.json is damaged: {text}")
 
 
-def test_figures_are_what_metrics_are_made_of() -> None:
-    """What passes here can be read by ``Metrics``, and what ``Metrics`` writes passes here."""
+def test_stored_metrics_are_metrics() -> None:
+    """``Metrics`` reads what passes this check, and writes what passes it."""
     content = checked(figures(0.95, 20_000, 2), StoredMetrics, PATH)
     metrics = Metrics.from_json(content["test"])
     assert checked({**content, "test": metrics.to_json()}, StoredMetrics, PATH) == content
@@ -57,7 +57,7 @@ KEYS = st.sampled_from([*figures(0.95, 1, 1)])
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=3))
-def test_anything_is_figures_or_one_error(changes: dict[str, Any]) -> None:
+def test_any_content_is_metrics_or_one_error(changes: dict[str, Any]) -> None:
     content = {**figures(0.95, 20_000, 2), **changes}
     try:
         found = checked(content, StoredMetrics, PATH)
@@ -114,7 +114,7 @@ def test_any_bytes_are_a_history_or_one_error(
         assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_what_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is missing"):
         read_text(tmp_path / "nope")
     with pytest.raises(RunError, match="cannot be read: Is a directory"):

@@ -1,4 +1,4 @@
-"""The models in the package are what their cards say: counted and evaluated anew."""
+"""Shipped models agree with their cards: counted and evaluated again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_parameters(model: ShippedModel) -> None:
 
 
 @each
-def test_the_card_is_of_the_results(model: ShippedModel) -> None:
+def test_the_card_agrees_with_the_results(model: ShippedModel) -> None:
     stored = json.loads((RESULTS / f"{model.name}.json").read_text(encoding="utf-8"))
     of_results = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
     assert {run.seed: run.test_correct for run in model.card.seeds} == of_results
@@ -51,8 +51,8 @@ def test_the_card_is_of_the_results(model: ShippedModel) -> None:
 
 @each
 @pytest.mark.mnist
-def test_evaluated_anew(model: ShippedModel, mnist_dir: Path) -> None:
-    """To the image where it was recorded; others round otherwise, which two images may feel."""
+def test_evaluated_again(model: ShippedModel, mnist_dir: Path) -> None:
+    """Exact on the machine of the record; rounding elsewhere may change two images."""
     run = open_run(model.name)
     found = kilonet.evaluate(model.name, data_dir=mnist_dir)
     here, there = environment("cpu", 1), run.facts["environment"]

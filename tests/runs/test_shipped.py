@@ -1,4 +1,4 @@
-"""Models that ship are runs: found by name after one's own, with a card of every seed."""
+"""Shipped models are runs: found by name after the user's own runs, with a card of all seeds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_found_by_name(folder: Path) -> None:
     assert (found.name, found.accuracies) == ("kilonet-2k", [0.99])
 
 
-def test_a_run_of_ones_own_comes_first(folder: Path) -> None:
+def test_the_users_own_run_comes_first(folder: Path) -> None:
     ship(folder, "quick-1", CARD)
     own = start_run()
     assert open_run("quick-1").path == own.path

@@ -1,4 +1,4 @@
-"""From a name or a file to a recipe."""
+"""Loading a recipe by name or from a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_shipped_recipe_by_name() -> None:
     assert resolved.recipe.data.name == "mnist"
 
 
-def test_a_file_of_ones_own(mine: Path) -> None:
+def test_the_users_own_file(mine: Path) -> None:
     resolved = resolve(mine)
     assert resolved.name == "mine"
     assert resolved.recipe.training.epochs == 3
@@ -53,17 +53,19 @@ def test_a_file_of_ones_own(mine: Path) -> None:
         ('[data]\nname = "mnist"', ["data.name=off"], False),
     ],
 )
-def test_who_named_the_data_set(mine: Path, data: str, words: list[str], named: bool) -> None:
+def test_whether_the_user_named_the_data_set(
+    mine: Path, data: str, words: list[str], named: bool
+) -> None:
     mine.write_text(TEXT + data, encoding="utf-8")
     assert resolve(mine, words).data_named is named
 
 
-def test_a_shipped_recipe_names_none_for_the_user() -> None:
+def test_a_shipped_recipe_is_not_the_users_choice_of_data() -> None:
     assert not resolve("quick").data_named
     assert resolve("quick", ["data.name=digits"]).data_named
 
 
-def test_a_byte_order_mark_is_no_part_of_it(mine: Path) -> None:
+def test_a_byte_order_mark_is_ignored(mine: Path) -> None:
     mine.write_text(TEXT, encoding="utf-8-sig")
     assert resolve(mine).recipe.training.epochs == 3
 
@@ -78,7 +80,7 @@ def test_a_byte_order_mark_is_no_part_of_it(mine: Path) -> None:
         (b"", "[model] is missing"),
     ],
 )
-def test_files_that_are_no_recipe(mine: Path, content: bytes, text: str) -> None:
+def test_files_that_are_not_recipes(mine: Path, content: bytes, text: str) -> None:
     mine.write_bytes(content)
     with pytest.raises(RecipeError) as caught:
         resolve(mine)
@@ -97,13 +99,13 @@ def test_files_that_are_no_recipe(mine: Path, content: bytes, text: str) -> None
         ("", "There is no recipe"),
     ],
 )
-def test_no_such_recipe(source: str, text: str) -> None:
+def test_unknown_recipes(source: str, text: str) -> None:
     with pytest.raises(UsageError) as caught:
         resolve(source)
     assert text in str(caught.value)
 
 
-def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
     folder = tmp_path / "folder.toml"
     folder.mkdir()
     with pytest.raises(UsageError, match="Cannot read the recipe"):
