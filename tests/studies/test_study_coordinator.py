@@ -18,6 +18,7 @@ from kilonet.studies.coordinator import (
     RunFailed,
     RunFinished,
     RunLost,
+    RunObserver,
 )
 from kilonet.studies.plan import RunJob
 
@@ -55,7 +56,7 @@ class ScriptedExecutor:
         """Do nothing."""
 
 
-class Recorder:
+class Recorder(RunObserver):
     """Records what it is told."""
 
     def __init__(self) -> None:
@@ -69,9 +70,6 @@ class Recorder:
 
     def run_finished(self, job: str) -> None:
         self.calls.append(("finished", job))
-
-    def run_pruned(self, job: str) -> None:
-        self.calls.append(("pruned", job))
 
     def run_failed(self, job: str, message: str) -> None:
         self.calls.append(("failed", job, message))

@@ -29,6 +29,7 @@ from rich.text import Text
 
 from kilonet.progress import Reporter, Row, Silent, epoch_line
 from kilonet.report.formatting import duration
+from kilonet.studies.coordinator import StudyObserver
 
 if TYPE_CHECKING:
     from kilonet.studies.directory import StudyDirectory
@@ -147,7 +148,7 @@ class _CellProgress:
     failed: set[str] = field(default_factory=set)
 
 
-class StudyTable(ConsoleReporter):
+class StudyTable(ConsoleReporter, StudyObserver):
     """Shows a live table on a terminal while a study runs, one row for each cell."""
 
     def __init__(self, console: Console) -> None:
@@ -201,9 +202,6 @@ class StudyTable(ConsoleReporter):
         cell.in_progress.pop(job, None)
         cell.accuracies[job] = self._accuracy(job)
         self._newly_finished += 1
-
-    def run_pruned(self, job: str) -> None:
-        """Do nothing: only a search stops runs early."""
 
     def run_failed(self, job: str, message: str) -> None:
         """Print the message and count the failure."""

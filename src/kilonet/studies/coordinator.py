@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from kilonet.errors import StudyError
 from kilonet.runs.layout import Row
 from kilonet.studies.plan import RunJob
+
+if TYPE_CHECKING:
+    from kilonet.studies.directory import StudyDirectory
 
 MAX_ATTEMPTS = 3
 POLL_SECONDS = 0.5  # the longest time until Ctrl-C takes effect
@@ -93,26 +96,33 @@ class JobQueue(Protocol):
         """Record how ``job`` ended."""
 
 
-class RunObserver(Protocol):
-    """Receives what happens to the runs."""
+class RunObserver:
+    """Receives what happens to the runs; subclasses override the methods that they need."""
 
     def run_started(self, job: str) -> None:
-        """A run was given to a worker."""
+        """Handle a run that was given to a worker."""
 
     def epoch_finished(self, job: str, row: Row) -> None:
-        """A run completed an epoch."""
+        """Handle the row of an epoch."""
 
     def run_finished(self, job: str) -> None:
-        """A run is finished."""
+        """Handle a finished run."""
 
     def run_pruned(self, job: str) -> None:
-        """A trial of a search was stopped early."""
+        """Handle a trial that was stopped early; only a search does that."""
 
     def run_failed(self, job: str, message: str) -> None:
-        """A run failed; the study continues without it."""
+        """Handle a failed run; the study continues without it."""
 
     def run_lost(self, job: str, reason: str) -> None:
-        """A run lost its worker; it will be repeated."""
+        """Handle a run that lost its worker; it will be repeated."""
+
+
+class StudyObserver(RunObserver):
+    """Receives what happens in a study of a grid."""
+
+    def study_started(self, study: StudyDirectory, finished: Collection[str]) -> None:
+        """Handle the start of ``study``; the runs with the names ``finished`` exist already."""
 
 
 class StudyStopped(KeyboardInterrupt):

@@ -8,12 +8,12 @@ from typing import Any
 
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.progress import Reporter, Row, Silent
+from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.describe import plain
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import parse_recipe, resolve
-from kilonet.studies.coordinator import Coordinator
+from kilonet.studies.coordinator import Coordinator, RunObserver
 from kilonet.studies.directory import STORE, StudyDirectory, open_study
 from kilonet.studies.grid import Dimension, parse_space
 from kilonet.studies.plan import (
@@ -77,19 +77,13 @@ def search(
             return queue.best()
 
 
-class _TrialMessages:
+class _TrialMessages(RunObserver):
     """Reports the end of each trial as one message, with the values it tried."""
 
     def __init__(self, trials: OptunaTrials, directory: StudyDirectory, reporter: Reporter) -> None:
         self._trials = trials
         self._directory = directory
         self._reporter = reporter
-
-    def run_started(self, job: str) -> None:
-        """Do nothing."""
-
-    def epoch_finished(self, job: str, row: Row) -> None:
-        """Do nothing."""
 
     def run_finished(self, job: str) -> None:
         """Report the validation accuracy."""

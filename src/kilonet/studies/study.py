@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.progress import Reporter, Row, Silent
+from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved
@@ -18,13 +18,13 @@ from kilonet.studies.coordinator import (
     Coordinator,
     Executor,
     FixedJobs,
-    RunObserver,
+    StudyObserver,
     StudyStopped,
 )
 from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
 from kilonet.studies.plan import StudyPlan, StudyRequest, Vary, parse_request
-from kilonet.studies.ray_executor import RayExecutor, find_cluster
+from kilonet.studies.ray_executor import RayExecutor
 from kilonet.workflows.runs import Run
 
 if TYPE_CHECKING:
@@ -64,14 +64,6 @@ class Study:
         """Its finished runs, cell by cell, in the order of their seeds."""
         names = [run.name for cell in self.analysis.cells for run in cell.runs]
         return [Run(run) for name in names if (run := self.directory.finished(name)) is not None]
-
-
-@runtime_checkable
-class StudyObserver(RunObserver, Protocol):
-    """A reporter that shows each run by itself, such as a live table."""
-
-    def study_started(self, study: StudyDirectory, finished: Collection[str]) -> None:
-        """The runs of ``study`` begin; those with the names ``finished`` exist already."""
 
 
 def study(  # noqa: PLR0913 - keyword arguments
@@ -153,7 +145,6 @@ def open_executor(
     executor: Executor
     if on == "ray":
         require("ray")
-        find_cluster(address)  # fails early
         executor = RayExecutor(address, study.runs, recipe)
     else:
         executor = local_executor(recipe, study.runs, data_dir, jobs)
@@ -228,7 +219,7 @@ def resumable(path: Path) -> Iterator[None]:
         ) from None
 
 
-class StudyMessages:
+class StudyMessages(StudyObserver):
     """Reports each finished, failed or lost run of a study as one message."""
 
     def __init__(self, reporter: Reporter) -> None:
@@ -240,12 +231,6 @@ class StudyMessages:
         self._total = len(study.plan.run_names())
         self._finished = len(finished)
 
-    def run_started(self, job: str) -> None:
-        """Do nothing."""
-
-    def epoch_finished(self, job: str, row: Row) -> None:
-        """Do nothing."""
-
     def run_finished(self, job: str) -> None:
         """Report the test accuracy."""
         self._finished += 1
@@ -254,9 +239,6 @@ class StudyMessages:
         accuracy = run.metrics()["test"]["accuracy"]
         count = f"{self._finished} of {self._total} runs"
         self._reporter.message(f"{job}: {accuracy:.2%} on test images ({count})")
-
-    def run_pruned(self, job: str) -> None:
-        """Do nothing: only a search stops runs early."""
 
     def run_failed(self, job: str, message: str) -> None:
         """Report the failure."""
