@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from kilonet.errors import DataError
-from kilonet.workflows.arrays import ArrayError, Frame, flat, grey_range, require_shape, shape_of
+from kilonet.workflows.arrays import (
+    ArrayError,
+    ArrayFormat,
+    as_rows,
+    grey_range,
+    require_shape,
+    shape_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,16 +34,16 @@ def test_shapes(
     axes: tuple[int, ...], asked: Sequence[int] | None, shape: tuple[int, int, int]
 ) -> None:
     images = np.zeros(axes)
-    rows = flat(images)
+    rows = as_rows(images)
     assert shape_of(images, rows.shape[1], asked) == shape
     require_shape(images, shape)
-    assert Frame(shape, 0, 1).images(rows).shape[:2] == (5, shape[0])
+    assert ArrayFormat(shape, 0, 1).images(rows).shape[:2] == (5, shape[0])
 
 
 @pytest.mark.parametrize(
     ("axes", "asked", "text"),
     [
-        ((5, 65), None, "65 features are no square image"),
+        ((5, 65), None, "65 features are not a square image"),
         ((5, 65), (8, 8), "input_shape is 1×8×8, but an image of X has 65 numbers"),
         ((5, 8, 8), (4, 16), "in the shape 1×8×8"),
         ((5, 8, 8, 3), None, r"channels come first here\. Give X\.transpose"),
@@ -50,7 +57,7 @@ def test_what_is_no_image_is_named(
 ) -> None:
     images = np.zeros(axes)
     with pytest.raises(ArrayError, match=text) as caught:
-        shape_of(images, flat(images).shape[1], asked)
+        shape_of(images, as_rows(images).shape[1], asked)
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, DataError)
 
 

@@ -37,7 +37,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_changed_labels_come_first_and_an_interruption_loses_nothing(
     wrong: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train, calls = module._trained_without, []
+    train, calls = module._predict_held_out, []
 
     def interrupted(*given: object) -> object:
         calls.append(1)
@@ -45,7 +45,7 @@ def test_changed_labels_come_first_and_an_interruption_loses_nothing(
             raise KeyboardInterrupt
         return train(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_trained_without", interrupted)
+    monkeypatch.setattr(module, "_predict_held_out", interrupted)
     out = tmp_path / "found"
     with pytest.raises(AuditInterrupted, match="finished folds are kept in"):
         audit("digits", overrides=QUICK, folds=3, out=out)
@@ -66,7 +66,7 @@ def test_changed_labels_come_first_and_an_interruption_loses_nothing(
 
 def test_refused(wrong: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "_trained_without", lambda _, data, held: torch.full((len(held), 10), 0.1).numpy()
+        module, "_predict_held_out", lambda _, data, held: torch.full((len(held), 10), 0.1).numpy()
     )
     out = tmp_path / "found"
     audit("digits", folds=2, out=out)

@@ -70,18 +70,18 @@ def test_it_is_stored_with_the_run_and_repeats(finished: Trained, tmp_path: Path
 def test_validation_images_are_those_the_run_held_back(finished_run: Run) -> None:
     dataset = load_dataset("digits")
     _, held_back = split_validation(dataset.train_labels, 1 / 12, finished_run.recipe.training.seed)
-    images, labels = module._part(dataset, finished_run, validation=True)
+    images, labels = module._images_of(dataset, finished_run, validation=True)
     assert torch.equal(images, dataset.train_images[held_back])
     assert torch.equal(labels, dataset.train_labels[held_back])
 
 
 def test_the_choice_is_stratified_and_always_the_same() -> None:
     labels = torch.arange(1000) % 10
-    chosen = module._choice(labels, 200, "test")
+    chosen = module._choose(labels, 200, "test")
     assert np.bincount(labels[chosen]).tolist() == [20] * 10
-    assert torch.equal(module._choice(labels, 200, "test"), chosen)
-    assert torch.equal(module._choice(labels, None, "test"), torch.arange(1000))
-    assert len(module._choice(torch.arange(5000) % 10, None, "test")) == module.IMAGES
+    assert torch.equal(module._choose(labels, 200, "test"), chosen)
+    assert torch.equal(module._choose(labels, None, "test"), torch.arange(1000))
+    assert len(module._choose(torch.arange(5000) % 10, None, "test")) == module.DEFAULT_IMAGES
 
 
 def test_nothing_is_written_into_the_package(
@@ -126,4 +126,4 @@ def test_refused() -> None:
         kilonet.robustness(start_run().path)
     whole = Run(start_run("data.validation=0", "training.keep=last"))
     with pytest.raises(UsageError, match="held no validation images back"):
-        module._part(load_dataset("digits"), whole, validation=True)
+        module._images_of(load_dataset("digits"), whole, validation=True)

@@ -162,7 +162,7 @@ def robustness_table(report: RobustnessReport) -> Table:
     """Return the accuracy by kind and strength of distortion, with the means as the caption."""
     from kilonet.evaluation.distortions import DISTORTIONS
 
-    results = report.found
+    results = report.result
     table = plain_table("distortion", "strength>", "network alone>", "as a picture>", "refused>")
     table.title = Text(report.title, style="bold")
     table.add_row("none", "", *_shares(results.undistorted, results.images))

@@ -1,4 +1,4 @@
-"""Arrays as scikit-learn's users have them, as the images that a network is made for."""
+"""Arrays in scikit-learn's forms, converted to the images that a network takes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Shape = tuple[int, int, int]
 
 
 class ArrayError(DataError, ValueError):
-    """Arrays are not images and labels that can be learnt from; a ValueError to scikit-learn."""
+    """Arrays are not images and labels to learn from; also a ValueError, for scikit-learn."""
 
 
 @contextmanager
 def array_errors() -> Iterator[None]:
-    """Raise what scikit-learn says of an array as an ``ArrayError``."""
+    """Raise scikit-learn's errors about an array as an ``ArrayError``."""
     try:
         yield
     except KilonetError:
@@ -35,20 +35,20 @@ def array_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """How a row of numbers is an image: of ``shape`` (C, H, W), between two grey levels."""
+class ArrayFormat:
+    """How a row of numbers becomes an image: its shape (C, H, W), and its range of grey levels."""
 
     shape: Shape
     darkest: float
     brightest: float
 
     def images(self, rows: npt.NDArray[Any]) -> Tensor:
-        """Return the images in ``rows`` (N, C·H·W), uint8 (N, C, H, W), sides 28 at least."""
+        """Return the images in ``rows`` (N, C·H·W), as uint8 (N, C, H, W) with sides from 28 up."""
         values = torch.from_numpy(np.array(rows.reshape(-1, *self.shape)))
         return as_pixels(values, self.darkest, self.brightest)
 
 
-def flat(given: Any) -> Any:
+def as_rows(given: Any) -> Any:
     """Return ``given`` as it is, or images with more than two axes as rows of numbers."""
     if len(_axes(given)) <= 2:
         return given
@@ -57,58 +57,58 @@ def flat(given: Any) -> Any:
 
 
 def _axes(given: Any) -> tuple[int, ...]:
-    """Return the lengths of the axes of ``given``, an array or what can become one."""
+    """Return the lengths of the axes of ``given``, an array or something convertible to one."""
     axes: tuple[int, ...] = tuple(getattr(given, "shape", None) or np.asarray(given).shape)
     return axes
 
 
-def shape_of(given: Any, features: int, asked: Sequence[int] | None) -> Shape:
-    """Return (C, H, W) of the images in ``given``, which has ``features`` numbers an image.
+def shape_of(given: Any, features: int, requested: Sequence[int] | None) -> Shape:
+    """Return (C, H, W) of the images in ``given``, which has ``features`` numbers per image.
 
-    ``asked`` is (H, W) or (C, H, W), or None: images N×H×W and N×C×H×W say it themselves, and rows
-    are square and grey.
+    ``requested`` is (H, W) or (C, H, W), or None: then N×H×W and N×C×H×W give the shape
+    themselves, and rows are square grey images.
 
     Raises:
-        ArrayError: they are no such images.
+        ArrayError: they are not images of that shape.
     """
-    wanted = _asked(asked)
+    expected = _requested_shape(requested)
     dimensions = _image_axes(given)
-    found = _own_shape(dimensions) if dimensions else wanted or _square(features)
-    if math.prod(found) != features or (wanted is not None and wanted != found):
+    actual = _shape_from_axes(dimensions) if dimensions else expected or _square(features)
+    if math.prod(actual) != features or (expected is not None and expected != actual):
         raise ArrayError(
-            f"input_shape is {_times(wanted or found)}, but an image of X has {features} numbers"
-            f"{f' in the shape {_times(found)}' if dimensions else ''}. Give the shape that they "
+            f"input_shape is {_text(expected or actual)}, but an image of X has {features} numbers"
+            f"{f' in the shape {_text(actual)}' if dimensions else ''}. Give the shape that they "
             "have, (H, W) or (C, H, W)."
         )
-    return found
+    return actual
 
 
 def require_shape(given: Any, shape: Shape) -> None:
-    """Check that ``given``, where it has more than two axes, holds images of ``shape`` (C, H, W).
+    """Check that ``given``, if it has more than two axes, holds images of ``shape`` (C, H, W).
 
     Raises:
-        ArrayError: it holds others.
+        ArrayError: it holds images of another shape.
     """
-    if (axes := _image_axes(given)) and (found := _own_shape(axes)) != shape:
+    if (axes := _image_axes(given)) and (actual := _shape_from_axes(axes)) != shape:
         raise ArrayError(
-            f"X holds images of {_times(found)}; this classifier was trained on {_times(shape)}."
+            f"X holds images of {_text(actual)}; this classifier was trained on {_text(shape)}."
         )
 
 
 def _image_axes(given: Any) -> tuple[int, ...]:
-    """Return the lengths of the axes of an image in ``given``; none where it is a row."""
+    """Return the lengths of the axes of an image in ``given``; none if it is a row."""
     axes = _axes(given)
     return axes[1:] if len(axes) > 2 else ()
 
 
 def grey_range(rows: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return what is black and what is white in ``rows``: 0 and 255 in bytes, else the extremes."""
+    """Return the values of black and white in ``rows``: 0 and 255 for bytes, else the extremes."""
     if rows.dtype == np.uint8:
         return 0.0, 255.0
     return float(rows.min()), float(rows.max())
 
 
-def _asked(shape: Sequence[int] | None) -> Shape | None:
+def _requested_shape(shape: Sequence[int] | None) -> Shape | None:
     if shape is None:
         return None
     lengths = [int(length) for length in shape]
@@ -118,7 +118,7 @@ def _asked(shape: Sequence[int] | None) -> Shape | None:
     return channels, height, width
 
 
-def _own_shape(dimensions: Sequence[int]) -> Shape:
+def _shape_from_axes(dimensions: Sequence[int]) -> Shape:
     if len(dimensions) == 2:
         return 1, dimensions[0], dimensions[1]
     if len(dimensions) != 3:
@@ -129,7 +129,7 @@ def _own_shape(dimensions: Sequence[int]) -> Shape:
     channels, height, width = dimensions
     if channels > 4 >= width:
         raise ArrayError(
-            f"X has images of {_times((channels, height, width))}: channels come first here. Give "
+            f"X has images of {_text((channels, height, width))}: channels come first here. Give "
             "X.transpose(0, 3, 1, 2)."
         )
     return channels, height, width
@@ -139,11 +139,11 @@ def _square(features: int) -> Shape:
     side = math.isqrt(features)
     if side * side != features:
         raise ArrayError(
-            f"{features} features are no square image. Name the shape: input_shape=(H, W) or "
+            f"{features} features are not a square image. Name the shape: input_shape=(H, W) or "
             "(C, H, W)."
         )
     return 1, side, side
 
 
-def _times(shape: Sequence[int]) -> str:
+def _text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Which training images are most likely mislabelled: cross-validated, ranked, shown."""
+"""Audit the labels of a data set: cross-validate, and rank the training images by doubt."""
 
 from __future__ import annotations
 
@@ -58,15 +58,21 @@ class Audit:
 
     @property
     def sentence(self) -> str:
-        """What was found, in a line."""
-        total, found = len(self.dataset.train_labels), self.issues.count
+        """The result, in a line."""
+        total = len(self.dataset.train_labels)
         share = self.issues.estimated_errors / total
-        right = float((self.probabilities.argmax(1) == self.dataset.train_labels.numpy()).mean())
         return (
-            f"{found:,} of {total:,} training labels of {self.dataset.title} are doubtful; "
-            f"{self.folds} networks of {self.recipe} read {right:.2%} of the images that they had "
-            f"not seen as labelled, and put the share of wrong labels at {share:.2%}."
+            f"{self.issues.count:,} of {total:,} training labels of {self.dataset.title} are "
+            f"doubtful; {self.folds} networks of {self.recipe} predict the given label for "
+            f"{self.agreement:.2%} of the images that they were not trained on, and estimate the "
+            f"share of wrong labels at {share:.2%}."
         )
+
+    @property
+    def agreement(self) -> float:
+        """The fraction of images whose given label is predicted."""
+        labels = self.dataset.train_labels.numpy()
+        return float((self.probabilities.argmax(axis=1) == labels).mean())
 
 
 def audit(
@@ -80,22 +86,23 @@ def audit(
     data_dir: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Audit:
-    """Rank the training images of ``name`` by how likely their labels are wrong; write them down.
+    """Rank the training images of ``name`` by how likely their labels are wrong, and store them.
 
-    Each fold's images are read by a network of ``recipe`` that was trained on the others; confident
-    learning compares that with the labels. The folder ``out`` (default: audit-NAME) gets the
-    probabilities of each fold as it is done, so that the same call goes on after an interruption,
-    and in the end ``audit.json``, ``audit.csv`` and ``audit.png`` with the ``top`` images.
+    The images of each fold are classified by a network of ``recipe`` that was trained on the other
+    folds; confident learning compares the predictions with the labels. The folder ``out`` (default:
+    audit-NAME) gets the probabilities of each fold when it is finished, so that the same call
+    continues after an interruption, and in the end ``audit.json``, ``audit.csv`` and ``audit.png``
+    with the ``top`` images.
 
     Raises:
         UsageError, RecipeError: the data set, the recipe or a number is wrong, or ``out`` holds an
             audit with other settings.
         DataError, TrainingError, RunError: data, a training, or the folder failed.
-        AuditInterrupted: Ctrl-C; the folds that are done are kept.
+        AuditInterrupted: Ctrl-C; the finished folds are kept.
     """
     if top < 1:
         raise UsageError(f"--top {top}: name 1 or more.")
-    chosen = _settled(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
+    chosen = _audit_recipe(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
     dataset = load_recipe_data(
         chosen.data, Path(data_dir) if data_dir is not None else None, reporter
     )
@@ -111,21 +118,22 @@ def audit(
     _claim(folder, settings)
     probabilities = np.zeros((len(fold_of), dataset.num_classes))
     for fold in range(folds):
-        held = torch.nonzero(fold_of == fold).squeeze(1)
-        found = _fold(folder / f"fold-{fold + 1}.npy", chosen, dataset, held)
-        probabilities[held.numpy()] = found
+        held_out = torch.nonzero(fold_of == fold).squeeze(1)
+        predicted = _fold(folder / f"fold-{fold + 1}.npy", chosen, dataset, held_out)
+        probabilities[held_out.numpy()] = predicted
         if reporter is not None:
-            agreed = float((found.argmax(axis=1) == dataset.train_labels[held].numpy()).mean())
-            reporter.message(f"fold {fold + 1} of {folds}: {agreed:.2%} read as labelled")
+            labels = dataset.train_labels[held_out].numpy()
+            agreement = float((predicted.argmax(axis=1) == labels).mean())
+            reporter.message(f"fold {fold + 1} of {folds}: {agreement:.2%} predicted as labelled")
     issues = find_label_issues(probabilities, dataset.train_labels.numpy())
     result = Audit(dataset, recipe, folds, issues, probabilities, ())
-    return _written(result, chosen, folder, top)
+    return _write(result, chosen, folder, top)
 
 
-def _settled(recipe: Recipe) -> Recipe:
+def _audit_recipe(recipe: Recipe) -> Recipe:
     """Return ``recipe`` with the kernels, precision and data that it is really trained with.
 
-    Budgets do not matter to an audit, and teachers have seen the images that are held back.
+    Budgets do not matter to an audit, and teachers have seen the images that are held_out back.
     """
     resolved, _ = choose_compute(recipe.with_training(teachers=[]))
     changes = {"data": resolved_data(recipe.data), "constraints": Constraints()}
@@ -133,7 +141,12 @@ def _settled(recipe: Recipe) -> Recipe:
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Make ``folder`` that of an audit with these ``settings``, or check that it is."""
+    """Create ``folder`` for an audit with these ``settings``, or check that it is one.
+
+    Raises:
+        UsageError: it holds something else.
+        RunError: it cannot be used.
+    """
     path = folder / SETTINGS
     try:
         if path.exists():
@@ -152,35 +165,35 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
         raise RunError(f"Cannot use {folder}: {reason}. Name another folder with --out.") from error
 
 
-def _fold(path: Path, recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Floats:
-    """Return the probabilities (N, K) of the images ``held``, read from ``path`` or computed."""
+def _fold(path: Path, recipe: Recipe, dataset: Dataset, held_out: torch.Tensor) -> Floats:
+    """Return the probabilities (N, K) of the images ``held_out``, from ``path`` or computed."""
     if path.exists():
         try:
             stored: Floats = np.load(path, allow_pickle=False)
         except (OSError, ValueError):
             raise RunError(f"{path} is damaged. Remove it and run again.") from None
-        if stored.shape == (len(held), dataset.num_classes):
+        if stored.shape == (len(held_out), dataset.num_classes):
             return stored
-        raise RunError(f"{path} is of another audit. Remove it and run again.")
+        raise RunError(f"{path} belongs to another audit. Remove it and run again.")
     try:
-        found = _trained_without(recipe, dataset, held)
+        computed = _predict_held_out(recipe, dataset, held_out)
     except KeyboardInterrupt:
         raise AuditInterrupted(path.parent) from None
-    write_atomically(path, lambda file: np.save(file, found, allow_pickle=False))
-    return found
+    write_atomically(path, lambda file: np.save(file, computed, allow_pickle=False))
+    return computed
 
 
-def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Floats:
+def _predict_held_out(recipe: Recipe, dataset: Dataset, held_out: torch.Tensor) -> Floats:
     rest = torch.ones(len(dataset.train_labels), dtype=torch.bool)
-    rest[held] = False
+    rest[held_out] = False
     images, labels = dataset.train_images, dataset.train_labels
-    # The held-out images take the place of the test images: they are used once, at the end.
+    # The held_out-out images take the place of the test images: they are used once, at the end.
     fold = replace(
         dataset,
         train_images=images[rest],
         train_labels=labels[rest],
-        test_images=images[held],
-        test_labels=labels[held],
+        test_images=images[held_out],
+        test_labels=labels[held_out],
     )
     with open_session(Resolved("audit", recipe, data_named=True), dataset=fold) as session:
         network = session.trained_network(session.run())
@@ -190,10 +203,10 @@ def _trained_without(recipe: Recipe, dataset: Dataset, held: torch.Tensor) -> Fl
         )
 
 
-def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
+def _write(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
     dataset, issues = result.dataset, result.issues
-    shown = issues.ranking[:top]
-    rows = _rows(result, recipe, shown)
+    top_images = issues.ranking[:top]
+    rows = _rows(result, recipe, top_images)
     threads = recipe.training.threads or torch.get_num_threads()
     content = {
         "dataset": dataset.name,
@@ -204,7 +217,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         "images": len(dataset.train_labels),
         "doubtful": issues.count,
         "estimated_errors": round(issues.estimated_errors, 1),
-        "agreement": float((result.probabilities.argmax(1) == dataset.train_labels.numpy()).mean()),
+        "agreement": result.agreement,
         "top": rows,
         "environment": environment(recipe.training.device, threads),
     }
@@ -220,7 +233,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
             dataset.classes,
             files[2],
             predicted=issues.predicted,
-            chosen=shown,
+            chosen=top_images,
         )
     except OSError as error:
         raise RunError(
@@ -229,7 +242,7 @@ def _written(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
     return replace(result, files=files)
 
 
-def _rows(result: Audit, recipe: Recipe, shown: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+def _rows(result: Audit, recipe: Recipe, top_images: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
     names, classes = _names(recipe), result.dataset.classes
     labels, predicted = result.dataset.train_labels.numpy(), result.issues.predicted
     return [
@@ -243,12 +256,12 @@ def _rows(result: Audit, recipe: Recipe, shown: np.ndarray[Any, Any]) -> list[di
             "predicted": classes[predicted[index]],
             "predicted_probability": round(float(result.probabilities[index, predicted[index]]), 6),
         }
-        for rank, index in enumerate(shown.tolist(), start=1)
+        for rank, index in enumerate(top_images.tolist(), start=1)
     ]
 
 
 def _names(recipe: Recipe) -> list[str]:
-    """Return the file of each training picture; nothing for a published set."""
+    """Return the file name of each training picture; nothing for a published data set."""
     if not is_folder(recipe.data.name):
         return []
     content = read_folder(folder_path(recipe.data.name), DEFAULT_FORMAT)

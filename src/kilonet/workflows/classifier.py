@@ -30,9 +30,9 @@ from kilonet.training.checkpoints import put_weights
 from kilonet.training.device import choose_device
 from kilonet.workflows.arrays import (
     ArrayError,
-    Frame,
+    ArrayFormat,
     array_errors,
-    flat,
+    as_rows,
     grey_range,
     require_shape,
     shape_of,
@@ -41,8 +41,8 @@ from kilonet.workflows.export import find_pretrained
 from kilonet.workflows.runs import Run
 from kilonet.workflows.session import fresh_network, open_session
 
-# A run's limits: what is trained here is no run, and a few images take more epochs than MNIST.
-_ALWAYS = (
+# These keys are for runs, which an estimator does not make; few images need more epochs than MNIST.
+_OVERRIDES = (
     "constraints.max_epochs=off",
     "training.record_test_by_epoch=false",
 )
@@ -52,33 +52,33 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An image classifier for scikit-learn, trained by a recipe.
 
     Works with ``clone``, ``Pipeline``, ``GridSearchCV``, ``cross_val_score`` and pickling. Images
-    are rows of numbers, arrays N×H×W or N×C×H×W; labels are whatever scikit-learn takes. Bytes
-    (uint8) are grey levels as they are; of other numbers, the least in training becomes black and
-    the greatest white. Sides under 28 pixels are enlarged to 28. Nothing is written to disk.
+    are rows of numbers, or arrays N×H×W or N×C×H×W; labels are what scikit-learn accepts. Bytes
+    (uint8) are grey levels; of other numbers, the smallest in training becomes black and the
+    largest white. Sides under 28 pixels are enlarged to 28. Nothing is written to disk.
 
     Args:
         recipe: A shipped recipe's name, or the path of a ``.toml`` file.
-        epochs: Passes over the training images. None here and below: as the recipe has it.
+        epochs: Passes over the training images. None here and below: the value of the recipe.
         lr: Learning rate.
-        batch_size: Images a step.
+        batch_size: Images per step.
         validation: Fraction of the images held back to decide by; 0 for none.
         max_parameters: The budget: ``fit`` refuses a network that has more parameters.
         input_shape: (H, W) or (C, H, W) of the images in rows; None: square and grey.
         overrides: Words for any other key of the recipe, such as ``"augmentation.rotation=10"``.
         seed: Seed of all randomness; the same seed gives the same network on a machine.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps", for training and predicting.
-        threads: CPU threads in training; None: PyTorch's own number.
-        verbose: Print a line an epoch.
+        threads: CPU threads in training; None: PyTorch's default.
+        verbose: Print one line per epoch.
 
     Attributes:
         classes_: The labels, in the order of ``predict_proba``'s columns.
-        n_features_in_: Numbers an image.
-        image_shape_: (C, H, W) of the images as they came.
-        history_: A row an epoch: losses, accuracies as fractions, learning rate, seconds.
-        pretrained_: The trained network, with its normalisation, as it is pickled and saved.
+        n_features_in_: Numbers per image.
+        image_shape_: (C, H, W) of the images as they were given.
+        history_: A row per epoch: losses, accuracies as fractions, learning rate, seconds.
+        pretrained_: The trained network with its normalisation; this is pickled and saved.
     """
 
-    def __init__(  # noqa: PLR0913 — a parameter each is what scikit-learn's searches set
+    def __init__(  # noqa: PLR0913 - scikit-learn's searches set each parameter
         self,
         recipe: str | Path = DEFAULT_RECIPE,
         *,
@@ -111,23 +111,23 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on images ``X`` with labels ``y`` (N,), and return self.
 
         Raises:
-            ArrayError: these are no images, or no labels of two classes or more; a ValueError.
+            ArrayError: these are not images, or not labels of two or more classes; a ValueError.
             UsageError, RecipeError: a parameter is wrong, or the network is over its budget.
             TrainingError: the loss is no longer finite.
         """
         require("train")
         resolved = self._resolved()
         with array_errors():
-            rows, y = validate_data(self, flat(X), y, dtype="numeric")
+            rows, y = validate_data(self, as_rows(X), y, dtype="numeric")
             check_classification_targets(y)
         shape = self._shape(X, rows.shape[1])
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ArrayError(f"y has 1 class only, {classes[0]!r}; there is nothing to tell apart.")
-        self._frame = Frame(shape, *grey_range(rows))
+        self._format = ArrayFormat(shape, *grey_range(rows))
         names = tuple(str(name) for name in classes)
         reporter = PrintReporter() if self.verbose else None
-        dataset = _dataset(self._frame.images(rows), labels, names)
+        dataset = _dataset(self._format.images(rows), labels, names)
         self.pretrained_, self.history_ = _train(resolved, dataset, reporter)
         self.classes_, self.image_shape_ = classes, shape
         return self
@@ -137,46 +137,51 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises:
             sklearn.exceptions.NotFittedError: ``fit`` was not called.
-            ArrayError: these are no images of the kind trained on; a ValueError.
+            ArrayError: these are not images of the kind trained on; a ValueError.
         """
         check_is_fitted(self)
         require_shape(X, self.image_shape_)
         with array_errors():
-            rows = validate_data(self, flat(X), reset=False, dtype="numeric")
+            rows = validate_data(self, as_rows(X), reset=False, dtype="numeric")
         device = choose_device(self.device)
-        images, of = self._frame.images(rows), self.pretrained_
-        network = of.network.to(device)
-        return predict_probabilities(network, images, of.mean, of.std, device=device)
+        images, pretrained = self._format.images(rows), self.pretrained_
+        network = pretrained.network.to(device)
+        return predict_probabilities(
+            network, images, pretrained.mean, pretrained.std, device=device
+        )
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """Return the most probable label of each image of ``X``, (N,), of the type that ``y`` had.
 
         Raises:
             sklearn.exceptions.NotFittedError: ``fit`` was not called.
-            ArrayError: these are no images of the kind trained on; a ValueError.
+            ArrayError: these are not images of the kind trained on; a ValueError.
         """
-        winners = self.predict_proba(X).argmax(axis=1)
-        labels: npt.NDArray[Any] = self.classes_[winners]
+        indices = self.predict_proba(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[indices]
         return labels
 
     @classmethod
     def from_pretrained(cls, source: str | Path | Run, *, model: str | None = None) -> Self:
         """Return a fitted classifier with the network of a folder, of a run, or that ships.
 
-        It takes grey levels 0–255, whatever their type, of the shape that the network was made
-        for; its labels are texts. ``model`` is a class of your own that the network is.
+        It takes grey levels 0–255 of any dtype, in the shape that the network was built for; its
+        labels are strings. ``model`` is the class of the network if it is your own.
 
         Raises:
             UsageError: there is no such folder or run.
             RunError, CheckpointError: it is damaged, unfinished, or of another kind.
         """
-        of = find_pretrained(source, model)
-        made = cls(of.name)
-        made.classes_, made.image_shape_ = np.array(of.classes), of.input_shape
-        made.n_features_in_ = math.prod(of.input_shape)
-        made._frame = Frame(of.input_shape, 0.0, 255.0)
-        made.pretrained_, made.history_ = of, []
-        return made
+        pretrained = find_pretrained(source, model)
+        classifier = cls(pretrained.name)
+        classifier.classes_, classifier.image_shape_ = (
+            np.array(pretrained.classes),
+            pretrained.input_shape,
+        )
+        classifier.n_features_in_ = math.prod(pretrained.input_shape)
+        classifier._format = ArrayFormat(pretrained.input_shape, 0.0, 255.0)
+        classifier.pretrained_, classifier.history_ = pretrained, []
+        return classifier
 
     @property
     def network_(self) -> nn.Module:
@@ -186,7 +191,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return network
 
     def __sklearn_tags__(self) -> Tags:
-        """Say what scikit-learn's own checks are to know: images are taken too."""
+        """Return scikit-learn's tags: images are accepted too."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
@@ -203,7 +208,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in given.items()
         }
-        return resolve(self.recipe, [*_ALWAYS, *self.overrides, *as_overrides(plain)])
+        return resolve(self.recipe, [*_OVERRIDES, *self.overrides, *as_overrides(plain)])
 
 
 def _train(

@@ -37,16 +37,15 @@ if TYPE_CHECKING:
     from kilonet.workflows.classifier import Classifier
 
 FOLDER = "export"
-"""Where exports go within a run's directory, unless another folder is named."""
+"""The default folder of exports in a run directory."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, and how it compares with PyTorch on the test split.
+    """The files of an export, and how it compares with PyTorch on the test split.
 
-    ``files`` are the export's; ``report`` is the JSON file that holds all of this too.
-    ``verification`` is None where it could not be made. ``note`` says why, and what else a user
-    must know of the files.
+    ``report`` is the JSON file with all of this. ``verification`` is None if it was not possible.
+    ``note`` says why, and what else a user must know about the files.
     """
 
     target: str
@@ -84,13 +83,13 @@ def export(
     data_dir: str | Path | None = None,
     model: str | None = None,
 ) -> Export:
-    """Write a finished run's network as ``to``; compare it with PyTorch.
+    """Export a finished run's network, and compare the export with PyTorch.
 
-    ``to`` is "onnx", "c", "html", "lambda" or "huggingface".
-    ``int8`` quantises it, calibrated on training images; ``raw`` is for ONNX with normalised float
-    input. Files go to the folder ``out`` (default: ``export`` in the run's directory), and a report
-    beside them. Without the run's data set at hand nothing is compared, and the result's ``note``
-    says so. ``model`` is the run's own class where it has one.
+    ``to`` is "onnx", "c", "html", "lambda" or "huggingface". ``int8`` quantises it, calibrated on
+    training images; ``raw`` is for ONNX with normalised float input. Files and a report go to the
+    folder ``out`` (default: ``export`` in the run's directory). If the run's data set is not on
+    this machine, nothing is compared, and the result's ``note`` says so. ``model`` is the run's own
+    class if its network is one.
 
     Raises:
         UsageError: there is no such run or target, or the options contradict each other.
@@ -107,20 +106,20 @@ def export(
     dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
     if target.from_onnx:
         _require_onnx(run)
-    made = target.make(_request(run, network, dataset if int8 else None, raw))
+    exported = target.make(_request(run, network, dataset if int8 else None, raw))
     folder = Path(out) if out is not None else run.path / FOLDER
-    files = _written(folder, made)
-    verification, note = _verified(made, network, dataset, folder, run)
+    files = _write(folder, exported)
+    verification, note = _verify(exported, network, dataset, folder, run)
     form = "-".join([to, *(["int8"] if int8 else []), *(["raw"] if raw else [])])
     report = folder / f"{run.name}-{form}.json"
-    said = "; ".join(filter(None, (made.remark, note))) or None
-    result = Export(form, run.name, files, report, verification, made.budget, said)
+    remarks = "; ".join(filter(None, (exported.remark, note))) or None
+    result = Export(form, run.name, files, report, verification, exported.budget, remarks)
     _write_report(result)
     return result
 
 
 def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
-    """Return the run's data set; it is fetched only if it is needed, and None otherwise."""
+    """Return the run's data set; None if it is not on this machine and not needed."""
     if needed or is_available(run.recipe.data.name, data_dir):
         return load_run_data(run, data_dir)
     return None
@@ -144,32 +143,32 @@ def _request(
     return ExportRequest(path, run.name, data.mean, data.std, images, raw, run.directory, network)
 
 
-def _written(folder: Path, made: ExportFiles) -> tuple[Path, ...]:
+def _write(folder: Path, exported: ExportFiles) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in made.files.items():
+        for name, content in exported.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_bytes(folder / name, content)
     except OSError as error:
         raise RunError(
             f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
         ) from error
-    return tuple(folder / name for name in made.files)
+    return tuple(folder / name for name in exported.files)
 
 
-def _verified(
-    made: ExportFiles, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
+def _verify(
+    exported: ExportFiles, network: torch.nn.Module, dataset: Dataset | None, folder: Path, run: Run
 ) -> tuple[Verification | None, str | None]:
     if dataset is None:
         name, title = run.recipe.data.name, run.data_info.title
         remedy = "kilonet data fetch gets it; --data-dir names its folder"
-        lacking = f"{title} is not on this machine. {remedy}"
+        missing = f"{title} is not on this machine. {remedy}"
         if is_folder(name):
-            lacking = f"{folder_path(name)} is not there any more"
-        return None, f"not compared with PyTorch: {lacking}"
-    with made.start(folder) as runnable:
+            missing = f"{folder_path(name)} is not there any more"
+        return None, f"not compared with PyTorch: {missing}"
+    with exported.start(folder) as runnable:
         if runnable is None:
-            return None, f"not compared with PyTorch: {made.not_runnable}"
+            return None, f"not compared with PyTorch: {exported.not_runnable}"
         images, labels = dataset.test_images, dataset.test_labels
         return verify(runnable, network, images, labels, dataset.mean, dataset.std), None
 
@@ -211,7 +210,7 @@ def save_pretrained(
 
 
 def find_pretrained(source: str | Path | Run, model: str | None = None) -> Pretrained:
-    """Return the network of a folder that ``save_pretrained`` made, or of a run.
+    """Return the network of a folder that ``save_pretrained`` wrote, or of a run.
 
     Raises:
         UsageError: there is neither.

@@ -1,4 +1,4 @@
-"""The end of a run: weights, the one look at the test split, exports and the report."""
+"""The end of a run: final weights, the only evaluation on the test split, ONNX file, report."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from kilonet.training.fit import Outcome
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A trained network with the judged weights, and what the test split says of it.
+class EvaluatedRun:
+    """A trained network with its final weights, and its predictions on the test split.
 
-    ``probabilities`` is float64, (N, K), on the test images.
+    ``probabilities`` is float64, (N, K).
     """
 
     recipe: Recipe
@@ -51,15 +51,15 @@ class Finished:
     metrics: Metrics
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """Which test images it reads right, (N,)."""
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the prediction for each test image is correct, (N,)."""
         labels = self.dataset.test_labels.numpy()
-        right: npt.NDArray[np.bool_] = self.probabilities.argmax(axis=1) == labels
-        return right
+        correct: npt.NDArray[np.bool_] = self.probabilities.argmax(axis=1) == labels
+        return correct
 
     @property
-    def judged_epoch(self) -> int:
-        """The epoch after which the network had the weights that are judged."""
+    def final_epoch(self) -> int:
+        """The epoch after which the network had its final weights."""
         best = self.recipe.training.keep == "best"
         return self.outcome.best_epoch if best else len(self.outcome.history)
 
@@ -77,59 +77,59 @@ def finish(
     device: torch.device,
     events: Events | None = None,
 ) -> RunDirectory:
-    """Write what a finished run holds and mark it finished; safe to repeat after a crash.
+    """Write the files of a finished run and mark it finished; safe to repeat after a crash.
 
-    ``events`` are told of the test figures.
+    ``events`` get the test metrics.
     """
     recipe = run.recipe()
     run.write_history(outcome.history)
     save_weights(run.file(layout.BEST), outcome.best)
     save_weights(run.file(layout.LAST), outcome.last)
-    done = _look_at_test(recipe, model, outcome, dataset, device)
-    run.write_json(layout.METRICS, _figures(done))
+    evaluated = _evaluate_on_test(recipe, model, outcome, dataset, device)
+    run.write_json(layout.METRICS, _figures(evaluated))
     if events is not None:
-        events.add_test(done.metrics, done.judged_epoch)
-    write_text(run.file(layout.SUMMARY), summary_text(done.model, done.shape, run.name))
-    note = _export(run, done)
-    write_report(run.path, _facts(run, done))
+        events.add_test(evaluated.metrics, evaluated.final_epoch)
+    write_text(run.file(layout.SUMMARY), summary_text(evaluated.model, evaluated.shape, run.name))
+    note = _export(run, evaluated)
+    write_report(run.path, _facts(run, evaluated))
     return run.updated(finished=True, onnx_note=note)
 
 
-def _look_at_test(
+def _evaluate_on_test(
     recipe: Recipe, model: nn.Module, outcome: Outcome, dataset: Dataset, device: torch.device
-) -> Finished:
+) -> EvaluatedRun:
     put_weights(model, outcome.final_weights(recipe))
     probabilities = predict_probabilities(
         model, dataset.test_images, dataset.mean, dataset.std, device=device
     )
     metrics = measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
-    return Finished(recipe, model.cpu(), outcome, dataset, probabilities, metrics)
+    return EvaluatedRun(recipe, model.cpu(), outcome, dataset, probabilities, metrics)
 
 
-def _figures(done: Finished) -> dict[str, object]:
+def _figures(evaluated: EvaluatedRun) -> dict[str, object]:
     return {
-        "parameters": count_parameters(done.model),
-        "macs": total_macs(done.model, done.shape),
-        "peak_activation_bytes": peak_activation_bytes(done.model, done.shape),
-        "layers": sorted(layer_kinds(done.model)),
-        "dataset": done.dataset.name,
-        "epochs": len(done.outcome.history),
-        "best_epoch": done.outcome.best_epoch,
-        "stopped_because": done.outcome.stopped_because,
-        "weights": done.recipe.training.keep,
-        "test": done.metrics.to_json(),
-        "wrong": np.flatnonzero(~done.right).tolist(),  # for comparisons image by image
+        "parameters": count_parameters(evaluated.model),
+        "macs": total_macs(evaluated.model, evaluated.shape),
+        "peak_activation_bytes": peak_activation_bytes(evaluated.model, evaluated.shape),
+        "layers": sorted(layer_kinds(evaluated.model)),
+        "dataset": evaluated.dataset.name,
+        "epochs": len(evaluated.outcome.history),
+        "best_epoch": evaluated.outcome.best_epoch,
+        "stopped_because": evaluated.outcome.stopped_because,
+        "weights": evaluated.recipe.training.keep,
+        "test": evaluated.metrics.to_json(),
+        "wrong": np.flatnonzero(~evaluated.correct).tolist(),  # for comparisons image by image
     }
 
 
-def _export(run: RunDirectory, done: Finished) -> str | None:
-    """Write ``model.onnx``; return why not where a network of the user's own cannot be exported."""
-    dataset = done.dataset
+def _export(run: RunDirectory, evaluated: EvaluatedRun) -> str | None:
+    """Write ``model.onnx``; return the reason if a network of the user's own cannot be exported."""
+    dataset = evaluated.dataset
     try:
         export_onnx(
-            done.model,
+            evaluated.model,
             run.file(layout.ONNX),
-            done.shape,
+            evaluated.shape,
             dataset.mean,
             dataset.std,
             _properties(run, dataset),
@@ -153,8 +153,8 @@ def _properties(run: RunDirectory, dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _facts(run: RunDirectory, done: Finished) -> ReportFacts:
-    recipe, dataset, outcome = done.recipe, done.dataset, done.outcome
+def _facts(run: RunDirectory, evaluated: EvaluatedRun) -> ReportFacts:
+    recipe, dataset, outcome = evaluated.recipe, evaluated.dataset, evaluated.outcome
     targets = (recipe.constraints.min_accuracy, recipe.training.stop_at_accuracy)
     return ReportFacts(
         title=run.name,
@@ -163,19 +163,19 @@ def _facts(run: RunDirectory, done: Finished) -> ReportFacts:
         dataset_title=dataset.title,
         dataset_name=dataset.name,
         dataset_note=run.facts["data_note"],
-        parameters=count_parameters(done.model),
-        macs=total_macs(done.model, done.shape),
-        activation_bytes=peak_activation_bytes(done.model, done.shape),
-        layers=_layer_rows(done),
+        parameters=count_parameters(evaluated.model),
+        macs=total_macs(evaluated.model, evaluated.shape),
+        activation_bytes=peak_activation_bytes(evaluated.model, evaluated.shape),
+        layers=_layer_rows(evaluated),
         history=outcome.history,
         best_epoch=outcome.best_epoch,
-        metrics=done.metrics,
+        metrics=evaluated.metrics,
         classes=dataset.classes,
         test_images=dataset.test_images.numpy(),
         test_labels=dataset.test_labels.numpy(),
-        probabilities=done.probabilities,
+        probabilities=evaluated.probabilities,
         environment=run.facts["environment"],
-        checks=_checks(done),
+        checks=_checks(evaluated),
         seconds_total=sum(row["seconds"] for row in outcome.history),
         stopped_because=outcome.stopped_because,
         weights_evaluated=recipe.training.keep,
@@ -183,30 +183,30 @@ def _facts(run: RunDirectory, done: Finished) -> ReportFacts:
     )
 
 
-def _layer_rows(done: Finished) -> list[tuple[str | int, ...]]:
+def _layer_rows(evaluated: EvaluatedRun) -> list[tuple[str | int, ...]]:
     return [
         (
             row.name,
-            _times(row.in_shape),
+            _shape_text(row.in_shape),
             row.kernel,
-            _times(row.out_shape),
+            _shape_text(row.out_shape),
             row.parameters,
             row.macs,
         )
-        for row in layers(done.model, done.shape)
+        for row in layers(evaluated.model, evaluated.shape)
     ]
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return "×".join(str(length) for length in shape)
 
 
-def _checks(done: Finished) -> list[tuple[str, bool, str]]:
+def _checks(evaluated: EvaluatedRun) -> list[tuple[str, bool, str]]:
     measured = MeasuredRun(
-        parameters=count_parameters(done.model),
-        epochs=len(done.outcome.history),
-        accuracy=done.metrics.accuracy,
-        layers=layer_kinds(done.model),
+        parameters=count_parameters(evaluated.model),
+        epochs=len(evaluated.outcome.history),
+        accuracy=evaluated.metrics.accuracy,
+        layers=layer_kinds(evaluated.model),
     )
-    checks = check_constraints(done.recipe.constraints, measured)
+    checks = check_constraints(evaluated.recipe.constraints, measured)
     return [(check.label, check.passed, check.detail) for check in checks]

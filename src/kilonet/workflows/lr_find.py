@@ -37,12 +37,12 @@ def lr_find(
 ) -> RangeTest:
     """Train ``recipe`` for ``steps`` steps at rising learning rates and suggest one.
 
-    Only training images are looked at. ``out`` is a PNG file for the curve. The recipe's own
-    schedule and rate are left aside.
+    Only training images are used. ``out`` is a PNG file for the curve. The recipe's own schedule
+    and rate are ignored.
 
     Raises:
         UsageError, RecipeError: the recipe, the rates or the steps are wrong.
-        DataError: the data set cannot be had.
+        DataError: the data set cannot be found.
         TrainingError: the loss ran away at once.
     """
     require("train")
@@ -63,6 +63,6 @@ def lr_find(
 
 
 def _without_schedule(recipe: Recipe) -> Recipe:
-    """Return ``recipe`` with nothing that changes its rate, and without teachers and average."""
+    """Return ``recipe`` with a constant rate, and without teachers and moving average."""
     constant = recipe.model_copy(update={"schedule": ConstantConfig(name="none")})
     return constant.with_training(teachers=[], ema=None)

@@ -1,4 +1,4 @@
-"""How a finished run's network reads distorted digits: measured, stored with the run, drawn."""
+"""Robustness of a finished run's network to distortions: measured, stored with the run, plotted."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from kilonet.files import write_text
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter, Silent, track
-from kilonet.report.run_plots import robustness as draw
+from kilonet.report.run_plots import robustness as plot
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device
 from kilonet.workflows.data import load_run_data
 from kilonet.workflows.runs import Run, find_run, load
 
-IMAGES = 1000
-"""How many are distorted unless another number is named."""
+DEFAULT_IMAGES = 1000
+"""How many images are distorted by default."""
 
 
 @dataclass(frozen=True)
 class RobustnessReport:
-    """A measurement, what was measured, and where the figures and the picture were written.
+    """A robustness measurement, its settings, and the files with its figures and its plot.
 
     ``files`` is empty for a model that ships, unless a folder was named.
     """
@@ -49,20 +49,20 @@ class RobustnessReport:
     part: str
     """Which images: "test" or "validation"."""
     available: int
-    """How many there are of these."""
-    found: Robustness
+    """How many images the split has."""
+    result: Robustness
     parameters: int
     device: str
     files: tuple[Path, ...] = ()
 
     @property
     def title(self) -> str:
-        """The model, and how many of which images were distorted."""
+        """The model, and which images were distorted."""
         kind = f"{self.run.data_info.title} {self.part} images"
-        return f"{self.run.name}: {self.found.images:,} of {self.available:,} {kind}"
+        return f"{self.run.name}: {self.result.images:,} of {self.available:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it, and what it was measured with, ready for ``json.dump``."""
+        """Return all of it with the environment, ready for ``json.dump``."""
         facts = self.run.directory.facts
         where = environment(self.device, torch.get_num_threads()) | {"scipy": version("scipy")}
         return {
@@ -74,7 +74,7 @@ class RobustnessReport:
             "dataset": self.run.data_info.name,
             "part": self.part,
             "available": self.available,
-            **self.found.to_json(),
+            **self.result.to_json(),
             "environment": where,
         }
 
@@ -90,16 +90,16 @@ def robustness(
     model: str | None = None,
     reporter: Reporter | None = None,
 ) -> RobustnessReport:
-    """Measure a run's network on distorted images of its test split; store figures and a picture.
+    """Measure a run's network on distorted images of its test split; store figures and a plot.
 
-    ``images`` is how many, a seeded and stratified choice (default: 1,000, or all where there are
-    fewer). ``validation`` takes the images that the run held back instead: for decisions, which
-    are not the test split's to make. The files go to the folder ``out`` (default: the run's
-    directory; nothing is written into a model that ships). ``model`` is the run's own class where
-    it has one. What is measured is in docs/robustness.md.
+    ``images`` is how many, a seeded and stratified choice (default: 1,000, or all if there are
+    fewer). ``validation`` uses the run's validation images instead, for decisions, which must not
+    use the test split. The files go to the folder ``out`` (default: the run's directory; nothing
+    is written into a model that ships). ``model`` is the run's own class if its network is one.
+    docs/robustness.md describes the measurement.
 
     Raises:
-        UsageError: there is no such run, or there are not as many images.
+        UsageError: there is no such run, or it does not have so many images.
         DataError, RunError, CheckpointError: something on disk is missing, damaged, or cannot be
             written.
     """
@@ -108,38 +108,40 @@ def robustness(
     chosen = choose_device(device)
     if run.data_info.shape != MNIST_SHAPE:
         raise UsageError(
-            f"{run.path} reads images of {'×'.join(map(str, run.data_info.shape))}; what is "
-            "distorted are grey ones of 28×28, as pens leave them. Leave out --robustness."
+            f"{run.path} takes images of {'×'.join(map(str, run.data_info.shape))}, but only grey "
+            "images of 28×28 can be distorted. Leave out --robustness."
         )
     network = load(run, model=model).to(chosen)
     dataset = load_run_data(run, Path(data_dir) if data_dir is not None else None)
     part = "validation" if validation else "test"
-    pixels, labels = _part(dataset, run, validation)
-    indices = _choice(labels, images, part)
-    found = measure_robustness(
+    pixels, labels = _images_of(dataset, run, validation)
+    indices = _choose(labels, images, part)
+    result = measure_robustness(
         _classifier(network, dataset, chosen),
         pixels[indices].squeeze(1).numpy(),
         labels[indices].numpy(),
         progress=lambda grid: track(grid, "distorting", len(grid), reporter or Silent()),
     )
     parameters = count_parameters(network)
-    report = RobustnessReport(run, part, len(labels), found, parameters, str(chosen))
-    return report if folder is None else _written(report, folder)
+    report = RobustnessReport(run, part, len(labels), result, parameters, str(chosen))
+    return report if folder is None else _write(report, folder)
 
 
 def _classifier(network: nn.Module, dataset: Dataset, device: torch.device) -> Classify:
-    """Return what takes images, uint8 (N, 28, 28), to the classes that ``network`` sees."""
+    """Return the function that predicts the classes of images, uint8 (N, 28, 28)."""
 
     def classify(images: Images) -> Labels:
         batch = torch.from_numpy(images).unsqueeze(1)
-        found = predict_probabilities(network, batch, dataset.mean, dataset.std, device=device)
-        return np.asarray(found.argmax(axis=1))
+        probabilities = predict_probabilities(
+            network, batch, dataset.mean, dataset.std, device=device
+        )
+        return np.asarray(probabilities.argmax(axis=1))
 
     return classify
 
 
-def _part(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]:
-    """Return images and labels of the test split, or those that the run held back."""
+def _images_of(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]:
+    """Return the images and labels of the test split, or of the run's validation split."""
     if not validation:
         return dataset.test_images, dataset.test_labels
     recipe = run.recipe
@@ -153,9 +155,9 @@ def _part(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]
     return dataset.train_images[held_back], labels[held_back]
 
 
-def _choice(labels: Tensor, wanted: int | None, part: str) -> Tensor:
-    """Return the indices of the images to distort, each class in its proportion."""
-    count = min(IMAGES, len(labels)) if wanted is None else wanted
+def _choose(labels: Tensor, requested: int | None, part: str) -> Tensor:
+    """Return the indices of the images to distort, a stratified choice."""
+    count = min(DEFAULT_IMAGES, len(labels)) if requested is None else requested
     if not 2 <= count <= len(labels):
         raise UsageError(
             f"--images {count}: there are {len(labels):,} {part} images. Name 2 to {len(labels)}."
@@ -166,10 +168,10 @@ def _choice(labels: Tensor, wanted: int | None, part: str) -> Tensor:
 
 
 def _folder(run: Run, out: str | Path | None) -> Path | None:
-    """Return where to write, made if need be; None is nowhere: into the installed package.
+    """Return the folder to write to, after creating it; None for a model of the package itself.
 
     Raises:
-        RunError: the folder cannot be made, which is known before anything is measured.
+        RunError: the folder cannot be created.
     """
     if out is None:
         return None if run.path.resolve().parent == find.SHIPPED_FOLDER else run.path
@@ -181,14 +183,14 @@ def _folder(run: Run, out: str | Path | None) -> Path | None:
     return folder
 
 
-def _written(report: RobustnessReport, folder: Path) -> RobustnessReport:
-    """Write figures and picture to ``folder``; return the report with their paths."""
+def _write(report: RobustnessReport, folder: Path) -> RobustnessReport:
+    """Write figures and plot to ``folder``; return the report with their paths."""
     stem = layout.ROBUSTNESS if report.part == "test" else f"{layout.ROBUSTNESS}-{report.part}"
     files = (folder / f"{stem}.json", folder / f"{stem}.png")
     try:
         content = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
         write_text(files[0], content + "\n")
-        draw(report.found, files[1])
+        plot(report.result, files[1])
     except OSError as error:
         raise _unwritable(folder, error) from error
     return replace(report, files=files)
