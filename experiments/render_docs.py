@@ -107,8 +107,9 @@ def rendered(page: str, results: Path) -> str:
         text = f"\n\n{text}\n\n" if kind == "table" else text
         return f"<!-- {kind}: {request} -->{text}<!-- end -->"
 
-    if len(BEGIN.findall(page)) != len(REGION.findall(page)):
-        raise UsageError("A region has no <!-- end -->.")
+    begun, ended = len(BEGIN.findall(page)), page.count("<!-- end -->")
+    if not begun == ended == len(REGION.findall(page)):
+        raise UsageError(f"A region has no <!-- end -->: {begun} begin, {ended} end. Add it.")
     return REGION.sub(fill, page)
 
 

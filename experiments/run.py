@@ -19,10 +19,10 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 
 import kilonet
 from kilonet.data.dataset import Dataset
-from kilonet.errors import KilonetError, TrainingError, UsageError
+from kilonet.errors import KilonetError, TrainingError
 from kilonet.models.measure import total_macs
 from kilonet.recipe.describe import fingerprint
 from kilonet.recipe.load import resolve
@@ -50,12 +50,13 @@ COMMIT = commit()  # of the code as it was imported; the checkout may change mea
 
 @dataclass(frozen=True)
 class Training:
-    """One training: its name, and the recipe with its seed."""
+    """One training: its name, the recipe with its seed, and the file that stores its result."""
 
     label: str
     source: str | Path
     overrides: list[str]
     seed: int
+    path: Path
 
     @property
     def all_overrides(self) -> list[str]:
@@ -65,7 +66,7 @@ class Training:
         data = f"data.name={resolve(self.source, self.overrides).recipe.data.name}"
         return [*self.overrides, *own, data]
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """The recipe."""
         return resolve(self.source, self.all_overrides).recipe
@@ -75,191 +76,184 @@ class Training:
         """The fingerprint of the recipe, and the seed."""
         return fingerprint(self.recipe), self.seed
 
+    def is_done(self) -> bool:
+        """Return whether the result is stored."""
+        raise NotImplementedError
+
+    def perform(self, folder: Path) -> float:
+        """Train, store the result, and return the accuracy; ``folder`` is for run directories."""
+        raise NotImplementedError
+
+
+class WholeRun(Training):
+    """A run of ``reproduction`` or ``frontier``."""
+
+    def is_done(self) -> bool:
+        return has_run(self.path, self.key)
+
+    def perform(self, folder: Path) -> float:
+        run = trained(self, folder)
+        head = {
+            "recipe": str(self.source),
+            "overrides": self.overrides,
+            "fingerprint": self.key[0],
+            "parameters": run.directory.metrics()["parameters"],
+            "data": self.recipe.data.model_dump(),
+        }
+        add_run(self.path, head, run_entry(run))
+        return run.test.accuracy
+
+
+class StudyRun(Training):
+    """A run of ``findings``: a cell of a question."""
+
+    def is_done(self) -> bool:
+        return shared_finding(self.path, ("runs", "failures"), self.key)
+
+    def perform(self, folder: Path) -> float:
+        identity = {"fingerprint": self.key[0], "seed": self.seed}
+        try:
+            run = trained(self, folder)
+        except TrainingError as error:
+            add_finding(self.path, "failures", {**identity, "message": str(error)})
+            return 0.0
+        add_finding(self.path, "runs", identity | finding_entry(run))
+        return run.test.accuracy
+
 
 @dataclass(frozen=True)
-class Task:
-    """A training, whether its result is stored, and how to make and store it."""
+class RateTrial(Training):
+    """A learning rate of ``findings``, judged by validation accuracy; 0 if training fails."""
 
-    training: Training
-    is_done: Callable[[], bool]
-    perform: Callable[[Path], str]
+    rate: float
+
+    def is_done(self) -> bool:
+        return shared_finding(self.path, ("trials",), self.key)
+
+    def perform(self, folder: Path) -> float:
+        began = time.perf_counter()
+        try:
+            best = max(row["validation_accuracy"] for row in validated(self).fit.history)
+        except TrainingError:
+            best = 0.0
+        entry = {
+            "fingerprint": self.key[0],
+            "seed": self.seed,
+            "rate": self.rate,
+            "validation_accuracy": round(best, 6),
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+        add_finding(self.path, "trials", entry)
+        return best
+
+
+class SearchTrial(Training):
+    """A trial of ``search``, judged by the validation accuracy of its last epoch."""
+
+    def is_done(self) -> bool:
+        return has_trial(self.path, self.label, self.key)
+
+    def perform(self, folder: Path) -> float:
+        began, figures = (
+            time.perf_counter(),
+            ("validation_accuracy", "validation_loss", "train_loss"),
+        )
+        session = validated(self)
+        last, shape = session.fit.history[-1], tuple(session.dataset.train_images.shape[1:])
+        entry = {
+            "name": self.label,
+            "overrides": self.overrides,
+            "fingerprint": self.key[0],
+            "parameters": session.parameters,
+            "macs": total_macs(session.fit.model, shape),
+            "seed": self.seed,
+            "epochs": session.recipe.training.epochs,
+            **{key: round(last[key], 6) for key in figures},
+            "seconds": round(time.perf_counter() - began, 1),
+            "commit": COMMIT,
+        }
+        add_trial(self.path, entry)
+        return last["validation_accuracy"]
 
 
 def read(name: str) -> dict[str, Any]:
-    """Return the content of an experiment file.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    path = HERE / f"{name}.toml"
-    if not path.exists():
-        raise UsageError(f"There is no experiment file {path}.")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    """Return the content of an experiment file."""
+    return tomllib.loads((HERE / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def run_tasks(name: str, patterns: Sequence[str], seeds: Sequence[int] | None) -> Iterator[Task]:
-    """Yield the tasks of ``reproduction`` or ``frontier``: whole runs, seed by seed."""
+def whole_runs(name: str, patterns: Sequence[str], seeds: Sequence[int] | None) -> list[Training]:
+    """Return the runs of ``reproduction`` or ``frontier``, seed by seed."""
     content = read(name)
     entries = content.get("run") or [
         {"label": budget["name"], "recipe": budget["name"]} for budget in content["budget"]
     ]
-    for seed in seeds or range(content["seeds"]):
-        for entry in entries:
-            if matches(entry["label"], patterns) and not entry.get("archived"):
-                overrides = entry.get("overrides", [])
-                training = Training(entry["label"], entry["recipe"], overrides, seed)
-                yield Task(training, *_run_actions(training))
+    return [
+        WholeRun(
+            label, entry["recipe"], entry.get("overrides", []), seed, RESULTS / f"{label}.json"
+        )
+        for seed in seeds or range(content["seeds"])
+        for entry in entries
+        for label, path in [(entry["label"], RESULTS / f"{entry['label']}.json")]
+        if matches(label, patterns) and not entry.get("archived")
+    ]
 
 
-def _run_actions(training: Training) -> tuple[Callable[[], bool], Callable[[Path], str]]:
-    path = RESULTS / f"{training.label}.json"
-
-    def perform(folder: Path) -> str:
-        run = trained(training, folder)
-        head = {
-            "recipe": str(training.source),
-            "overrides": training.overrides,
-            "fingerprint": training.key[0],
-            "parameters": run.directory.metrics()["parameters"],
-            "data": training.recipe.data.model_dump(),
-        }
-        add_run(path, head, run_entry(run))
-        return f"{run.test.accuracy:.2%} of the test images"
-
-    return lambda: has_run(path, training.key), perform
-
-
-def question_tasks(patterns: Sequence[str], seeds: Sequence[int] | None) -> Iterator[Task]:
-    """Yield the tasks of ``findings``: learning rates first, then whole runs, seed by seed."""
+def study_runs(patterns: Sequence[str], seeds: Sequence[int] | None) -> Iterator[Training]:
+    """Yield the trainings of ``findings``: learning rates first, then the runs, seed by seed."""
     content = read("findings")
     for question in content["question"]:
-        if not matches(question["id"], patterns):
-            continue
-        path = RESULTS / "findings" / f"{question['id']}.json"
-        for training, rate in rate_trials(content, question):
-            yield Task(training, *_rate_actions(training, rate, path))
-        for seed in seeds or range(content["seeds"]):
-            for training in cell_trainings(content, question, seed):
-                yield Task(training, *_finding_actions(training, path))
+        if matches(question["id"], patterns):
+            yield from rate_trials(content, question)
+            for seed in seeds or range(content["seeds"]):
+                yield from cells(content, question, seed)
 
 
-def cell_trainings(content: Any, question: Any, seed: int) -> list[Training]:
-    """Return the training of each cell of a question with ``seed``."""
-    source, common = question.get("recipe", content["recipe"]), question.get("overrides", [])
+def cells(content: Any, question: Any, seed: int) -> list[StudyRun]:
+    """Return the run of each cell of a question with ``seed``."""
     return [
-        Training(
-            f"{question['id']}, {cell['label']}",
-            source,
-            [*common, *cell.get("overrides", []), *_rate(cell.get("lr"))],
-            seed,
-        )
+        StudyRun(*_cell(content, question, cell, cell.get("lr")), seed, _path(question))
         for cell in question["cell"]
     ]
 
 
-def rate_trials(content: Any, question: Any) -> list[tuple[Training, float]]:
-    """Return the short training of each learning rate that a question lists, with the rate."""
-    source, common = question.get("recipe", content["recipe"]), question.get("overrides", [])
-    short = [f"training.epochs={content['search_epochs']}"]
+def rate_trials(content: Any, question: Any) -> list[RateTrial]:
+    """Return the short training of each learning rate that a question lists."""
+    seed = resolve(question.get("recipe", content["recipe"])).recipe.training.seed
+    trials = []
+    for cell in question["cell"]:
+        for rate in cell.get("tried", []):
+            label, source, overrides = _cell(content, question, cell, rate)
+            overrides.append(f"training.epochs={content['search_epochs']}")
+            label = f"{label}, rate {rate:g}"
+            trials.append(RateTrial(label, source, overrides, seed, _path(question), rate))
+    return trials
+
+
+def _path(question: Any) -> Path:
+    return RESULTS / "findings" / f"{question['id']}.json"
+
+
+def _cell(content: Any, question: Any, cell: Any, rate: float | None) -> tuple[str, str, list[str]]:
+    """Return label, recipe and overrides of a cell with a learning rate."""
+    overrides = [*question.get("overrides", []), *cell.get("overrides", [])]
+    overrides += [] if rate is None else [f"optimizer.lr={rate!r}"]
+    return (
+        f"{question['id']}, {cell['label']}",
+        question.get("recipe", content["recipe"]),
+        overrides,
+    )
+
+
+def search_trials(patterns: Sequence[str], seeds: Sequence[int] | None) -> list[Training]:
+    """Return the trials of ``search``, seed by seed."""
     return [
-        (
-            Training(
-                f"{question['id']}, {cell['label']}, rate {rate:g}",
-                source,
-                [*common, *cell.get("overrides", []), *_rate(rate), *short],
-                resolve(source).recipe.training.seed,
-            ),
-            rate,
-        )
-        for cell in question["cell"]
-        for rate in cell.get("tried", [])
-    ]
-
-
-def _rate(rate: float | None) -> list[str]:
-    return [] if rate is None else [f"optimizer.lr={rate!r}"]
-
-
-def _finding_actions(
-    training: Training, path: Path
-) -> tuple[Callable[[], bool], Callable[[Path], str]]:
-    def perform(folder: Path) -> str:
-        identity = {"fingerprint": training.key[0], "seed": training.seed}
-        try:
-            run = trained(training, folder)
-        except TrainingError as error:
-            add_finding(path, "failures", {**identity, "message": str(error)})
-            return str(error)
-        add_finding(path, "runs", identity | finding_entry(run))
-        return f"{run.test.accuracy:.2%} of the test images"
-
-    return lambda: shared_finding(path, ("runs", "failures"), training.key), perform
-
-
-def _rate_actions(
-    training: Training, rate: float, path: Path
-) -> tuple[Callable[[], bool], Callable[[Path], str]]:
-    def perform(_: Path) -> str:
-        began = time.perf_counter()
-        try:
-            history = validated(training).fit.history
-            best = max(row["validation_accuracy"] for row in history)
-        except TrainingError:
-            best = 0.0
-        entry = {"fingerprint": training.key[0], "seed": training.seed, "rate": rate}
-        seconds = round(time.perf_counter() - began, 1)
-        add_finding(
-            path, "trials", {**entry, "validation_accuracy": round(best, 6), "seconds": seconds}
-        )
-        return f"{best:.2%} of the validation images"
-
-    return lambda: shared_finding(path, ("trials",), training.key), perform
-
-
-def search_tasks(patterns: Sequence[str], seeds: Sequence[int] | None) -> Iterator[Task]:
-    """Yield the trials of ``search``, seed by seed."""
-    for seed in seeds or (0, 1):
-        for training in search_trainings(seed):
-            if matches(training.label, patterns):
-                yield Task(training, *_trial_actions(training))
-
-
-def search_trainings(seed: int) -> list[Training]:
-    """Return every change of every group, as a training with ``seed``."""
-    return [
-        Training(f"{group}/{change}", SEARCH_BASE, [*changes["common"], *overrides], seed)
+        SearchTrial(label, SEARCH_BASE, [*changes["common"], *overrides], seed, path)
+        for seed in seeds or (0, 1)
         for group, changes in read("search").items()
         for change, overrides in changes.items()
-        if change != "common"
+        for label, path in [(f"{group}/{change}", RESULTS / "frontier-search.json")]
+        if change != "common" and matches(label, patterns)
     ]
-
-
-def _trial_actions(training: Training) -> tuple[Callable[[], bool], Callable[[Path], str]]:
-    path = RESULTS / "frontier-search.json"
-
-    def perform(_: Path) -> str:
-        began = time.perf_counter()
-        session = validated(training)
-        last, shape = session.fit.history[-1], tuple(session.dataset.train_images.shape[1:])
-        entry = {
-            "name": training.label,
-            "overrides": training.overrides,
-            "fingerprint": training.key[0],
-            "parameters": session.parameters,
-            "macs": total_macs(session.fit.model, shape),
-            "seed": training.seed,
-            "epochs": session.recipe.training.epochs,
-            **{
-                key: round(last[key], 6)
-                for key in ("validation_accuracy", "validation_loss", "train_loss")
-            },
-            "seconds": round(time.perf_counter() - began, 1),
-            "commit": COMMIT,
-        }
-        add_trial(path, entry)
-        return f"{last['validation_accuracy']:.2%} of the validation images"
-
-    return lambda: has_trial(path, training.label, training.key), perform
 
 
 def trained(training: Training, folder: Path) -> kilonet.Run:
@@ -327,16 +321,16 @@ def matches(label: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch(label, pattern) for pattern in patterns)
 
 
-def work(tasks: Sequence[Task], folder: Path) -> None:
-    """Perform the tasks that are not stored and that no other process performs."""
+def work(trainings: Sequence[Training], folder: Path) -> None:
+    """Perform the trainings that are not stored and that no other process performs."""
     LOCKS.mkdir(parents=True, exist_ok=True)
-    for task in tasks:
-        identity, seed = task.training.key
+    for training in trainings:
+        identity, seed = training.key
         try:
             with FileLock(LOCKS / f"{identity}-s{seed}.lock", timeout=0):
-                if not task.is_done():
-                    said = task.perform(folder)
-                    print(f"{task.training.label}, seed {seed}: {said}", flush=True)
+                if not training.is_done():
+                    accuracy = training.perform(folder)
+                    print(f"{training.label}, seed {seed}: {accuracy:.2%}", flush=True)
         except Timeout:
             continue
 
@@ -347,18 +341,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", choices=("reproduction", "frontier", "findings", "search"))
     parser.add_argument("names", nargs="*", metavar="NAME", help='such as gap-14k or "2k/*"')
     parser.add_argument("--seeds", help="such as 0,1,2 (default: those of the file)")
-    parser.add_argument("--reverse", action="store_true", help="start with the last task")
+    parser.add_argument("--reverse", action="store_true", help="start with the last training")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the run directories there")
     given = parser.parse_args(arguments)
     seeds = [int(seed) for seed in given.seeds.split(",")] if given.seeds else None
     try:
         if given.file in ("reproduction", "frontier"):
-            tasks = list(run_tasks(given.file, given.names, seeds))
+            trainings = whole_runs(given.file, given.names, seeds)
         else:
-            make = question_tasks if given.file == "findings" else search_tasks
-            tasks = list(make(given.names, seeds))
+            find = study_runs if given.file == "findings" else search_trials
+            trainings = list(find(given.names, seeds))
         with tempfile.TemporaryDirectory() as scratch:
-            work(tasks[::-1] if given.reverse else tasks, given.keep or Path(scratch))
+            order = trainings[::-1] if given.reverse else trainings
+            work(order, given.keep or Path(scratch))
     except KilonetError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import run
 from doc_tables.markdown import NONE, percent, plural, read_json, table
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
@@ -15,13 +17,12 @@ from kilonet.studies.directory import RunResult
 from kilonet.studies.formatting import answers, cells_table, comparisons_table
 from kilonet.studies.grid import GridCell
 from kilonet.studies.plan import make_plan
-from run import Training, cell_trainings, rate_trials, read
 
 OMITTED = "seconds"  # the machines did other work too
 
 
 def _question(name: str) -> Any:
-    for question in read("findings")["question"]:
+    for question in run.read("findings")["question"]:
         if question["id"] == name:
             return question
     raise UsageError(f'findings.toml has no question "{name}".')
@@ -33,12 +34,12 @@ def _stored(results: Path, name: str) -> Any:
 
 def _analysis(results: Path, name: str) -> Analysis:
     question, stored = _question(name), _stored(results, name)
-    seeds = sorted({run["seed"] for run in stored["runs"]})
-    trainings = cell_trainings(read("findings"), question, seeds[0])
+    seeds = sorted({entry["seed"] for entry in stored["runs"]})
+    trainings = run.cells(run.read("findings"), question, seeds[0])
     cells = [GridCell((), cell["label"], cell["label"]) for cell in question["cell"]]
     resolved = [resolve(each.source, each.overrides) for each in trainings]
     plan = replace(make_plan(resolved, cells, seeds=1, baseline=0), seeds=seeds)
-    runs = {(run["fingerprint"], run["seed"]): run for run in stored["runs"]}
+    runs = {(entry["fingerprint"], entry["seed"]): entry for entry in stored["runs"]}
     found = [
         [_found(runs[key, seed]) for seed in seeds if (key, seed) in runs]
         for key in (training.key[0] for training in trainings)
@@ -46,22 +47,22 @@ def _analysis(results: Path, name: str) -> Analysis:
     return analyse(plan, found, _failures(question, trainings, stored))
 
 
-def _found(run: dict[str, Any]) -> RunResult:
+def _found(entry: dict[str, Any]) -> RunResult:
     return RunResult(
-        name=f"{run['fingerprint']}-s{run['seed']}",
-        seed=run["seed"],
-        accuracy=run["test_accuracy"],
-        dataset=run["dataset"],
-        images=run["images"],
-        wrong=frozenset(run["wrong"]),
-        history=tuple({"validation_accuracy": each} for each in run["validation_accuracy"]),
-        parameters=run["parameters"],
-        macs=run["macs"],
-        seconds=run["seconds"],
+        name=f"{entry['fingerprint']}-s{entry['seed']}",
+        seed=entry["seed"],
+        accuracy=entry["test_accuracy"],
+        dataset=entry["dataset"],
+        images=entry["images"],
+        wrong=frozenset(entry["wrong"]),
+        history=tuple({"validation_accuracy": each} for each in entry["validation_accuracy"]),
+        parameters=entry["parameters"],
+        macs=entry["macs"],
+        seconds=entry["seconds"],
     )
 
 
-def _failures(question: Any, trainings: list[Training], stored: Any) -> dict[str, str]:
+def _failures(question: Any, trainings: Sequence[run.Training], stored: Any) -> dict[str, str]:
     labels = {
         training.key[0]: cell["label"]
         for training, cell in zip(trainings, question["cell"], strict=True)
@@ -76,9 +77,9 @@ def _failures(question: Any, trainings: list[Training], stored: Any) -> dict[str
 def overview(results: Path) -> str:
     """Return one row for each question."""
     rows = []
-    for question in read("findings")["question"]:
+    for question in run.read("findings")["question"]:
         title = question["title"]
-        seeds = {run["seed"] for run in _stored(results, question["id"])["runs"]}
+        seeds = {entry["seed"] for entry in _stored(results, question["id"])["runs"]}
         rows.append([
             f"[{title}](#{_anchor(title)})", ", ".join(question["pages"]),
             str(len(question["cell"])), plural(len(seeds), "seed"),
@@ -109,12 +110,12 @@ def rates(results: Path, name: str) -> str:
         (trial["fingerprint"], trial["seed"]): trial["validation_accuracy"]
         for trial in _stored(results, name)["trials"]
     }
-    tried = iter(rate_trials(read("findings"), question))
+    tried = iter(run.rate_trials(run.read("findings"), question))
     rows = []
     for cell in question["cell"]:
         trials = [next(tried) for _ in cell.get("tried", [])]
         if trials:
-            words = [f"{rate:g} ({percent(100 * reached[t.key])})" for t, rate in trials]
+            words = [f"{t.rate:g} ({percent(100 * reached[t.key])})" for t in trials]
             rows.append([cell["label"], ", ".join(words)])
     return table(["cell", "learning rate (validation accuracy, %)"], rows, left=(0, 1))
 
@@ -133,8 +134,8 @@ def _markdown(content: Table) -> str:
 def machines(results: Path) -> str:
     """Return the processors and PyTorch versions of all runs."""
     found = {
-        (run["environment"].get("processor") or NONE, run["environment"].get("torch", NONE))
+        (where.get("processor") or NONE, where.get("torch", NONE))
         for path in (results / "findings").glob("*.json")
-        for run in read_json(path)["runs"]
+        for where in (entry["environment"] for entry in read_json(path)["runs"])
     }
     return table(["processor", "PyTorch"], [list(each) for each in sorted(found)], left=(0, 1))

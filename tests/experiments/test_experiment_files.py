@@ -71,7 +71,7 @@ def content(path: Path) -> Any:
 
 @pytest.mark.parametrize("question", FINDINGS["question"], ids=lambda question: question["id"])
 def test_every_cell_is_a_recipe_whose_network_can_be_built(question: Any) -> None:
-    trainings = run.cell_trainings(FINDINGS, question, 0)
+    trainings = run.cells(FINDINGS, question, 0)
     recipes = [training.recipe for training in trainings]
     assert len({training.key for training in trainings}) == len(question["cell"]) > 1
     for recipe in recipes:
@@ -92,7 +92,8 @@ def test_the_learning_rate_of_a_cell_is_the_best_that_was_tried(question: Any) -
     reached = {(each["fingerprint"], each["seed"]): each["validation_accuracy"] for each in trials}
     tried = iter(run.rate_trials(FINDINGS, question))
     for cell in question["cell"]:
-        found = {rate: reached[t.key] for t, rate in (next(tried) for _ in cell.get("tried", []))}
+        trials = [next(tried) for _ in cell.get("tried", [])]
+        found = {trial.rate: reached[trial.key] for trial in trials}
         if found:
             assert cell["lr"] == max(sorted(found), key=lambda rate: found[rate])
             assert min(found) < cell["lr"] < max(found)
@@ -103,13 +104,13 @@ def test_the_learning_rate_of_a_cell_is_the_best_that_was_tried(question: Any) -
 
 @pytest.mark.parametrize("name", ["reproduction", "frontier"])
 def test_every_run_is_a_recipe_whose_network_can_be_built(name: str) -> None:
-    for task in run.run_tasks(name, [], [0]):
-        recipe = task.training.recipe
-        check_budget(network_for(recipe), recipe, task.training.label)
+    for training in run.whole_runs(name, [], [0]):
+        recipe = training.recipe
+        check_budget(network_for(recipe), recipe, training.label)
 
 
 def test_every_trial_is_a_recipe_of_its_group() -> None:
-    trainings = run.search_trainings(3)
+    trainings = run.search_trials([], [3])
     assert max(Counter(training.label for training in trainings).values()) == 1
     bases = {each.label.split("/")[0] for each in trainings if each.label.endswith("/base")}
     for training in trainings:
@@ -124,15 +125,15 @@ def test_every_stored_trial_is_in_the_file() -> None:
     names = {
         entry["name"] for entry in content(ROOT / "results" / "frontier-search.json")["trials"]
     }
-    assert names <= {training.label for training in run.search_trainings(0)}
+    assert names <= {training.label for training in run.search_trials([], [0])}
 
 
 def test_patterns_choose() -> None:
-    (base,) = run.search_tasks(["2k/base"], [0])
-    assert base.training.overrides == []
-    assert len(list(run.search_tasks(["2k/*"], [0]))) > 5
-    assert list(run.search_tasks(["nothing"], None)) == []
-    assert {task.training.label for task in run.run_tasks("frontier", ["kilonet-*k"], [0, 1])} == {
+    (base,) = run.search_trials(["2k/base"], [0])
+    assert base.overrides == []
+    assert len(list(run.search_trials(["2k/*"], [0]))) > 5
+    assert list(run.search_trials(["nothing"], None)) == []
+    assert {training.label for training in run.whole_runs("frontier", ["kilonet-*k"], [0, 1])} == {
         f"kilonet-{size}k" for size in ("0.5", "1", "2", "4", "8", "14", "25")
     }
 
@@ -191,15 +192,17 @@ def test_a_trial_has_no_test_images(results: Path, monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.setattr(run, "load_recipe_data", lambda *_: noise)
     run.dataset.cache_clear()
-    training = run.Training("x/y", run.SEARCH_BASE, ["training.epochs=1", "data.name=mnist"], 1)
+    short = ["training.epochs=1", "data.name=mnist"]
+    path = results / "frontier-search.json"
+    training = run.SearchTrial("x/y", run.SEARCH_BASE, short, 1, path)
     found = run.dataset(training.recipe.data)
     assert len(found.test_images) == len(found.test_labels) == 0
     assert len(found.train_images) == 240
-    is_done, perform = run._trial_actions(training)
-    assert not is_done()
-    perform(results)
-    assert is_done()
-    (entry,) = content(results / "frontier-search.json")["trials"]
+    assert not training.is_done()
+    accuracy = training.perform(results)
+    assert training.is_done()
+    (entry,) = content(path)["trials"]
+    assert entry["validation_accuracy"] == pytest.approx(accuracy, abs=1e-6)
     assert entry["parameters"] == count_parameters(network_for(training.recipe))
     assert 0 <= entry["validation_accuracy"] <= 1
     run.dataset.cache_clear()
@@ -222,9 +225,9 @@ def test_entries_replace_those_of_the_same_name_and_seed(tmp_path: Path) -> None
 
 
 def test_what_another_process_trains_is_skipped(results: Path) -> None:
-    (task,) = run.search_tasks(["2k/base"], [0])
-    identity, seed = task.training.key
+    (training,) = run.search_trials(["2k/base"], [0])
+    identity, seed = training.key
     run.LOCKS.mkdir()
     with run.FileLock(run.LOCKS / f"{identity}-s{seed}.lock"):
-        run.work([task], results)
+        run.work([training], results)
     assert not (results / "frontier-search.json").exists()

@@ -89,6 +89,20 @@ def test_a_region_without_an_end_is_an_error() -> None:
         render_docs.rendered("<!-- table: seeds gap-14k -->", RESULTS)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!-- table: seeds gap-14k -->\n",
+        "<!-- end -->",
+        "<!-- table: recipes -->\n<!-- table: claims -->\n<!-- end -->",
+        "<!-- end --><!-- table: recipes -->",
+    ],
+)
+def test_a_region_without_its_end_is_an_error(page: str) -> None:
+    with pytest.raises(UsageError, match="A region has no <!-- end -->"):
+        render_docs.rendered(page, RESULTS)
+
+
 def test_each_seed_has_its_wilson_interval(root: Path) -> None:
     run = json.loads((RESULTS / "simple-8k.json").read_text(encoding="utf-8"))["runs"][0]
     change(root, "simple-8k.json", runs=[{**run, "test_correct": 9900}])
