@@ -60,6 +60,10 @@ class MissingExtraError(KilonetError):
         )
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C during work that can be resumed; the message says what is kept and how to resume."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean "x"?`` for the choice closest to ``name``, or an empty string."""
     found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)

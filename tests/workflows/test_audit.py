@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from kilonet.data.dataset import Dataset, load_dataset
-from kilonet.errors import RunError, UsageError
+from kilonet.errors import RunError, Stopped, UsageError
 from kilonet.workflows import audit as module
-from kilonet.workflows.audit import AuditInterrupted, audit
+from kilonet.workflows.audit import audit
 
 QUICK = ("training.epochs=8", "training.threads=1", "training.kernels=torch")
 
@@ -47,7 +47,7 @@ def test_changed_labels_come_first_and_an_interruption_loses_nothing(
 
     monkeypatch.setattr(module, "_predict_held_out", interrupted)
     out = tmp_path / "found"
-    with pytest.raises(AuditInterrupted, match="finished folds are kept in"):
+    with pytest.raises(Stopped, match="Finished folds are kept in"):
         audit("digits", overrides=QUICK, folds=3, out=out)
     found = audit("digits", overrides=QUICK, folds=3, top=12, out=out)
     assert len(calls) == 4  # one fold was done before, none twice

@@ -70,8 +70,8 @@ def run(arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(_usage(error), 2)
-    except KeyboardInterrupt as stop:
-        return _fail(_stopped(stop), STOPPED)
+    except KeyboardInterrupt as stop:  # ``Stopped`` says how to resume
+        return _fail(str(stop) or "Stopped.", STOPPED)
     except BrokenPipeError:
         return _pipe_closed()
     except Exception as error:
@@ -101,13 +101,6 @@ def _usage(error: TyperException) -> str:
     message = error.format_message().replace("Value error, ", "").rstrip()
     end = "" if message.endswith((".", "?")) else "."
     return f'{message}{end} Try "{context.command_path} --help".' if context else f"{message}{end}"
-
-
-def _stopped(stop: BaseException) -> str:
-    run_path = getattr(stop, "run", None)
-    if run_path is None:
-        return str(getattr(stop, "message", "Stopped."))
-    return f"Stopped. Completed epochs are kept. Resume with: kilonet train --resume {run_path}"
 
 
 def _pipe_closed() -> int:

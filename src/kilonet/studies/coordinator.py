@@ -125,14 +125,6 @@ class StudyObserver(RunObserver):
         """Handle the start of ``study``; the runs with the names ``finished`` exist already."""
 
 
-class StudyStopped(KeyboardInterrupt):
-    """Ctrl-C during a study; ``message`` says how to resume it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-
 class FixedJobs:
     """A queue of given jobs, in order; each runs to its end."""
 

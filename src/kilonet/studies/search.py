@@ -55,7 +55,7 @@ def search(
         UsageError, RecipeError: an argument is wrong.
         DataError: the data set cannot be loaded.
         StudyError: the search is in use, its store is damaged, or no trial was finished.
-        StudyStopped: Ctrl-C.
+        Stopped: Ctrl-C.
     """
     require("train")
     require("study")

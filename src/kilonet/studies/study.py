@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from kilonet.errors import UsageError
+from kilonet.errors import Stopped, UsageError
 from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
@@ -19,7 +19,6 @@ from kilonet.studies.coordinator import (
     Executor,
     FixedJobs,
     StudyObserver,
-    StudyStopped,
 )
 from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
@@ -99,7 +98,7 @@ def study(  # noqa: PLR0913 - keyword arguments
         UsageError, RecipeError: an argument is wrong. Nothing is trained then.
         DataError: the data set cannot be loaded or is damaged.
         StudyError: the study is in use, of another format, or its workers fail repeatedly.
-        StudyStopped: Ctrl-C; the same call resumes the study.
+        Stopped: Ctrl-C; the same call resumes the study.
     """
     require("train")
     reporter = reporter or Silent()
@@ -208,12 +207,12 @@ def resumable(path: Path) -> Iterator[None]:
     """Turn Ctrl-C into a message that says what is kept and how to resume.
 
     Raises:
-        StudyStopped: Ctrl-C.
+        Stopped: Ctrl-C.
     """
     try:
         yield
     except KeyboardInterrupt:
-        raise StudyStopped(
+        raise Stopped(
             f"Stopped. Finished runs and completed epochs are kept in {path}. Repeat the command "
             "to resume."
         ) from None

@@ -18,7 +18,7 @@ from kilonet.data.folder import folder_path, is_folder, resolved_data, short_nam
 from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import DEFAULT_FORMAT
 from kilonet.data.split import stratified_folds
-from kilonet.errors import RunError, UsageError
+from kilonet.errors import RunError, Stopped, UsageError
 from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.files import write_atomically, write_text
@@ -33,16 +33,6 @@ from kilonet.workflows.data import load_recipe_data
 from kilonet.workflows.session import open_session
 
 SETTINGS, FIGURES, TABLE, PICTURE = "settings.json", "audit.json", "audit.csv", "audit.png"
-
-
-class AuditInterrupted(KeyboardInterrupt):
-    """Ctrl-C during an audit; ``message`` says what is kept, and where."""
-
-    def __init__(self, folder: Path) -> None:
-        self.message = (
-            f"Stopped. The finished folds are kept in {folder}; the same command continues."
-        )
-        super().__init__(self.message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +88,7 @@ def audit(
         UsageError, RecipeError: the data set, the recipe or a number is wrong, or ``out`` holds an
             audit with other settings.
         DataError, TrainingError, RunError: data, a training, or the folder failed.
-        AuditInterrupted: Ctrl-C; the finished folds are kept.
+        Stopped: Ctrl-C; the finished folds are kept.
     """
     if top < 1:
         raise UsageError(f"--top {top}: name 1 or more.")
@@ -178,7 +168,9 @@ def _fold(path: Path, recipe: Recipe, dataset: Dataset, held_out: torch.Tensor) 
     try:
         computed = _predict_held_out(recipe, dataset, held_out)
     except KeyboardInterrupt:
-        raise AuditInterrupted(path.parent) from None
+        raise Stopped(
+            f"Stopped. Finished folds are kept in {path.parent}. Repeat the command to resume."
+        ) from None
     write_atomically(path, lambda file: np.save(file, computed, allow_pickle=False))
     return computed
 
@@ -187,7 +179,7 @@ def _predict_held_out(recipe: Recipe, dataset: Dataset, held_out: torch.Tensor) 
     rest = torch.ones(len(dataset.train_labels), dtype=torch.bool)
     rest[held_out] = False
     images, labels = dataset.train_images, dataset.train_labels
-    # The held_out-out images take the place of the test images: they are used once, at the end.
+    # The held-out images take the place of the test images: they are used once, at the end.
     fold = replace(
         dataset,
         train_images=images[rest],

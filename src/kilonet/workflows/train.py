@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kilonet.errors import CheckpointError, RunError, TrainingError, WorkerLostError
+from kilonet.errors import CheckpointError, RunError, Stopped, TrainingError, WorkerLostError
 from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
@@ -31,11 +31,13 @@ from kilonet.workflows.runs import Run, find_run, network_of
 from kilonet.workflows.session import Session, open_session, seed_weights, training_group
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Stopped):
     """Ctrl-C during the training of a run; ``run`` is the directory to resume."""
 
     def __init__(self, run: Path) -> None:
-        super().__init__(f"stopped; the run is kept in {run}")
+        super().__init__(
+            f"Stopped. Completed epochs are kept. Resume with: kilonet train --resume {run}"
+        )
         self.run = run
 
 
