@@ -16,7 +16,7 @@ Switches = Mapping[str, Any]
 
 EVERYTHING: Switches = {
     "channels_last": True,
-    "dropout": "ours",
+    "dropout": "kilonet",
     "joined": True,
     "keep_memory": True,
     "fused_optimizer": True,
@@ -36,7 +36,7 @@ REFERENCE = "everything"
 STEPS: dict[str, Switches] = {
     "nothing": NOTHING,
     "+ channels-last": {**NOTHING, "channels_last": True},
-    "+ our dropout": {**NOTHING, "channels_last": True, "dropout": "ours"},
+    "+ our dropout": {**NOTHING, "channels_last": True, "dropout": "kilonet"},
     "+ joined block": {**EVERYTHING, "keep_memory": False, "fused_optimizer": False},
     "+ kept memory": {**EVERYTHING, "fused_optimizer": False},
     REFERENCE: EVERYTHING,

@@ -98,12 +98,12 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 def overhead(folder: Path) -> dict[str, Any]:
     """Compare ten runs of a study with the same runs in two plain processes, twice, alternating."""
-    ours, alone = [], []
+    studies, alone = [], []
     for turn in range(2):
         alone.append(plain(folder / f"alone-{turn}", 2))
-        ours.append(timed(folder, *LONG, "--name", f"study-{turn}")[0])
-    ratios = [a / b for a, b in zip(ours, alone, strict=True)]
-    return {"study_seconds": ours, "alone_seconds": alone, "ratios": ratios}
+        studies.append(timed(folder, *LONG, "--name", f"study-{turn}")[0])
+    ratios = [a / b for a, b in zip(studies, alone, strict=True)]
+    return {"study_seconds": studies, "alone_seconds": alone, "ratios": ratios}
 
 
 def plain(folder: Path, number: int) -> float:

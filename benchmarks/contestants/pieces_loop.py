@@ -26,7 +26,7 @@ from kilonet.training.device import keep_freed_memory, use_kernels
 class Pieces:
     """The optimisations of a step.
 
-    ``dropout`` is "ours", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU and
+    ``dropout`` is "kilonet", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU and
     Kilonet's dropout as one; ``compiled`` uses the compiled kernels.
     """
 
@@ -80,7 +80,7 @@ def with_dropout(model: nn.Module, kind: str) -> nn.Module:
     for name, module in model.named_children():
         if not isinstance(module, Dropout):
             with_dropout(module, kind)
-        elif kind != "ours":
+        elif kind != "kilonet":
             setattr(model, name, nn.Dropout(module.p) if kind == "torch" else nn.Identity())
     return model
 

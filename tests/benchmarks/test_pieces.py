@@ -21,10 +21,10 @@ def network(dropout: str) -> nn.Module:
     return pieces_loop.with_dropout(build(resolve("gap-14k").recipe.model), dropout)
 
 
-@pytest.mark.parametrize("kind", ["ours", "torch", "none"])
+@pytest.mark.parametrize("kind", ["kilonet", "torch", "none"])
 def test_every_dropout_is_replaced(kind: str) -> None:
     kinds = [type(module) for module in network(kind).modules()]
-    expected = {"ours": Dropout, "torch": nn.Dropout, "none": nn.Identity}[kind]
+    expected = {"kilonet": Dropout, "torch": nn.Dropout, "none": nn.Identity}[kind]
     assert kinds.count(expected) == 6
     assert sum(issubclass(found, nn.Dropout) for found in kinds) == (0 if kind == "none" else 6)
 
@@ -34,7 +34,7 @@ def test_the_rate_is_kept() -> None:
 
 
 def test_a_network_taken_apart_is_the_same_function() -> None:
-    model = network("ours").eval()
+    model = network("kilonet").eval()
     images = torch.randn(3, 1, 28, 28)
     with torch.no_grad():
         whole = model(images)
