@@ -139,21 +139,21 @@ def load_state(path: Path) -> State:
     return state
 
 
-def _split_tensors(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _split_tensors(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     """Move the tensors in ``value`` to ``tensors`` and return the rest, which JSON can hold."""
     if isinstance(value, torch.Tensor):
         # Each tensor in its own memory: safetensors stores no views, and keeps no strides.
         # The number tells apart what the joined keys alone might not: "a.b" and "a", then "b".
-        name = f"{len(tensors)}{place}"
+        name = f"{len(tensors)}{path}"
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if isinstance(value, dict):
         entries = [
-            [key, _split_tensors(item, f"{place}.{key}", tensors)] for key, item in value.items()
+            [key, _split_tensors(item, f"{path}.{key}", tensors)] for key, item in value.items()
         ]
         return {"entries": entries}
     if isinstance(value, list | tuple):
-        items = [_split_tensors(item, f"{place}.{i}", tensors) for i, item in enumerate(value)]
+        items = [_split_tensors(item, f"{path}.{i}", tensors) for i, item in enumerate(value)]
         return {"items": items}
     return {"value": value}
 

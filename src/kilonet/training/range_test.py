@@ -89,8 +89,8 @@ def _conclude(rates: list[float], losses: list[float]) -> RangeTest:
     lowest = min(range(len(losses)), key=losses.__getitem__)
     window = max(1, len(rates) // 20)
     falls = {
-        place: losses[place - window] - losses[place + window]
-        for place in range(window, min(lowest, len(rates) - window - 1) + 1)
+        index: losses[index - window] - losses[index + window]
+        for index in range(window, min(lowest, len(rates) - window - 1) + 1)
     }
     steepest = max(falls, key=falls.__getitem__, default=lowest)
     return RangeTest(tuple(rates), tuple(losses), rates[steepest], rates[lowest])

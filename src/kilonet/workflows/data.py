@@ -16,7 +16,6 @@ from kilonet.errors import DataError, UsageError
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Data
-from kilonet.report.image_grids import sample_grid
 from kilonet.training.data import augmentation_in
 from kilonet.training.seeding import generator
 from kilonet.workflows.runs import Run
@@ -124,6 +123,8 @@ def show_sample(
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
     """
+    from kilonet.report.image_grids import sample_grid
+
     resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
     augment = augmentation_in(1, resolved) if resolved else None
     chosen_format = image_format(resolved.data) if resolved else DEFAULT_FORMAT

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import UsageError
-from kilonet.evaluation.statistics import McNemar, mcnemar
 from kilonet.recipe.schema import Constraints, Data
 from kilonet.runs.compliance import ConstraintCheck, MeasuredRun, check_constraints
 from kilonet.workflows.runs import Run, find_run, load, require_finished
@@ -19,6 +18,7 @@ from kilonet.workflows.runs import Run, find_run, load, require_finished
 if TYPE_CHECKING:
     from kilonet.data.specs import DataInfo, DatasetSpec
     from kilonet.evaluation.metrics import Metrics
+    from kilonet.evaluation.statistics import McNemar
 
 
 def evaluate(
@@ -146,6 +146,8 @@ def compare(
         UsageError: there is no such run, or their data sets differ.
         RunError: one is damaged or unfinished.
     """
+    from kilonet.evaluation.statistics import mcnemar
+
     runs = (find_run(first), find_run(second))
     for run in runs:
         require_finished(run)
