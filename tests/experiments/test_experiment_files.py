@@ -183,6 +183,7 @@ def test_a_run_is_kept_resumed_and_stored(results: Path, monkeypatch: pytest.Mon
     assert content(results / "x.json") == found
 
 
+@pytest.mark.compiler
 def test_a_trial_has_no_test_images(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (240, 1, 28, 28), dtype=torch.uint8, generator=draw)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -197,7 +198,22 @@ def _distinct() -> list[str]:
 
 
 RECIPES = _distinct()
-NAMES = [*RECIPES, *ODD]
+_DIFFERENT = {
+    "fast-99.4",
+    "gap-14k",
+    "gap-iter0",
+    "kilonet-2k",
+    "plain-valid-adam",
+    "simple-8k-plus",
+    "stacked-1x1",
+    "two-conv-fc12",
+}
+"""Recipes that have all kinds of layers; the others are the same kinds in other sizes."""
+NAMES = [
+    pytest.param(name, marks=() if name in ODD or name in _DIFFERENT else pytest.mark.slow)
+    for name in [*RECIPES, *ODD]
+]
+"""All networks, to parametrise a test with."""
 
 
 @cache

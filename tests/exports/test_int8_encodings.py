@@ -163,13 +163,13 @@ def test_orientation_channels_share_divisors() -> None:
     assert found == (found[0],) * 4 + (255,) * 4
 
 
-def test_sums_and_means_share_divisors_with_their_sources() -> None:
-    for name in NAMES:
-        found = example_int8(name)
-        assert {op.output for op in example(name).graph.operators} >= {
-            op.output for op in found.operators
-        }
-        for op in found.operators:
-            if isinstance(op, QSum | QMean) and op.requantisation.activation == "none":
-                sources = {found.encodings[source].divisors for source in op.sources}
-                assert sources == {found.encodings[op.output].divisors}
+@pytest.mark.parametrize("name", NAMES)
+def test_sums_and_means_share_divisors_with_their_sources(name: str) -> None:
+    found = example_int8(name)
+    assert {op.output for op in example(name).graph.operators} >= {
+        op.output for op in found.operators
+    }
+    for op in found.operators:
+        if isinstance(op, QSum | QMean) and op.requantisation.activation == "none":
+            sources = {found.encodings[source].divisors for source in op.sources}
+            assert sources == {found.encodings[op.output].divisors}

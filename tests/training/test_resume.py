@@ -98,6 +98,7 @@ class Command:
         return self._process.wait(PATIENCE)
 
 
+@pytest.mark.slow
 def test_killed_from_outside(undisturbed: Path, tmp_path: Path) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
     Command(RECIPE, *OVERRIDES, "--out", str(run), log=log).kill_once("saved", run, epochs=1)
