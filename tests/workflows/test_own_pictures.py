@@ -132,7 +132,7 @@ def test_another_content_is_noticed(trained: Run, pictures: Path, tmp_path: Path
     assert evaluate(trained).total == 9
     with pytest.raises(UsageError, match="was trained on the pictures in pictures"):
         evaluate(trained, data="digits")
-    with pytest.raises(UsageError, match="reads images of 3×16×16"):
+    with pytest.raises(UsageError, match="takes images of 3×16×16"):
         kilonet.robustness(trained)
 
 

@@ -48,7 +48,7 @@ def test_stores_what_it_returns(finished_run: Run, tmp_path: Path) -> None:
 def test_undistorted_it_is_the_accuracy_that_the_run_recorded(
     finished_run: Run, tmp_path: Path
 ) -> None:
-    found = kilonet.robustness(finished_run, out=tmp_path, device="cpu").found
+    found = kilonet.robustness(finished_run, out=tmp_path, device="cpu").result
     assert found.images == 359
     assert found.undistorted.alone == finished_run.test.correct
 
