@@ -69,10 +69,10 @@ def jpeg(ink: Floats, rng: Random) -> Bytes:
     return through_jpeg(on_plain(blurred, rng), rng)
 
 
-def through_jpeg(grey: Bytes, rng: Random) -> Bytes:
-    """Return ``grey`` after JPEG compression."""
+def through_jpeg(grey: Bytes, rng: Random, quality: tuple[int, int] = (15, 80)) -> Bytes:
+    """Return ``grey`` after JPEG compression with a quality in this range."""
     file = io.BytesIO()
-    Image.fromarray(grey).save(file, "JPEG", quality=int(rng.integers(15, 80)))
+    Image.fromarray(grey).save(file, "JPEG", quality=int(rng.integers(*quality)))
     return np.asarray(Image.open(file))
 
 

@@ -7,7 +7,8 @@ import pytest
 from made import drawn
 from scipy import ndimage
 
-from kilonet.preprocessing.background import _box_mean, _opening, mean_3x3, subtract_background
+from kilonet.preprocessing.background import subtract_background
+from kilonet.preprocessing.filters import box_mean, mean_3x3, opening
 
 Y, X = np.mgrid[-1:1:80j, -1:1:100j]
 INK = np.zeros((80, 100))
@@ -73,6 +74,6 @@ def test_openings_and_box_means_equal_scipy_at_any_reach(shape: tuple[int, int])
         wide = np.pad(values, 2 * reach, mode="edge")
         opened = ndimage.grey_opening(wide, size=2 * reach + 1)
         inside = np.s_[2 * reach : -2 * reach, 2 * reach : -2 * reach]
-        np.testing.assert_array_equal(_opening(values, reach), opened[inside])
+        np.testing.assert_array_equal(opening(values, reach), opened[inside])
         mean = ndimage.uniform_filter(values, 2 * reach + 1, mode="nearest")
-        np.testing.assert_allclose(_box_mean(values, reach), mean, rtol=1e-9)
+        np.testing.assert_allclose(box_mean(values, reach), mean, rtol=1e-9)

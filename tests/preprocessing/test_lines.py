@@ -9,7 +9,8 @@ from made import ONE, SEVEN, difference, drawn, on_paper
 
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.preprocessing.components import Box
-from kilonet.preprocessing.lines import inside_frame, remove_ruled_lines
+from kilonet.preprocessing.frame import inside_frame
+from kilonet.preprocessing.lines import remove_ruled_lines
 from kilonet.preprocessing.segment import downscale
 
 Pixels = npt.NDArray[np.uint8]

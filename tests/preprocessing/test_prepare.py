@@ -99,13 +99,13 @@ def test_mnist_training_images_stay_almost_the_same(mnist_dir: Path) -> None:
     assert np.mean(differences) < 0.01
 
 
-def test_a_line_too_thin_for_its_length_is_noise() -> None:
+def test_a_line_too_thin_for_its_length_is_refused() -> None:
     line = np.zeros((3000, 40), dtype=np.uint8)
     line[50:2950, 20:23] = 255
-    for picture in (line, line.T):
+    for picture, kind in ((line, "noise"), (line.T, "blank")):
         with pytest.raises(PictureError) as caught:
             prepare(picture)
-        assert caught.value.kind == "noise"
+        assert caught.value.kind == kind
 
 
 @pytest.mark.parametrize("shape", [(1_000_000, 1), (2, 500_000)])

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))
 from kilonet.files import write_text
 from kilonet.preprocessing import PictureError, prepare, split
 from pictures.kinds import HARDER, KINDS, Floats, axes, on_paper, photographed, placed, to_bytes
+from pictures.sheets import SHEETS
 from pictures.strokes import shape_of_template, trimmed
 
 TARGET = Path(__file__).with_name("vectors.json")
@@ -40,6 +41,10 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     for number, (name, kind) in enumerate(HARDER.items()):
         for side, width in ((36, 2.5), (90, 5.0)):
             rng = np.random.default_rng([100 + number, side])
+            yield f"{name}, {side} pixels", kind(ink((number + side) % 10, side, width, rng), rng)
+    for number, (name, kind) in enumerate(SHEETS.items()):
+        for side, width in ((40, 3.0), (90, 5.0)):
+            rng = np.random.default_rng([200 + number, side])
             yield f"{name}, {side} pixels", kind(ink((number + side) % 10, side, width, rng), rng)
     rng = np.random.default_rng(99)
     thin, fat = (ink(digit, 120, width, rng) for digit, width in ((2, 1.0), (8, 22.0)))
@@ -88,6 +93,9 @@ def rows_of_digits(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
     row = np.hstack([ink(digit, 50, 4.0, rng) for digit in (1, 0, 7)])
     yield "three digits", to_bytes(255 * row)
     yield "two digits, photographed", photographed(row[:, :100], rng)
+    two = [ink(digit, 36, 5.0, rng)[:, 9:27] for digit in (1, 0)]
+    two = [digit.reshape(18, 2, 9, 2).mean(axis=(1, 3)) for digit in two]
+    yield "two digits in 28×28", np.pad(to_bytes(255 * np.hstack(two)), 5)
 
 
 def no_digits(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
@@ -100,6 +108,9 @@ def no_digits(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
     yield "five pixels", np.zeros((5, 3), dtype=np.uint8)
     field = np.pad(np.full((60, 50), 245.0), 1, constant_values=90)
     field = np.pad(field, 9, constant_values=245)
+    yield "an empty window", SHEETS["in a window"](np.zeros((90, 110)), rng)
+    yield "a shadow on an empty sheet", SHEETS["hand's shadow"](np.zeros((80, 80)), rng)
+    yield "empty squared paper", SHEETS["squared paper, askew"](np.zeros((60, 60)), rng)
     yield "an empty printed field", to_bytes(field + rng.normal(0, 2, field.shape))
 
 

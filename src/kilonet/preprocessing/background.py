@@ -14,7 +14,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kilonet.preprocessing.lines import border_lines, remove_ruled_lines
+from kilonet.preprocessing.filters import (
+    MAD_TO_STD,
+    box_mean,
+    mean_3x3,
+    opening,
+    pixel_noise,
+    upper_median,
+)
+from kilonet.preprocessing.frame import border_lines
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -22,13 +30,16 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 EVEN_PAPER = ((0.25, 0.25), (3.0, 0.6))
 NEAR_LEVEL = 15.0  # grey levels: at least half of the border within this must be within tolerance
 WINDOW = 0.2  # of the longer side, in each direction: wider than any stroke
-MAD_TO_STD = 1.4826  # median absolute deviation to standard deviation, for normal noise
 # More noise than this, in grey levels and in multiples of the pixel noise, is ink all over.
 MAX_PAPER_NOISE, MAX_NOISE_RATIO = 20.0, 3.0
 MAX_OUTER_RATIO = 2.0  # of the pixel noise: the noise estimate from the 90th percentile
 P90_TO_STD = 1.645  # standard deviations that contain 90 % of normal noise
 THRESHOLD_STD = 4.5  # standard deviations of the noise that ink must exceed
 MIN_THRESHOLD = 5.0  # grey levels that ink must exceed
+
+MIN_CLASS_DISTANCE = 3.0  # between ink and paper, in multiples of the pixel noise
+MIN_SEPARATION = 0.7  # of the variance is between ink and paper
+CLASS_NOISE = 0.08  # of the distance between ink and paper: their noise, at most
 
 FIT_ROUNDS = 8
 INK_WEIGHT = 0.05  # weight of pixels on the ink's side of the surface during the fit
@@ -46,11 +57,12 @@ class Foreground:
 
     values: Floats
     noise: float
+    minimum: float = MIN_THRESHOLD
 
     @property
     def threshold(self) -> float:
         """The value that noise does not reach."""
-        return max(THRESHOLD_STD * self.noise, MIN_THRESHOLD)
+        return max(THRESHOLD_STD * self.noise, self.minimum)
 
     @cached_property
     def contrast(self) -> float:
@@ -72,20 +84,12 @@ def subtract_background(grey: Floats) -> Foreground:
     narrower than its window and keeps slopes and the edges of shadows. (J. Serra, Image Analysis
     and Mathematical Morphology, 1982; the difference is F. Meyer's top-hat transform.)
     """
-    border = _sorted_border(grey)
-    if border[-1] - border[0] > NEAR_LEVEL:
-        grey = remove_ruled_lines(grey)
-        border = _sorted_border(grey)
-    level, even = _paper_level(border)
+    level, even = _paper_level(np.sort(np.concatenate(border_lines(grey))))
     if not even:
         foreground = _top_hat(grey)
         if foreground.noise < max(MAX_PAPER_NOISE, MAX_NOISE_RATIO * pixel_noise(grey)):
             return foreground
     return _subtract_level(grey, level)
-
-
-def _sorted_border(grey: Floats) -> Floats:
-    return np.sort(np.concatenate(border_lines(grey)))
 
 
 def _paper_level(border: Floats) -> tuple[float, bool]:
@@ -120,17 +124,12 @@ def _subtract_level(grey: Floats, level: float) -> Foreground:
     return Foreground(np.maximum(difference if brighter > darker else -difference, 0), both.noise)
 
 
-def pixel_noise(grey: Floats) -> float:
-    """Return the standard deviation of the noise, from the differences of neighbouring pixels."""
-    return MAD_TO_STD * upper_median(np.abs(np.diff(grey, axis=1)).ravel()) / math.sqrt(2)
-
-
 def _top_hat(grey: Floats) -> Foreground:
     reach = math.ceil(WINDOW * max(grey.shape))
     # There is less ink than paper, so ink is farther from the local mean.
-    dark = np.power(grey - _box_mean(grey, reach), 3).sum() < 0
+    dark = np.power(grey - box_mean(grey, reach), 3).sum() < 0
     ink = -grey if dark else grey
-    difference = ink - _opening(mean_3x3(ink), reach)
+    difference = ink - opening(mean_3x3(ink), reach)
     difference -= upper_median(difference.ravel())  # an opening is below the noise's mean
     magnitude = np.abs(difference).ravel()
     spread = MAD_TO_STD * upper_median(magnitude)
@@ -138,19 +137,55 @@ def _top_hat(grey: Floats) -> Foreground:
     return Foreground(np.maximum(difference, 0), noise)
 
 
+# Pictures cut so close to the digit that they show little paper
+
+
+def subtract_two_classes(grey: Floats) -> Foreground | None:
+    """Return ``grey``, (H, W), minus its paper; None if its grey levels do not form two classes.
+
+    The threshold is N. Otsu's (IEEE Transactions on Systems, Man, and Cybernetics 9(1), 1979). The
+    paper is the class that covers more of the picture and of its corners.
+    """
+    levels = np.floor(grey + 0.5).astype(np.intp)
+    counts = np.bincount(levels.ravel(), minlength=256).astype(np.float64)
+    below, sums = counts.cumsum(), (counts * np.arange(256)).cumsum()
+    total, mean = below[-1], sums[-1] / below[-1]
+    between = np.square(mean * below - sums) / np.maximum(below * (1 - below / total), 1e-9)
+    level = int(between.argmax())
+    share = float(below[level] / total)
+    if not 0 < share < 1:
+        return None
+    low, high = sums[level] / below[level], (sums[-1] - sums[level]) / (total - below[level])
+    variance = float((counts * np.square(np.arange(256) - mean)).sum())
+    if high - low < max(MIN_LIT_CONTRAST, MIN_CLASS_DISTANCE * pixel_noise(grey)):
+        return None
+    if between[level] < MIN_SEPARATION * variance:
+        return None
+    corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]] <= level
+    bright = share + corners.mean() > 1  # the ink is brighter than the paper
+    values = grey - low if bright else high - grey
+    found = Foreground(np.maximum(values, 0), CLASS_NOISE * float(high - low))
+    return found if _sharpness(found) >= MIN_SHARPNESS else None
+
+
 # Light that falls off towards the corners
 
 
-def subtract_uneven_light(grey: Floats, min_snr: float) -> Foreground | None:
+def subtract_uneven_light(
+    grey: Floats, min_snr: float, contrast: tuple[float, float] = (MIN_LIT_CONTRAST, 255)
+) -> Foreground | None:
     """Return ``grey``, (H, W), minus a curved surface; None if the result is not convincing.
 
-    It must be sharp, have some contrast, and have a signal-to-noise ratio above ``min_snr``.
+    It must be sharp, have a ``contrast`` in this range, in grey levels, and a signal-to-noise ratio
+    above ``min_snr``.
     """
     if pixel_noise(grey) > MAX_LIT_NOISE:
         return None
     dark, bright = (subtract_surface(grey, dark=dark) for dark in (True, False))
     best = bright if bright.snr > dark.snr else dark
-    if best.snr < MIN_LIT_SNR or best.snr <= min_snr or best.contrast < MIN_LIT_CONTRAST:
+    if best.snr < MIN_LIT_SNR or best.snr <= min_snr:
+        return None
+    if not contrast[0] <= best.contrast <= contrast[1]:
         return None
     return best if _sharpness(best) >= MIN_SHARPNESS else None
 
@@ -177,7 +212,7 @@ def subtract_surface(grey: Floats, *, dark: bool) -> Foreground:
 
 def _sharpness(foreground: Foreground) -> float:
     """Return the mean step across the edges of the ink, in means of 3×3, relative to contrast."""
-    smooth = Foreground(mean_3x3(foreground.values), foreground.noise / 3)
+    smooth = Foreground(mean_3x3(foreground.values), foreground.noise / 3, MIN_THRESHOLD / 3)
     ink = smooth.values > max(smooth.threshold, smooth.contrast / 2)
     steps = [np.abs(np.diff(smooth.values, axis=axis))[np.diff(ink, axis=axis)] for axis in (0, 1)]
     count = sum(step.size for step in steps)
@@ -197,60 +232,3 @@ def _least_squares(terms: Floats, values: Floats, weights: Floats) -> Floats:
     weighted = terms * weights[:, None]
     ridge = RIDGE * len(terms) * np.eye(terms.shape[1])
     return np.asarray(terms @ np.linalg.solve(weighted.T @ terms + ridge, weighted.T @ values))
-
-
-# Filters
-
-
-def mean_3x3(grey: Floats) -> Floats:
-    """Return the means of 3×3 pixels, with the border replicated."""
-    padded = np.pad(grey, 1, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
-
-
-def _box_mean(grey: Floats, reach: int) -> Floats:
-    """Return the means of squares of 2·reach + 1 pixels, with the border replicated.
-
-    Replicated pixels are counted instead of padded, because ``reach`` may exceed the picture.
-    """
-    for axis in (0, 1):
-        values = np.swapaxes(grey, 0, axis)
-        count = len(values)
-        sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(0)])
-        index = np.arange(count)[:, None]
-        stop, start = index + reach + 1, index - reach
-        outside = np.maximum(stop - count, 0) * values[-1] + np.maximum(-start, 0) * values[0]
-        inside = sums[np.minimum(stop[:, 0], count)] - sums[np.maximum(start[:, 0], 0)]
-        grey = np.swapaxes((inside + outside) / (2 * reach + 1), 0, axis)
-    return grey
-
-
-def _opening(values: Floats, reach: int) -> Floats:
-    """Return the morphological opening by a square of 2·reach + 1, with the border replicated.
-
-    A reach beyond the picture's own length gives the same result as that length.
-    """
-    down, across = (min(reach, length - 1) for length in values.shape)
-    result = np.pad(values, ((2 * down,) * 2, (2 * across,) * 2), mode="edge")
-    for sign in (-1, 1):
-        result = sign * _running_max(_running_max(sign * result, down, 0), across, 1)
-    return result
-
-
-def _running_max(values: Floats, reach: int, axis: int) -> Floats:
-    """Return the maximum of each 2·reach + 1 consecutive values; the result is 2·reach shorter."""
-    values = np.swapaxes(values, 0, axis)
-    length, span = 2 * reach + 1, 1
-    count = len(values) - 2 * reach
-    while 2 * span <= length:
-        values = np.maximum(values[:-span], values[span:])
-        span *= 2
-    return np.swapaxes(np.maximum(values[:count], values[length - span :][:count]), 0, axis)
-
-
-def upper_median(values: Floats) -> float:
-    """Return the upper median; 0 for no values."""
-    if not values.size:
-        return 0.0
-    return float(np.partition(values, values.size // 2)[values.size // 2])

@@ -24,6 +24,10 @@ BORDER_SHARE = 0.1  # of the picture's border: covering more suggests a shadow o
 BORDER_WEIGHT = 0.25  # factor on the weight of such a component
 BORDER_AREA = 0.25  # of the main component's area: a smaller one on the border is no part of it
 
+MAX_GAP = 0.1  # of the main component's side: farther away, or larger on the border, likewise
+MAX_ASPECT = 3.0  # width by height: a flatter group of components is no digit
+MIN_REST = 9  # pixels: the least side of a digit beside such a group
+
 MIN_OVERLAP = 0.3  # of the narrower width: strokes above each other
 TALL = 0.5  # of the taller height: a component that may be a digit by itself
 TALL_GAP = 0.1  # of the longer side: two tall components closer than this are one broken digit
@@ -176,13 +180,19 @@ def group_digits(components: list[Component], shape: tuple[int, int]) -> list[Di
 
     The component of the largest weight is ink; specks beside it are dropped. Components above each
     other or nearly touching are one digit, and so is a short stroke near a tall one, such as the
-    bar of a 5. What remains and is too short or too faint for a digit is a smudge.
+    bar of a 5. What remains and is too short or too faint for a digit is a smudge. The result is
+    empty if there is nothing but flat groups, such as lines and words.
     """
+    if not components:
+        return []
     main = max(components, key=lambda component: _main_score(component, shape))
     kept = [item for item in components if item is main or not _is_speck(item, main, shape)]
     kept.sort(key=lambda component: (-component.weight, component.number))
     digits = _merge([_one(component) for component in kept[:MAX_COMPONENTS]])
     main_digit = next(digit for digit in digits if main in digit.components)
+    if main_digit.width > MAX_ASPECT * main_digit.height:
+        rest = [item for item in components if item not in main_digit.components]
+        return group_digits([item for item in rest if item.side >= MIN_REST], shape)
     found = [digit for digit in digits if digit is main_digit or _is_digit(digit, main_digit)]
     return sorted(found, key=lambda digit: digit.x0 + digit.x1)
 
@@ -200,7 +210,15 @@ def _is_speck(component: Component, main: Component, shape: tuple[int, int]) -> 
         return True
     if not component.border or main.border:
         return False
-    return component.area < BORDER_AREA * main.area or _lies_on_border(component, shape)
+    if _lies_on_border(component, shape):
+        return True
+    return component.area < BORDER_AREA * main.area and _gap(component, main) > MAX_GAP * main.side
+
+
+def _gap(a: Box, b: Box) -> int:
+    """Return the distance of two boxes, across or down, whichever is larger."""
+    across, down = max(a.x0, b.x0) - min(a.x1, b.x1), max(a.y0, b.y0) - min(a.y1, b.y1)
+    return max(across, down)
 
 
 def _is_digit(digit: DigitRegion, main: DigitRegion) -> bool:

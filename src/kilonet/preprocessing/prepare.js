@@ -66,7 +66,7 @@ const KilonetPictures = (() => {
   const THRESHOLD_STD = 4.5;
   const MIN_THRESHOLD = 5.0;
 
-  const foreground = (values, noise) => ({ values, noise, threshold: Math.max(THRESHOLD_STD * noise, MIN_THRESHOLD) });
+  const foreground = (values, noise, minimum = MIN_THRESHOLD) => ({ values, noise, threshold: Math.max(THRESHOLD_STD * noise, minimum) });
   const snrOf = (ink) => contrastOf(ink) / Math.max(ink.noise, 1);
   const positive = (image) => plane(image.height, image.width, image.data.map((value) => Math.max(value, 0)));
   const negative = (image) => plane(image.height, image.width, image.data.map((value) => -value));
@@ -77,12 +77,7 @@ const KilonetPictures = (() => {
   }
 
   function subtractBackground(grey) {
-    let border = borderOf(grey).sort();
-    if (border[border.length - 1] - border[0] > NEAR_LEVEL) {
-      grey = removeRuledLines(grey);
-      border = borderOf(grey).sort();
-    }
-    const { level, even } = paperLevel(border);
+    const { level, even } = paperLevel(borderOf(grey).sort());
     if (even) return subtractLevel(grey, level);
     const found = topHat(grey);
     return found.noise < Math.max(MAX_PAPER_NOISE, MAX_NOISE_RATIO * pixelNoise(grey)) ? found : subtractLevel(grey, level);
@@ -205,6 +200,38 @@ const KilonetPictures = (() => {
     return result;
   }
 
+  // ---- background.py: pictures cut close to the digit ----
+
+  const MIN_CLASS_DISTANCE = 3.0;
+  const MIN_SEPARATION = 0.7;
+  const CLASS_NOISE = 0.08;
+
+  function subtractTwoClasses(grey) {
+    const { height, width, data } = grey;
+    const levels = Int32Array.from(data, (value) => Math.floor(value + 0.5));
+    const counts = new Float64Array(256);
+    levels.forEach((level) => (counts[level] += 1));
+    const total = data.length;
+    const mean = counts.reduce((sum, count, level) => sum + count * level, 0) / total;
+    let best = { between: -1 };
+    let [below, sum] = [0, 0];
+    counts.forEach((count, level) => {
+      [below, sum] = [below + count, sum + count * level];
+      const between = (mean * below - sum) ** 2 / Math.max(below * (1 - below / total), 1e-9);
+      if (between > best.between) best = { between, level, below, sum };
+    });
+    if (best.below === total) return null;
+    const [low, high] = [best.sum / best.below, (mean * total - best.sum) / (total - best.below)];
+    const variance = counts.reduce((all, count, level) => all + count * (level - mean) ** 2, 0);
+    if (high - low < Math.max(MIN_LIT_CONTRAST, MIN_CLASS_DISTANCE * pixelNoise(grey))) return null;
+    if (best.between < MIN_SEPARATION * variance) return null;
+    const corners = [0, width - 1, (height - 1) * width, height * width - 1].filter((i) => levels[i] <= best.level);
+    const bright = best.below / total + corners.length / 4 > 1;
+    const values = plane(height, width, data.map((value) => Math.max(bright ? value - low : high - value, 0)));
+    const found = foreground(values, CLASS_NOISE * (high - low));
+    return sharpness(found) >= MIN_SHARPNESS ? found : null;
+  }
+
   // ---- background.py: uneven light ----
 
   const FIT_ROUNDS = 8;
@@ -216,12 +243,13 @@ const KilonetPictures = (() => {
   const MIN_LIT_CONTRAST = 16.0;
   const MIN_SHARPNESS = 0.12;
 
-  function subtractUnevenLight(grey, minSnr) {
+  function subtractUnevenLight(grey, minSnr, [lowest, highest] = [MIN_LIT_CONTRAST, 255]) {
     if (pixelNoise(grey) > MAX_LIT_NOISE) return null;
     const [dark, bright] = [true, false].map((isDark) => subtractSurface(grey, isDark));
     const found = snrOf(bright) > snrOf(dark) ? bright : dark;
     const snr = snrOf(found);
-    if (snr < MIN_LIT_SNR || snr <= minSnr || contrastOf(found) < MIN_LIT_CONTRAST) return null;
+    const contrast = contrastOf(found);
+    if (snr < MIN_LIT_SNR || snr <= minSnr || contrast < lowest || contrast > highest) return null;
     return sharpness(found) >= MIN_SHARPNESS ? found : null;
   }
 
@@ -242,7 +270,7 @@ const KilonetPictures = (() => {
   }
 
   function sharpness({ values, noise }) {
-    const smooth = foreground(mean3x3(values), noise / 3);
+    const smooth = foreground(mean3x3(values), noise / 3, MIN_THRESHOLD / 3);
     const contrast = contrastOf(smooth);
     const threshold = Math.max(smooth.threshold, contrast / 2);
     let [sum, count] = [0, 0];
@@ -294,22 +322,26 @@ const KilonetPictures = (() => {
 
   // ---- lines.py ----
 
-  const NEIGHBOUR = 0.03;
-  const MIN_NEIGHBOUR = 2;
+  const REACH = 0.03;
+  const MIN_REACH = 2;
+  const STRIP = 8;
+  const CLEAR_LINE = 12.0;
+  const NOISE_SHARE = 0.9;
   const LINE_SHARE = 0.65;
-  const ROW_END = 0.12;
+  const LINE_END = 0.12;
   const MIN_LINE = 3.0;
-  const FRAME_SHARE = 0.96;
-  const FRAME_WIDTH = 0.05;
-  const MIN_FRAME = 30.0;
-  const MAX_REMAINDER = 75.0;
-  const MIN_LONGER_SIDE = 18;
-  const MIN_SHORTER_SIDE = 8;
+  const MIN_VARIATION = 15.0;
+  const PALE = 1.3;
+  const PALE_ALONE = 2.0;
+  const PALE_APART = 0.5;
+  const MIN_LINES = 3;
+  const INK_REACH = 0.1;
+  const INK_PIXELS = 20;
+  const MIN_LENGTH = 0.3;
 
-  const tooSmallForLines = ({ height, width }) =>
-    Math.max(height, width) < MIN_LONGER_SIDE || Math.min(height, width) < MIN_SHORTER_SIDE;
   const rowOf = ({ width, data }, y) => data.slice(y * width, (y + 1) * width);
   const rowsOf = (image) => Array.from({ length: image.height }, (_, y) => rowOf(image, y));
+  const range = (low, high) => Array.from({ length: high - low }, (_, i) => low + i);
 
   function transposed({ height, width, data }) {
     const result = plane(width, height);
@@ -317,50 +349,263 @@ const KilonetPictures = (() => {
     return result;
   }
 
-  const removeRuledLines = (grey) => (tooSmallForLines(grey) ? grey : transposed(removeRows(transposed(removeRows(grey)))));
+  function removeRuledLines(grey, bounded) {
+    const border = borderOf(grey).sort();
+    if (tooSmall(grey) || border[border.length - 1] - border[0] <= MIN_VARIATION) return grey;
+    const dark = isDark(grey);
+    let ink = dark ? grey : negative(grey);
+    let found = [ink, transposed(ink)].map(findLines);
+    if (!found[0].length && !found[1].length) return grey;
+    if (!bounded) found = printed(ink, found);
+    for (const lines of found) ink = transposed(erase(ink, lines));
+    return dark ? ink : negative(ink);
+  }
 
-  function removeRows(grey) {
-    const reach = Math.max(MIN_NEIGHBOUR, Math.ceil(NEIGHBOUR * grey.height));
-    const rows = rowsOf(grey);
-    const at = (y) => rows[clamp(y, 0, grey.height - 1)];
-    const result = plane(grey.height, grey.width);
-    const mean = (row) => row.reduce((sum, value) => sum + value, 0) / row.length;
-    const end = Math.ceil(ROW_END * grey.width);
-    const means = [rows, rows.map((row) => row.slice(0, end)), rows.map((row) => row.slice(-end))].map((part) => part.map(mean));
-    const differs = means.map((all) => (y) => {
-      const [before, behind] = [Math.max(y - reach, 0), Math.min(y + reach, grey.height - 1)];
-      return Math.abs(2 * all[y] - all[before] - all[behind]) >= MIN_LINE;
-    });
-    result.data.set(grey.data);
-    rows.forEach((row, y) => {
-      if (!differs[0](y) || !(differs[1](y) || differs[2](y))) return;
-      const above = row.map((value, x) => value - at(y - reach)[x]);
-      const below = row.map((value, x) => value - at(y + reach)[x]);
-      const strength = lineStrength(above, below);
-      result.data.set(row.map((value) => value - strength), y * grey.width);
-    });
+  function ridgeOf({ height, width, data }, reach) {
+    const at = (y, x) => data[y * width + x];
+    const result = plane(height, width);
+    for (let y = 0; y < height; y++) {
+      const way = y < reach ? reach : y >= height - reach ? -reach : 0;
+      for (let x = 0; x < width; x++) {
+        const inner = at(y + (way || reach), x);
+        const outer = way ? 2 * inner - at(y + 2 * way, x) : at(y - reach, x);
+        result.data[y * width + x] = Math.min(inner, outer) - at(y, x);
+      }
+    }
     return result;
   }
 
-  // How much a row is a ruled line: 0 if it is none.
-  function lineStrength(above, below) {
-    const strength = median(above.map((value, x) => (value + below[x]) / 2));
-    const sign = strength < 0 ? -1 : 1;
-    const clear = above.map((value, x) => Math.min(sign * value, sign * below[x]) > Math.abs(strength) / 2);
-    const end = Math.ceil(ROW_END * clear.length);
-    const [along, first, last] = [clear, clear.slice(0, end), clear.slice(-end)].map(
-      (part) => part.reduce((sum, value) => sum + value, 0) / part.length >= LINE_SHARE,
-    );
-    return along && (first || last) && Math.abs(strength) >= MIN_LINE ? strength : 0;
+  function isDark(grey) {
+    const half = plane(Math.ceil(grey.height / 2), Math.ceil(grey.width / 2));
+    half.data.forEach((_, i) => {
+      const x = i % half.width;
+      half.data[i] = grey.data[(2 * (i - x) * grey.width) / half.width + 2 * x];
+    });
+    const total = (ink) => ridges(ink).reduce((sum, ridge) => ridge.data.reduce((all, value) => all + Math.max(value, 0) ** 2, sum), 0);
+    return total(half) >= total(negative(half));
+  }
+
+  function ridges(grey) {
+    const { height, width } = grey;
+    const reach = Math.min(Math.ceil(INK_REACH * Math.max(height, width)), Math.floor(Math.min(height, width) / 3));
+    return [ridgeOf(grey, reach), transposed(ridgeOf(transposed(grey), reach))];
+  }
+
+  // Lines from the left side to the right: { rows, strength, width } each.
+  function findLines(grey) {
+    const { height, width } = grey;
+    const reach = Math.max(MIN_REACH, Math.ceil(REACH * height));
+    const ridge = ridgeOf(grey, reach);
+    const count = Math.max(2, Math.floor(width / STRIP));
+    const starts = range(0, count + 1).map((i) => Math.floor((i * width) / count));
+    const means = range(0, count).map((strip) => {
+      const length = starts[strip + 1] - starts[strip];
+      return Float64Array.from({ length: height }, (_, y) => {
+        let sum = 0;
+        for (let x = starts[strip]; x < starts[strip + 1]; x++) sum += ridge.data[y * width + x];
+        return sum / length;
+      });
+    });
+    const middles = range(0, count).map((i) => (starts[i + 1] + starts[i] - 1) / 2);
+    return pathsOf(means, reach, pixelNoise(grey))
+      .map((path) => range(0, width).map((x) => Math.floor(interpolated(x, middles, path) + 0.5)))
+      .map((rows) => clearLine(grey, ridge, rows, reach))
+      .filter((line) => line !== null);
+  }
+
+  function interpolated(x, xs, ys) {
+    if (x <= xs[0]) return ys[0];
+    if (x >= xs[xs.length - 1]) return ys[ys.length - 1];
+    const i = xs.findIndex((next) => next > x);
+    return ((ys[i] - ys[i - 1]) / (xs[i] - xs[i - 1])) * (x - xs[i - 1]) + ys[i - 1];
+  }
+
+  function pathsOf(means, reach, noise) {
+    const [count, height] = [means.length, means[0].length];
+    const evidence = means.map((strip) => {
+      const values = new Float64Array(height + 2 * count).fill(MIN_LINE);
+      strip.forEach((mean, y) => (values[y + count] = clamp(mean, 0, CLEAR_LINE) + mean / 20));
+      return values;
+    });
+    const middle = (path) => median(Float64Array.from(path, (row, strip) => evidence[strip][row]));
+    const apart = (a, b) => median(Float64Array.from(a, (row, i) => Math.abs(row - b[i]))) > reach;
+    const kept = [];
+    for (const path of trace(bestSums(evidence), reach)) {
+      if (middle(path) >= Math.max(MIN_LINE, NOISE_SHARE * noise) && kept.every((other) => apart(path, other))) kept.push(path);
+    }
+    return kept.map((path) => path.map((row) => row - count));
+  }
+
+  function bestSums(evidence) {
+    const sums = [evidence[0]];
+    for (const strip of evidence.slice(1)) {
+      const before = sums[sums.length - 1];
+      const at = (y) => (y < 0 || y >= before.length ? -Infinity : before[y]);
+      sums.push(strip.map((value, y) => value + Math.max(at(y), at(y - 1), at(y + 1))));
+    }
+    return sums;
+  }
+
+  function trace(sums, reach) {
+    const last = sums[sums.length - 1];
+    const isEnd = (y) => last[y] > MIN_LINE * sums.length && last.slice(Math.max(y - reach, 0), y + reach + 1).every((value) => value <= last[y]);
+    const ends = range(0, last.length).filter(isEnd);
+    ends.sort((a, b) => last[b] - last[a] || a - b);
+    return ends.map((end) => {
+      const path = [end];
+      for (let strip = sums.length - 2; strip >= 0; strip--) {
+        const at = (y) => (y < 0 || y >= last.length ? -Infinity : sums[strip][y]);
+        const row = path[0];
+        path.unshift([row, row - 1, row + 1].reduce((best, y) => (at(y) > at(best) ? y : best)));
+      }
+      return path;
+    });
+  }
+
+  function clearLine(grey, ridge, path, reach) {
+    const { height, width } = grey;
+    const at = (y, x) => (y < 0 || y >= height ? -Infinity : ridge.data[y * width + x]);
+    const rows = path.map((row, x) => [row, row - 1, row + 1].reduce((best, y) => (at(y, x) > at(best, x) ? y : best)));
+    const columns = range(0, width).filter((x) => at(rows[x], x) > -Infinity);
+    if (columns.length < MIN_LENGTH * width) return null;
+    const peaks = columns.map((x) => at(rows[x], x));
+    const beside = (x, offset) => pixelBeside(grey, rows[x], offset, x);
+    const paper = columns.map((x) => Math.min(beside(x, -reach), beside(x, reach)));
+    const level = median(Float64Array.from(paper));
+    let strength = median(Float64Array.from(peaks));
+    let [shows, visible] = [[], []];
+    for (let round = 0; round < 2; round++) {
+      shows = peaks.map((peak) => peak > strength / 2);
+      const hidden = (x) => rows[x] < 2 || rows[x] >= height - 2 || beside(x, 0) < level - strength / 2;
+      visible = range(0, columns.length).filter((i) => shows[i] || !hidden(columns[i]));
+      if (visible.length < MIN_LENGTH * width) return null;
+      strength = median(Float64Array.from(visible, (i) => peaks[i]));
+    }
+    const along = visible.map((i) => shows[i]);
+    const end = Math.ceil(LINE_END * along.length);
+    const share = (part) => part.filter(Boolean).length / part.length;
+    if (strength < MIN_LINE || [along, along.slice(0, end), along.slice(-end)].some((part) => share(part) < LINE_SHARE)) return null;
+    const clear = range(0, columns.length).filter((i) => shows[i]);
+    const darkness = (i) => range(-reach, reach + 1).reduce((sum, offset) => sum + paper[i] - beside(columns[i], offset), 0);
+    return { rows, strength, width: Math.max(1, Math.floor(median(Float64Array.from(clear, darkness)) / strength + 0.5)) };
+  }
+
+  const pixelBeside = ({ height, width, data }, row, offset, x) => data[clamp(row + offset, 0, height - 1) * width + x];
+
+  function printed(grey, found) {
+    if (found.some((lines) => lines.length >= MIN_LINES)) return found;
+    const { height, width } = grey;
+    const [down, across] = ridges(grey);
+    const ink = plane(height, width, down.data.map((value, i) => Math.max(value, across.data[i])));
+    found.forEach((lines, turned) => {
+      for (const line of lines) {
+        line.rows.forEach((row, x) => {
+          for (let k = row - line.width; k <= row + line.width; k++) {
+            if (turned) ink.data[x * width + clamp(k, 0, width - 1)] = 0;
+            else ink.data[clamp(k, 0, height - 1) * width + x] = 0;
+          }
+        });
+      }
+    });
+    const strongest = ink.data.sort()[ink.data.length - INK_PIXELS];
+    return [grey, transposed(grey)].map((side, i) => {
+      const pale = found[i].length > 1 ? PALE : PALE_ALONE;
+      return found[i].filter((line) => line.strength * (isApart(side, line) ? PALE_APART : pale) <= strongest);
+    });
+  }
+
+  function isApart(grey, { rows, strength, width }) {
+    const offset = (width >> 1) + 2;
+    const beside = Float64Array.from([-offset, offset].flatMap((by) => rows.map((row, x) => pixelBeside(grey, row, by, x))));
+    const level = median(beside.slice());
+    return beside.every((value) => value > level - strength / 2);
+  }
+
+  function erase(grey, lines) {
+    const result = plane(grey.height, grey.width, grey.data.slice());
+    for (const { rows, strength, width } of lines) {
+      const half = (width >> 1) + 1;
+      rows.forEach((row, x) => {
+        const values = range(-half - width - 1, half + width + 2).map((offset) => pixelBeside(result, row, offset, x));
+        const narrow = closing(values.slice(1, -1), width + 1);
+        const broad = closing(values, width + 2);
+        narrow.forEach((value, i) => {
+          const [y, inner] = [row - half + i, values[width + 1 + i]];
+          const limit = i === half ? strength : (PALE / 2) * strength;
+          const lighter = Math.max(Math.min(value, inner + PALE * strength), Math.min(broad[i], inner + limit));
+          if (y >= 0 && y < grey.height) result.data[y * grey.width + x] = lighter;
+        });
+      });
+    }
+    return result;
+  }
+
+  function closing(values, window) {
+    for (const best of [Math.max, Math.min]) {
+      values = range(0, values.length - window + 1).map((i) => best(...values.slice(i, i + window)));
+    }
+    return values;
+  }
+
+  // ---- frame.py ----
+
+  const FRAME_SHARE = 0.96;
+  const FRAME_WIDTH = 0.05;
+  const MIN_FRAME = 30.0;
+  const MAX_REMAINDER = 75.0;
+  const MIN_JOINT = 0.02;
+  const BAR_WIDTH = 0.25;
+  const BAR_SHARE = 0.8;
+  const MIN_BAR = 8.0;
+  const MAX_BAR_END = 0.005;
+  const DRAWN_SHARE = 0.5;
+  const MIN_LONGER_SIDE = 18;
+  const MIN_SHORTER_SIDE = 8;
+
+  const tooSmall = ({ height, width }) => Math.max(height, width) < MIN_LONGER_SIDE || Math.min(height, width) < MIN_SHORTER_SIDE;
+
+  function insideWindow(grey) {
+    const away = awayFromMedian(grey);
+    if (tooSmall(grey) || !isDrawn(away)) return null;
+    const [down, across] = [rowsOf(away), rowsOf(transposed(away))];
+    const bars = [down, down.slice().reverse(), across, across.slice().reverse()].map(barRows);
+    const [top, bottom, left, right] = bars;
+    return bars.some(Boolean) ? { x0: left, y0: top, x1: grey.width - right, y1: grey.height - bottom } : null;
+  }
+
+  function barRows(rows) {
+    const shares = rows.slice(0, Math.ceil(BAR_WIDTH * rows.length) + 1).map((row) => row.filter((value) => value > MIN_BAR).length / row.length);
+    const count = Math.max(shares.findIndex((share) => share < BAR_SHARE), 0);
+    return shares[count] <= MAX_BAR_END ? count : 0;
   }
 
   function insideFrame(grey) {
-    if (tooSmallForLines(grey) || !cornersDiffer(grey)) return null;
+    if (tooSmall(grey) || !cornersDiffer(grey)) return null;
     const [[y0, bottom], [x0, right]] = [frameRows(grey), frameRows(transposed(grey))];
     if (!(y0 || bottom || x0 || right)) return null;
     const inside = { x0, y0, x1: grey.width - right, y1: grey.height - bottom };
-    return bordersAlike(crop(grey, inside, 1, 0)) ? inside : null;
+    const inner = crop(grey, inside, 1, 0);
+    const sides = [y0, bottom, x0, right];
+    if (sides.filter(Boolean).length === 1 && isJoined(grey, inner, sides.findIndex(Boolean))) return null;
+    return bordersAlike(inner) ? inside : null;
   }
+
+  const borderLines = (grey) => [grey, transposed(grey)].flatMap((image) => [rowOf(image, 0), rowOf(image, image.height - 1)]);
+
+  function isJoined(grey, inner, side) {
+    const [frame, beside] = [grey, inner].map((image) => borderLines(image)[side]);
+    const level = median(beside.slice());
+    const half = Math.abs(median(frame) - level) / 2;
+    const joint = beside.filter((value) => Math.abs(value - level) > half);
+    return joint.length >= MIN_JOINT * beside.length && isDrawn(awayFromMedian(grey));
+  }
+
+  function awayFromMedian({ height, width, data }) {
+    const level = median(data.slice());
+    return plane(height, width, data.map((value) => Math.abs(value - level)));
+  }
+
+  const isDrawn = ({ data }) => data.filter((value) => value < 0.5).length >= DRAWN_SHARE * data.length;
 
   function cornersDiffer({ height, width, data }) {
     const [down, across] = [height, width].map((length) => Math.ceil(FRAME_WIDTH * length));
@@ -370,7 +615,7 @@ const KilonetPictures = (() => {
   }
 
   function bordersAlike(grey) {
-    const around = [grey, transposed(grey)].flatMap((image) => [rowOf(image, 0), rowOf(image, image.height - 1)]);
+    const around = borderLines(grey);
     const level = median(Float64Array.from(around.flatMap((side) => [...side])));
     return around.every((side) => commonDifference(side.map((value) => value - level)) < MAX_REMAINDER);
   }
@@ -456,6 +701,9 @@ const KilonetPictures = (() => {
   const BORDER_SHARE = 0.1;
   const BORDER_WEIGHT = 0.25;
   const BORDER_AREA = 0.25;
+  const MAX_GAP = 0.1;
+  const MAX_ASPECT = 3.0;
+  const MIN_REST = 9;
   const MIN_OVERLAP = 0.3;
   const TALL = 0.5;
   const TALL_GAP = 0.1;
@@ -463,23 +711,31 @@ const KilonetPictures = (() => {
   const MIN_WEIGHT = 0.12;
 
   function groupDigits({ components, height, width }) {
+    if (!components.length) return [];
     const liesOnBorder = (component) => component.border >= BORDER_SHARE * 2 * (height + width);
     const mainScore = (component) => component.weight * (liesOnBorder(component) ? BORDER_WEIGHT : 1);
     const main = components.reduce((best, component) => (mainScore(component) > mainScore(best) ? component : best));
     const isSpeck = (component) => {
       if (component.area < MIN_AREA * main.area || sideOf(component) < MIN_SIDE * sideOf(main)) return true;
       if (!component.border || main.border) return false;
-      return component.area < BORDER_AREA * main.area || liesOnBorder(component);
+      if (liesOnBorder(component)) return true;
+      return component.area < BORDER_AREA * main.area && gap(component, main) > MAX_GAP * sideOf(main);
     };
     const kept = components.filter((component) => component === main || !isSpeck(component));
     kept.sort((a, b) => b.weight - a.weight || a.number - b.number);
     const digits = merge(kept.slice(0, MAX_COMPONENTS).map((component) => ({ ...component, components: [component] })));
     const centre = digits.find((digit) => digit.components.includes(main));
+    if (widthOf(centre) > MAX_ASPECT * heightOf(centre)) {
+      const rest = components.filter((component) => !centre.components.includes(component) && sideOf(component) >= MIN_REST);
+      return groupDigits({ components: rest, height, width });
+    }
     const isDigit = (digit) =>
       heightOf(digit) >= TALL * heightOf(centre) && digit.weight >= MIN_WEIGHT * centre.weight;
     const found = digits.filter((digit) => digit === centre || isDigit(digit));
     return found.sort((a, b) => a.x0 + a.x1 - b.x0 - b.x1);
   }
+
+  const gap = (a, b) => Math.max(Math.max(a.x0, b.x0) - Math.min(a.x1, b.x1), Math.max(a.y0, b.y0) - Math.min(a.y1, b.y1));
 
   function merge(digits) {
     for (let i = 0; i < digits.length; i++) {
@@ -511,6 +767,10 @@ const KilonetPictures = (() => {
   const MIN_INK_SIDE = 6;
   const CLEAR = 14.0;
   const MAX_SMOOTH_NOISE = 0.75;
+  const MIN_CONTRAST = 2.0;
+  const MAX_CLASSES_SIDE = 40;
+  const MAX_FAINT_BORDER = 0.1;
+  const FAINT_CONTRAST = [5.0, 40.0];
   const STRONG_NOISE = 8.0;
   const INK_SHARE = 0.4;
   const MIN_SIDE_IN_NOISE = 9;
@@ -534,9 +794,9 @@ const KilonetPictures = (() => {
   function find(grey, { whole = false, nested = false, near = null } = {}) {
     const step = Math.max(1, Math.ceil(Math.sqrt(grey.height * grey.width) / WORKING_SIDE));
     const small = downscale(grey, step);
-    const inside = whole ? insideFrame(small) : null;
+    const inside = whole ? insideFrame(small) || insideWindow(small) : null;
     if (inside) return find(crop(grey, inside, step, 0));
-    const { values, threshold, labels, noisy } = findInk(small);
+    const { values, threshold, labels, noisy } = findInk(removeRuledLines(small, near !== null));
     for (const [component, margin] of nested ? [] : paperSheets(values, threshold, labels)) {
       try {
         return find(crop(grey, component, step, -margin), { nested: true });
@@ -546,6 +806,7 @@ const KilonetPictures = (() => {
       }
     }
     let digits = groupDigits(labels);
+    if (!digits.length) throw new PictureError("blank");
     const side = Math.max(...digits.map(sideOf));
     if (noisy && side < MIN_SIDE_IN_NOISE) throw new PictureError("noise");
     if (side * step < MIN_INK_SIDE) throw new PictureError("too-small");
@@ -567,9 +828,24 @@ const KilonetPictures = (() => {
     }
     const lit = noise > STRONG_NOISE ? subtractUnevenLight(grey, snrOf(found)) : null;
     if (lit) [found, contrast, noise] = [lit, contrastOf(lit), lit.noise];
+    if (contrast < MIN_CONTRAST * found.threshold) {
+      const classes = Math.max(grey.height, grey.width) < MAX_CLASSES_SIDE ? subtractTwoClasses(grey) : null;
+      found = classes || faintInk(grey, snrOf(found)) || found;
+      contrast = contrastOf(found);
+    }
     if (!contrast) throw new PictureError(noise > STRONG_NOISE ? "noise" : "blank");
     const threshold = Math.max(found.threshold, INK_SHARE * contrast);
     return { ...found, labels: connectedComponents(found.values, threshold), noisy: noise > STRONG_NOISE };
+  }
+
+  function faintInk(grey, minSnr) {
+    for (const smooth of [mean3x3(grey), grey]) {
+      const faint = subtractUnevenLight(smooth, minSnr, FAINT_CONTRAST);
+      if (!faint) continue;
+      const border = borderOf(faint.values);
+      if (border.filter((value) => value > faint.threshold).length < MAX_FAINT_BORDER * border.length) return faint;
+    }
+    return null;
   }
 
   function weightedMean(values) {
@@ -701,6 +977,7 @@ const KilonetPictures = (() => {
   const PREPARED_PEAK = 192;
   const PREPARED_SIDE = 16;
   const PREPARED_OFFSET = 1.0;
+  const PREPARED_INK = 64;
 
   function to28x28(ink) {
     const large = toCanvas(ink);
@@ -728,7 +1005,14 @@ const KilonetPictures = (() => {
     const lengths = peaks.map(extent).map(([from, to]) => to - from);
     const offset = Math.max(...sums.map((sum) => Math.abs(centreOf(sum) - (SIDE + 1) / 2)));
     const longest = Math.max(...lengths);
-    return longest >= PREPARED_SIDE && longest <= BOX && offset <= PREPARED_OFFSET ? Uint8Array.from(bright) : null;
+    const fits = longest >= PREPARED_SIDE && longest <= BOX && offset <= PREPARED_OFFSET;
+    return fits && countDigits(ink) === 1 ? Uint8Array.from(bright) : null;
+  }
+
+  function countDigits(ink) {
+    const inked = range(0, SIDE).filter((x) => peak(ink, 1, x) > PREPARED_INK);
+    if (inked.every((x, i) => !i || x - inked[i - 1] === 1)) return 1;
+    return groupDigits(connectedComponents(ink, PREPARED_INK)).length;
   }
 
   function peak(image, axis, i) {

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.preprocessing.components import connected_components, group_digits
 from kilonet.preprocessing.decode import MAX_PIXELS, PictureSource, decode_grey
 from kilonet.preprocessing.errors import NoiseError, SeveralDigitsError
 from kilonet.preprocessing.segment import DigitInk, find_digits
@@ -32,6 +33,7 @@ MIN_STROKE, MAX_STROKE = 2.0, 4.0  # pixels of 20: strokes outside this are thic
 # What an image that is prepared already looks like: grey levels on its border, its brightest pixel,
 # pixels of its digit's longer side, pixels from the centre of mass to the centre.
 PREPARED_BORDER, PREPARED_PEAK, PREPARED_SIDE, PREPARED_OFFSET = 8, 192, 16, 1.0
+PREPARED_INK = 64  # grey levels: brighter pixels that touch are one component
 
 
 def prepare(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Image28:
@@ -89,7 +91,16 @@ def if_prepared(grey: Image28) -> Image28 | None:
     lengths = [high - low for low, high in (_extent(ink.max(axis=axis) / 255) for axis in (0, 1))]
     offset = max(abs(_centre(ink.sum(axis=axis)) - (SIDE + 1) / 2) for axis in (0, 1))
     fits = PREPARED_SIDE <= max(lengths) <= BOX and offset <= PREPARED_OFFSET
-    return bright if fits else None
+    return bright if fits and _count_digits(ink) == 1 else None
+
+
+def _count_digits(ink: Floats) -> int:
+    """Return how many digits a bright image shows: two fit side by side into 20 pixels."""
+    inked = np.flatnonzero(ink.max(axis=0) > PREPARED_INK)
+    if np.diff(inked).max(initial=1) == 1:
+        return 1  # no empty column between two digits
+    components = connected_components(ink > PREPARED_INK, ink)
+    return len(group_digits(components.items, components.shape))
 
 
 def to_28x28(ink: DigitInk, name: str) -> Image28:

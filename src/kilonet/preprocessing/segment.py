@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from kilonet.preprocessing.background import (
     Foreground,
-    mean_3x3,
     subtract_background,
+    subtract_two_classes,
     subtract_uneven_light,
 )
 from kilonet.preprocessing.components import (
@@ -28,7 +28,9 @@ from kilonet.preprocessing.components import (
 )
 from kilonet.preprocessing.decode import Bytes, GreyPicture
 from kilonet.preprocessing.errors import BlankError, NoiseError, PictureError, TooSmallError
-from kilonet.preprocessing.lines import border_lines, inside_frame
+from kilonet.preprocessing.filters import mean_3x3
+from kilonet.preprocessing.frame import border_lines, inside_frame, inside_window
+from kilonet.preprocessing.lines import remove_ruled_lines
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -38,6 +40,10 @@ MARGIN = 0.35  # of the digit's longer side, around a digit that is segmented ag
 MIN_INK_SIDE = 6  # pixels of the original picture: the least size of a digit
 CLEAR = 14.0  # times the noise: with less contrast, the means of 3×3 pixels are tried
 MAX_SMOOTH_NOISE = 0.75  # of the noise, that these means may have
+MIN_CONTRAST = 2.0  # times the threshold: with less, two classes of grey levels are tried
+MAX_CLASSES_SIDE = 40  # pixels: larger pictures show enough paper to measure its noise
+MAX_FAINT_BORDER = 0.1  # of the picture's border that faint strokes cover
+FAINT_CONTRAST = (5.0, 40.0)  # grey levels: of faint ink
 STRONG_NOISE = 8.0  # grey levels: a picture with more, and no ink, is noise and not blank
 INK_SHARE = 0.4  # of the contrast: pixels above this are ink
 MIN_SIDE_IN_NOISE = 9  # pixels of the scaled-down picture: the least size of a digit in noise
@@ -85,8 +91,9 @@ def _find(
     height, width = picture.grey.shape
     step = max(1, math.ceil(math.sqrt(height * width) / WORKING_SIDE))
     grey = downscale(picture.grey, step)
-    if whole and (inside := inside_frame(grey)) is not None:
+    if whole and (inside := inside_frame(grey) or inside_window(grey)) is not None:
         return _find(_crop(picture, inside, step, 0))
+    grey = remove_ruled_lines(grey, bounded=near is not None)
     foreground, components, noisy = _find_ink(grey, picture.name)
     for sheet, inset in [] if nested else _paper_sheets(foreground, components):
         try:
@@ -96,6 +103,8 @@ def _find(
                 raise  # an empty field
             # Otherwise it was not a sheet but a digit in thick strokes.
     digits = group_digits(components.items, components.shape)
+    if not digits:
+        raise BlankError(picture.name)
     _check_size(max(digit.side for digit in digits), step, noisy, picture.name)
     _check_strokes(digits, components, picture.name)
     if near is not None:
@@ -113,10 +122,25 @@ def _find_ink(grey: Floats, name: str) -> tuple[Foreground, Components, bool]:
             foreground = smooth  # else smoothing has turned thin strokes into noise
     if noise > STRONG_NOISE and (lit := subtract_uneven_light(grey, foreground.snr)):
         foreground, noise = lit, lit.noise
+    if foreground.contrast < MIN_CONTRAST * foreground.threshold:
+        faint = _faint_ink(grey, foreground.snr)
+        classes = subtract_two_classes(grey) if max(grey.shape) < MAX_CLASSES_SIDE else None
+        foreground = classes or faint or foreground
     if not foreground.contrast:
         raise NoiseError(name) if noise > STRONG_NOISE else BlankError(name)
     mask = foreground.values > max(foreground.threshold, INK_SHARE * foreground.contrast)
     return foreground, connected_components(mask, foreground.values), noise > STRONG_NOISE
+
+
+def _faint_ink(grey: Floats, min_snr: float) -> Foreground | None:
+    """Return the picture without paper in uneven light; None unless faint strokes are left."""
+    for smooth in (mean_3x3(grey), grey):
+        faint = subtract_uneven_light(smooth, min_snr, FAINT_CONTRAST)
+        if faint:
+            border = np.concatenate(border_lines(faint.values))
+            if (border > faint.threshold).mean() < MAX_FAINT_BORDER:  # else it is a shadow
+                return faint
+    return None
 
 
 def _check_size(side: int, step: int, noisy: bool, name: str) -> None:
