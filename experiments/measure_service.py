@@ -146,7 +146,8 @@ def _busy_seconds() -> float:
 def measure_load(given: argparse.Namespace) -> dict[str, Any]:
     """Return throughput, latency, cores and memory of a service under load."""
     model = find_model(given.model)
-    options = ["--workers", str(given.workers), "--max-at-once", str(2 * given.connections)]
+    most = str(2 * given.connections)
+    options = ["--workers", str(given.workers), "--max-at-once", most, "--max-per-client", most]
     with tempfile.TemporaryDirectory() as name, running(model, *options) as (process, port):
         folder, processes, url = Path(name), Processes(process.pid), f"http://127.0.0.1:{port}"
         write_pictures(folder)

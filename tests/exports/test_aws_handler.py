@@ -123,7 +123,7 @@ def test_too_many_pixels(function: ModuleType, monkeypatch: pytest.MonkeyPatch) 
     from kilonet.preprocessing.errors import TooLargeError
 
     def refuse(_: object) -> None:
-        raise TooLargeError("The picture", 9_000, 9_000, 64_000_000)
+        raise TooLargeError("The picture", 9_000, 9_000, "at most 64,000,000 are allowed")
 
     monkeypatch.setattr(function.reader, "predict", refuse)
     status, content = answer(function, gateway_2(b"x"))

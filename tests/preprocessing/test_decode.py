@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from made import drawn
 from PIL import Image
 
-from kilonet.preprocessing.decode import decode_grey, flatten_alpha, luma
+from kilonet.preprocessing.decode import MAX_SIDE, decode_grey, flatten_alpha, luma
 from kilonet.preprocessing.errors import PictureError, TooLargeError, UnreadableError
 
 INK = drawn(side=40, width=4)
@@ -136,6 +136,15 @@ def test_the_limit_on_pixels_can_be_set() -> None:
         decode_grey(source, max_pixels=1600)
 
 
+@pytest.mark.parametrize("shape", [(1, MAX_SIDE + 1), (MAX_SIDE + 1, 1), (2, 1_000_000)])
+def test_a_side_is_too_long(shape: tuple[int, int]) -> None:
+    grey = np.full(shape, 255, np.uint8)
+    for source in (grey, Image.fromarray(grey), encoded(Image.fromarray(grey))):
+        with pytest.raises(TooLargeError, match="each side may have at most 32,768"):
+            decode_grey(source)
+    assert decode_grey(grey[:MAX_SIDE, :MAX_SIDE]).grey.size <= MAX_SIDE * 2
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -148,7 +157,7 @@ def test_the_limit_on_pixels_can_be_set() -> None:
         b"BM" + bytes(60),
         b"RIFF\x04\0\0\0WEBP",
         b"\xff\xd8\xff\xe0\0\x10JFIF",
-        b"P5 99999 2 255 ",
+        b"P5 9999 2 255 ",
         b"II*\0\x08\0\0\0\xff\xff",
     ],
 )

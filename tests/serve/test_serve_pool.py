@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kilonet.inference.model import ModelError
 from kilonet.serve.messages import Refusal, RequestPicture
@@ -18,10 +21,14 @@ from service import await_
 
 
 def with_pool(
-    model: Path, work: Callable[[WorkerPool], Awaitable[Any]], count: int = 1, seconds: float = 30
+    model: Path,
+    work: Callable[[WorkerPool], Awaitable[Any]],
+    count: int = 1,
+    seconds: float = 30,
+    max_pixels: int = 100_000,
 ) -> Any:
     async def run() -> Any:
-        pool = WorkerPool(model, count, 100_000, seconds)
+        pool = WorkerPool(model, count, max_pixels, seconds)
         await pool.start()
         try:
             return await work(pool)
@@ -87,6 +94,72 @@ def test_cancelled_pictures_are_not_begun(model: Path, zero: bytes) -> None:
         await asyncio.gather(many, return_exceptions=True)
         assert len(await pool.predict([RequestPicture("file", zero)])) == 1
         assert not pool._queue
+
+    with_pool(model, work)
+
+
+def test_clients_take_turns_and_so_do_their_requests(model: Path) -> None:
+    pool = WorkerPool(model, 1, 100_000, 30)
+
+    async def work() -> list[str]:
+        asked = [("a", 4), ("a", 2), ("b", 2), ("c", 1)]
+        tasks = [
+            asyncio.create_task(
+                pool.predict([RequestPicture("file", b"%d%d" % (i, k)) for k in range(n)], client)
+            )
+            for i, (client, n) in enumerate(asked)
+        ]
+        await asyncio.sleep(0)
+        first = [pool._queue.pop() for _ in range(5)]
+        pool._queue.put_back(first[1:])  # a worker did the first only
+        order = first[:1] + [pool._queue.pop() for _ in range(len(pool._queue))]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [pending.picture.content.decode() for pending in order]
+
+    # a's requests are 0 and 1; then b's and c's
+    assert await_(work()) == ["00", "20", "30", "10", "21", "01", "11", "02", "03"]
+
+
+def test_a_picture_waits_for_few_slow_ones_of_others(model: Path, zero: bytes) -> None:
+    slow = large_picture()
+
+    async def work(pool: WorkerPool) -> None:
+        for client in ("192.0.2.1", "192.0.2.2"):  # the first is also the stranger's address
+            stranger = asyncio.create_task(
+                pool.predict([RequestPicture("file", slow)] * 64, "192.0.2.1")
+            )
+            await asyncio.sleep(0.2)
+            await asyncio.wait_for(pool.predict([RequestPicture("file", zero)], client), 60)
+            waiting = len(pool._queue)
+            stranger.cancel()
+            await asyncio.gather(stranger, return_exceptions=True)
+            assert waiting > 32
+
+    with_pool(model, work, max_pixels=16_000_000)
+
+
+def large_picture() -> bytes:
+    """Return a picture of 16 million pixels in a small file, with a stroke."""
+    grey = np.full((4000, 4000), 255, np.uint8)
+    grey[1000:3000, 1900:2100] = 0
+    stream = io.BytesIO()
+    Image.fromarray(grey).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def test_pictures_that_a_lost_worker_had_not_begun_are_not_lost(model: Path, zero: bytes) -> None:
+    async def work(pool: WorkerPool) -> None:
+        (worker,) = process_ids(pool)
+        os.kill(worker, signal.SIGSTOP)
+        predictions = [
+            asyncio.create_task(pool.predict([RequestPicture("file", zero)])) for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        os.kill(worker, signal.SIGKILL)
+        found = await asyncio.gather(*predictions, return_exceptions=True)
+        assert [isinstance(result, PredictionLostError) for result in found] == [True, False, False]
 
     with_pool(model, work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -111,6 +112,39 @@ def test_a_form_that_is_cut_off(length: int) -> None:
     with pytest.raises(Problem) as caught:
         form_files(WHOLE[:length], TYPE, max_files=2)
     assert caught.value.status == 400
+
+
+FILE_HEAD = b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
+LARGE = 8_000_000  # bytes, the default of --max-body
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [b"\r\n--xy", b"\r\n--x\rX", b"\r\n--x-X", b"\r\n--x \t", b"\r\n--", b"\r\n-", b"\r", b"--x"],
+)
+@pytest.mark.parametrize("once", [b"", b"\r\n--x"])
+def test_a_body_of_near_boundaries_costs_little_time(repeated: bytes, once: bytes) -> None:
+    body = FILE_HEAD + once + repeated * (LARGE // len(repeated)) + b"\r\n--x--\r\n"
+    check_cheap(body)
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\t", b" \t"])
+def test_endless_padding_after_a_boundary_costs_little_time(padding: bytes) -> None:
+    check_cheap(FILE_HEAD + b"\r\n--x" + padding * (LARGE // len(padding)) + b"\r\n\r\n")
+
+
+def test_long_dispositions_cost_little_time() -> None:
+    line = b"Content-Disposition: form-data; " + b";" * 4000 + b"\r\n"
+    check_cheap((b"--x\r\n" + line * 8 + b"\r\n\r\n") * 80 + b"--x--\r\n")
+
+
+def check_cheap(body: bytes) -> None:
+    began = time.process_time()
+    try:
+        form_files(body, "multipart/form-data; boundary=x", max_files=64)
+    except Problem as problem:
+        assert problem.status in (400, 413)
+    assert time.process_time() - began < 1
 
 
 LATIN = st.text(st.characters(max_codepoint=255), max_size=100)  # as the server decodes headers

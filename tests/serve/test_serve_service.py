@@ -28,7 +28,7 @@ class Workers:
     def __init__(self, seconds: float = 0, lost: bool = False) -> None:
         self.seconds, self.lost, self.calls = seconds, lost, 0
 
-    async def predict(self, pictures: Sequence[RequestPicture]) -> list[Result]:
+    async def predict(self, pictures: Sequence[RequestPicture], client: str = "") -> list[Result]:
         self.calls += 1
         await asyncio.sleep(self.seconds)
         if self.lost:
@@ -40,13 +40,13 @@ def service(workers: Workers, key: str | None = None, **settings: Any) -> Servic
     return Service(Settings(**settings), workers, key)  # type: ignore[arg-type]
 
 
-def request(**headers: str) -> Request:
+def request(client: str = "192.0.2.1", **headers: str) -> Request:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"picture", "more_body": False}
 
     named = {"content-type": "image/png", **headers}
     raw = [(name.encode(), value.encode()) for name, value in named.items()]
-    return Request({"type": "http", "headers": raw, "state": {}}, receive)
+    return Request({"type": "http", "headers": raw, "state": {}, "client": (client, 1)}, receive)
 
 
 def test_a_prediction() -> None:
@@ -80,6 +80,21 @@ def test_open_requests_are_limited() -> None:
     assert {answer.status for answer in found[3:]} == {503}
     assert workers.calls == 3
     await_(one.predict(request(), 0))  # the limit is free again
+
+
+def test_one_client_cannot_take_all_open_requests() -> None:
+    one = service(Workers(seconds=0.05), max_at_once=5, max_per_client=2)
+
+    async def run() -> list[Any]:
+        clients = ["192.0.2.1"] * 6 + ["192.0.2.2", "2001:db8::1"]
+        calls = (one.predict(request(client), 0) for client in clients)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    for _ in range(2):
+        found = await_(run())
+        answered = [isinstance(answer, dict) for answer in found]
+        assert answered == [True] * 2 + [False] * 4 + [True] * 2
+        assert {(answer.status, answer.reason) for answer in found[2:6]} == {(503, "overload")}
 
 
 def test_a_key() -> None:

@@ -18,7 +18,7 @@ from kilonet.inference.model import OnnxSession
 from kilonet.preprocessing import prepare
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture
-from kilonet.serve.worker import predict
+from kilonet.serve.worker import GROUP_SECONDS, predict
 
 
 def test_pictures_of_a_group_have_their_own_results(model: Path, zero: bytes) -> None:
@@ -44,8 +44,48 @@ def test_too_many_pixels(model: Path, zero: bytes) -> None:
     assert result.kind == "too-large"
 
 
+def wait_in(module: object, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a preparation take ``seconds`` of CPU time in which every error is caught."""
+
+    def slow(source: bytes, **_: int) -> npt.NDArray[np.uint8]:
+        until = time.process_time() + seconds
+        try:
+            while time.process_time() < until:
+                pass
+        except Exception:
+            raise ZeroDivisionError from None
+        return prepare(source)
+
+    monkeypatch.setattr(module, "prepare", slow)
+
+
+def test_slow_pictures_leave_the_rest_of_their_group_for_later(
+    model: Path, zero: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_in(model_module, GROUP_SECONDS, monkeypatch)
+    found = predict(OnnxSession(model), [RequestPicture("file", zero)] * 4, 100_000)
+    assert len(found) == 1
+    assert isinstance(found[0], tuple)
+
+
+@pytest.mark.parametrize("limit", [0.01, 0.1])
+def test_a_picture_that_takes_too_long_is_refused(
+    model: Path, zero: bytes, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = OnnxSession(model)
+    began = time.process_time()
+    with monkeypatch.context() as slow:
+        wait_in(model_module, 30, slow)
+        (refused,) = predict(session, [RequestPicture("file", zero)], 100_000, limit)
+    assert isinstance(refused, Refusal)
+    assert refused.kind == "too-slow"
+    assert time.process_time() - began < 5
+    (right,) = predict(session, [RequestPicture("file", zero)], 100_000, 5)
+    assert isinstance(right, tuple)
+
+
 def started(model: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "kilonet.serve.worker", str(model), "100000"]
+    words = [sys.executable, "-m", "kilonet.serve.worker", str(model), "100000", "5"]
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

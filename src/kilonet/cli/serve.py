@@ -28,8 +28,10 @@ def serve(
     max_pixels: Annotated[int, _setting("max_pixels", "N")] = Settings.max_pixels,
     max_batch: Annotated[int, _setting("max_batch", "N")] = Settings.max_batch,
     max_at_once: Annotated[int, _setting("max_at_once", "N")] = Settings.max_at_once,
+    max_per_client: Annotated[int, _setting("max_per_client", "N")] = Settings.max_per_client,
     body_seconds: Annotated[float, _setting("body_seconds", "S")] = Settings.body_seconds,
     work_seconds: Annotated[float, _setting("work_seconds", "S")] = Settings.work_seconds,
+    picture_seconds: Annotated[float, _setting("picture_seconds", "S")] = Settings.picture_seconds,
     stop_seconds: Annotated[int, _setting("stop_seconds", "S")] = Settings.stop_seconds,
     api_key_file: Annotated[
         Path | None,
@@ -42,8 +44,8 @@ def serve(
 ) -> None:
     """Classify pictures over HTTP: POST /predict, and a page to try it at /."""
     settings = Settings(
-        host, port, workers, max_body, max_pixels, max_batch, max_at_once,
-        body_seconds, work_seconds, stop_seconds,
+        host, port, workers, max_body, max_pixels, max_batch, max_at_once, max_per_client,
+        body_seconds, work_seconds, picture_seconds, stop_seconds,
     )  # fmt: skip
     require("serve")
     from kilonet.inference.model import find_model

@@ -22,6 +22,7 @@ PictureSource: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 MAX_PIXELS = 64_000_000  # a phone camera's resolution; 256 MB while it is decoded
+MAX_SIDE = 32_768  # pixels of each side; a picture of 1×16,000,000 takes 30 times as long as 4000²
 UNNAMED = "The picture"
 UNIFORM_RANGE = 64  # grey levels: visible pixels within this range count as one colour
 
@@ -42,7 +43,8 @@ def decode_grey(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> GreyP
     (see ``flatten_alpha``).
 
     Raises:
-        TooLargeError: it has more than ``max_pixels``. This is checked before decoding.
+        TooLargeError: it has more than ``max_pixels``, or a side of more than ``MAX_SIDE``. This is
+            checked before decoding.
         UnreadableError: it is not a picture, or is damaged.
     """
     return GreyPicture(*decode(source, _image_to_grey, _array_to_grey, max_pixels))
@@ -95,8 +97,7 @@ def _decode_image(
     image: Image.Image, name: str, max_pixels: int, convert_image: Callable[[Image.Image], Bytes]
 ) -> Bytes:
     width, height = image.size
-    if width * height > max_pixels:
-        raise TooLargeError(name, width, height, max_pixels)
+    _check_size(name, width, height, max_pixels)
     if not width * height:
         raise UnreadableError(name, "it has no pixels")
     try:
@@ -104,6 +105,13 @@ def _decode_image(
         return convert_image(_apply_orientation(image))
     except Exception as error:
         raise UnreadableError(name, _first_line(error)) from None
+
+
+def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise TooLargeError(name, width, height, f"at most {max_pixels:,} are allowed")
+    if max(width, height) > MAX_SIDE:
+        raise TooLargeError(name, width, height, f"each side may have at most {MAX_SIDE:,}")
 
 
 def _apply_orientation(image: Image.Image) -> Image.Image:
@@ -168,8 +176,7 @@ def array_pixels(values: npt.NDArray[Any], max_pixels: int) -> Bytes:
     if values.ndim not in (2, 3) or channels not in (1, 3, 4) or not values.size:
         reason = f"its shape is {shape or 'that of one number'}, not height×width, or that ×3 or ×4"
         raise UnreadableError("The array", reason)
-    if values.shape[0] * values.shape[1] > max_pixels:
-        raise TooLargeError("The array", values.shape[1], values.shape[0], max_pixels)
+    _check_size("The array", values.shape[1], values.shape[0], max_pixels)
     return _to_bytes(values)
 
 

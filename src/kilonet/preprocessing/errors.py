@@ -30,11 +30,8 @@ class TooLargeError(PictureError):
 
     kind = "too-large"
 
-    def __init__(self, name: str, width: int, height: int, max_pixels: int) -> None:
-        super().__init__(
-            f"{name} has {width}×{height} pixels; at most {max_pixels:,} are allowed. "
-            "Scale it down."
-        )
+    def __init__(self, name: str, width: int, height: int, limit: str) -> None:
+        super().__init__(f"{name} has {width}×{height} pixels; {limit}. Scale it down.")
 
 
 class TooSmallError(PictureError):

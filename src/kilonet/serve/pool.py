@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import math
 import sys
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,48 @@ class PredictionLostError(Exception):
 class _PendingPicture:
     picture: RequestPicture
     result: asyncio.Future[Result]
+    client: str
+    request: int
+
+
+class _FairQueue:
+    """The pictures that wait for a worker. Clients take turns, and so do the requests of each."""
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[str, OrderedDict[int, deque[_PendingPicture]]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, pending: _PendingPicture) -> None:
+        self._queue_of(pending).append(pending)
+        self._count += 1
+
+    def put_back(self, group: Sequence[_PendingPicture]) -> None:
+        """Put pictures that a worker had not begun where they were: first, in their order."""
+        for pending in reversed(group):
+            self._queue_of(pending).appendleft(pending)
+            self._clients[pending.client].move_to_end(pending.request, last=False)
+            self._clients.move_to_end(pending.client, last=False)
+        self._count += len(group)
+
+    def pop(self) -> _PendingPicture:
+        """Remove and return the picture whose turn it is."""
+        client, requests = next(iter(self._clients.items()))
+        request, pictures = next(iter(requests.items()))
+        del self._clients[client], requests[request]
+        pending = pictures.popleft()
+        if pictures:
+            requests[request] = pictures  # at the end
+        if requests:
+            self._clients[client] = requests
+        self._count -= 1
+        return pending
+
+    def _queue_of(self, pending: _PendingPicture) -> deque[_PendingPicture]:
+        requests = self._clients.setdefault(pending.client, OrderedDict())
+        return requests.setdefault(pending.request, deque())
 
 
 @dataclass(eq=False)
@@ -70,15 +114,24 @@ class _PoolWorker:
 class WorkerPool:
     """Some worker processes with one model, and the queue of pictures."""
 
-    def __init__(self, model: Path, count: int, max_pixels: int, work_seconds: float) -> None:
+    def __init__(
+        self,
+        model: Path,
+        count: int,
+        max_pixels: int,
+        work_seconds: float,
+        picture_seconds: float = math.inf,
+    ) -> None:
         """Describe the pool; ``start`` starts it."""
         self.model = model
         self.count = count
         self.classes: tuple[str, ...] = ()
         self._max_pixels = max_pixels
         self._work_seconds = work_seconds
+        self._picture_seconds = picture_seconds
         self._workers: set[_PoolWorker] = set()
-        self._queue: deque[_PendingPicture] = deque()
+        self._queue = _FairQueue()
+        self._requests = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -109,15 +162,21 @@ class WorkerPool:
         for worker in list(self._workers):
             await self._kill(worker)
 
-    async def predict(self, pictures: Sequence[RequestPicture]) -> list[Result]:
-        """Return the result of each picture.
+    async def predict(self, pictures: Sequence[RequestPicture], client: str = "") -> list[Result]:
+        """Return the result of each picture of one request.
+
+        Clients, which ``client`` names, share the workers equally.
 
         Raises:
             PredictionLostError: a worker was lost while it had one of them.
         """
         loop = asyncio.get_running_loop()
-        pending = [_PendingPicture(picture, loop.create_future()) for picture in pictures]
-        self._queue.extend(pending)
+        request = next(self._requests)
+        pending = [
+            _PendingPicture(picture, loop.create_future(), client, request) for picture in pictures
+        ]
+        for one in pending:
+            self._queue.append(one)
         self._dispatch()
         try:
             results = [await one.result for one in pending]
@@ -144,7 +203,7 @@ class WorkerPool:
         group: list[_PendingPicture] = []
         size = 0
         while self._queue and len(group) < share and size < MAX_GROUP_BYTES:
-            pending = self._queue.popleft()
+            pending = self._queue.pop()
             if not pending.result.done():
                 group.append(pending)
                 size += len(pending.picture.content)
@@ -152,7 +211,8 @@ class WorkerPool:
 
     async def _start_worker(self) -> _PoolWorker:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "kilonet.serve.worker", str(self.model), str(self._max_pixels),
+            sys.executable, "-m", "kilonet.serve.worker",
+            str(self.model), str(self._max_pixels), str(self._picture_seconds),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         worker = _PoolWorker(process)
@@ -188,21 +248,26 @@ class WorkerPool:
             while True:
                 results = messages.unpack_results(await worker.receive())
                 worker.busy_since = time.monotonic()
-                for pending, result in zip(worker.groups.popleft(), results, strict=True):
+                group = worker.groups.popleft()
+                for pending, result in zip(group, results, strict=False):
                     if not pending.result.done():
                         pending.result.set_result(result)
+                self._queue.put_back(group[len(results) :])  # the worker had no time for them
                 self._dispatch()
 
     async def _kill(self, worker: _PoolWorker) -> None:
-        """Kill a worker if it still runs, and mark the results of its pictures as lost."""
+        """Kill a worker if it still runs, and mark the results that it was working on as lost."""
         worker.ready = False
         self._workers.discard(worker)
         with contextlib.suppress(ProcessLookupError):
             worker.process.kill()
         await worker.process.wait()
-        for pending in (pending for group in worker.groups for pending in group):
+        for pending in worker.groups.popleft() if worker.groups else ():
             if not pending.result.done():
                 pending.result.set_result(_LOST)
+        for group in worker.groups:  # not begun
+            self._queue.put_back(group)
+        worker.groups.clear()
 
     async def _kill_stuck_workers(self) -> None:
         """Kill each worker that has been busy with one group for too long."""

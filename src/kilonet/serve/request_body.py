@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,9 @@ FILES = (
 FORM, JSON = "multipart/form-data", "application/json"
 ONE_FIELD, MANY_FIELD = "picture", "pictures"
 MAX_OTHER_PARTS = 16  # parts of a form that are not files: its other fields
+MAX_CONTENT_TYPE = 500  # characters
+MAX_DISPOSITION = 2000  # bytes of a part's Content-Disposition: the names of its field and its file
+MAX_PADDING = 100  # spaces and tabs between a boundary and the end of its line
 _EXPECTED_FORM = "Send multipart/form-data with a boundary, as curl -F picture=@FILE does."
 
 
@@ -139,9 +143,10 @@ def form_files(body: bytes, content_type: str, max_files: int) -> list[FormPart]
     Raises:
         Problem: it is not such a form (400), or has more than ``max_files`` files (413).
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    boundary = parse_options_header(content_type[:MAX_CONTENT_TYPE])[1].get(b"boundary", b"")
     if not boundary:
         raise Problem(400, f"The form has no boundary. {_EXPECTED_FORM}")
+    _check_boundaries(body, boundary, max_files)
     collector = _PartCollector(max_files + MAX_OTHER_PARTS)
     names = ("part_begin", "part_data", "header_field", "header_value", "header_end", "end")
     callbacks = {f"on_{name}": getattr(collector, f"on_{name}") for name in names}
@@ -149,7 +154,7 @@ def form_files(body: bytes, content_type: str, max_files: int) -> list[FormPart]
         parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]  # a TypedDict
         parser.write(body)
     except FormParserError:
-        raise Problem(400, f"The form is malformed. {_EXPECTED_FORM}") from None
+        raise _malformed_form() from None
     except _TooManyPartsError:
         raise too_many_pictures(max_files) from None
     if not collector.complete:
@@ -160,12 +165,31 @@ def form_files(body: bytes, content_type: str, max_files: int) -> list[FormPart]
     return files
 
 
+def _check_boundaries(body: bytes, boundary: bytes, max_files: int) -> None:
+    """Refuse a body that the parser would step through byte by byte.
+
+    The parser finds boundaries with ``bytes.find``, but inspects each byte after one. A line that
+    begins with the boundary belongs to no part (RFC 2046), so there are at most as many as parts.
+    """
+    line = re.compile(rb"\r\n--" + re.escape(boundary) + rb"([ \t]*)")
+    for count, match in enumerate(line.finditer(body)):
+        if count > max_files + MAX_OTHER_PARTS:
+            raise too_many_pictures(max_files)
+        if len(match[1]) > MAX_PADDING:
+            raise _malformed_form()
+
+
+def _malformed_form() -> Problem:
+    return Problem(400, f"The form is malformed. {_EXPECTED_FORM}")
+
+
 @dataclass
 class FormPart:
     """A part of a form: the name of its field, and its bytes."""
 
     name: str = ""
     is_file: bool = False
+    described: bool = False  # whether its Content-Disposition is known
     chunks: list[bytes] = field(default_factory=list)
 
     @property
@@ -199,7 +223,10 @@ class _PartCollector:
 
     def on_header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
+            if self.parts[-1].described or len(self._value) > MAX_DISPOSITION:
+                raise FormParserError("The part has two dispositions, or a very long one.")
             options = parse_options_header(self._value)[1]
+            self.parts[-1].described = True
             self.parts[-1].name = options.get(b"name", b"").decode("utf-8", "replace")
             self.parts[-1].is_file = b"filename" in options
         self._header = self._value = b""

@@ -104,7 +104,13 @@ async def _serve(
     config: uvicorn.Config,
     on_start: Callable[[str], None],
 ) -> None:
-    pool = WorkerPool(model, settings.processes, settings.max_pixels, settings.work_seconds)
+    pool = WorkerPool(
+        model,
+        settings.processes,
+        settings.max_pixels,
+        settings.work_seconds,
+        settings.picture_seconds,
+    )
     await pool.start()
     try:
         config.app = create_app(Service(settings, pool, key))

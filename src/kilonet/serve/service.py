@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +19,10 @@ from kilonet.serve.problems import Problem
 from kilonet.serve.request_body import ParsedBody, parse_body, read_body
 from kilonet.serve.settings import Settings, accepts
 
+SMALL_BODY = 65_536  # bytes; parsed in less time than a thread takes to start
 TOO_LARGE = "too-large"
 SEVERAL = "several"
+BUSY_CLIENT = "Your address has as many open requests as one may. Send it again in a second."
 BUSY = "The service has as many requests as it takes at once. Send it again in a second."
 
 
@@ -31,7 +35,9 @@ class Service:
         self.pool = pool
         self.metrics = ServiceMetrics()
         self._key = key
-        self._open_requests = 0
+        # One thread parses large bodies: it leaves the event loop its share of the interpreter.
+        self._parser = ThreadPoolExecutor(1, "parse-bodies")
+        self._open_requests: Counter[str] = Counter()  # by the client's address
 
     @property
     def has_key(self) -> bool:
@@ -67,11 +73,11 @@ class Service:
         Raises:
             Problem: the request is refused, or its only picture is.
         """
-        with self._limit_open_requests():
+        client = request.client.host if request.client else ""
+        with self._limit_open_requests(client):
             content = await read_body(request, self.settings)
-            content_type = request.headers.get("content-type", "")
-            body = parse_body(content, content_type, self.settings.max_batch)
-            results = await self._predict(body)
+            body = await self._parse(content, request.headers.get("content-type", ""))
+            results = await self._predict(body, client)
         request.state.facts = {"pictures": len(results), "bytes": len(content)}
         if body.single and isinstance(results[0], Refusal):
             raise problem_of(results[0])
@@ -79,21 +85,30 @@ class Service:
         self._count(entries)
         return entries[0] if body.single else {"results": entries}
 
+    async def _parse(self, content: bytes, content_type: str) -> ParsedBody:
+        if len(content) <= SMALL_BODY:
+            return parse_body(content, content_type, self.settings.max_batch)
+        loop, maximum = asyncio.get_running_loop(), self.settings.max_batch
+        return await loop.run_in_executor(self._parser, parse_body, content, content_type, maximum)
+
     @contextmanager
-    def _limit_open_requests(self) -> Iterator[None]:
-        if self._open_requests >= self.settings.max_at_once:
+    def _limit_open_requests(self, client: str) -> Iterator[None]:
+        if self._open_requests.total() >= self.settings.max_at_once:
             raise Problem(503, BUSY)
-        self._open_requests += 1
+        if self._open_requests[client] >= self.settings.max_per_client:
+            raise Problem(503, BUSY_CLIENT)
+        self._open_requests[client] += 1
         try:
             yield
         finally:
-            self._open_requests -= 1
+            self._open_requests[client] -= 1
+            self._open_requests += Counter()  # removes clients without one
 
-    async def _predict(self, body: ParsedBody) -> list[Result]:
+    async def _predict(self, body: ParsedBody, client: str) -> list[Result]:
         pictures = [one for one in body.pictures if isinstance(one, RequestPicture)]
         try:
             async with asyncio.timeout(self.settings.work_seconds):
-                results = iter(await self.pool.predict(pictures))
+                results = iter(await self.pool.predict(pictures, client))
         except TimeoutError:
             raise Problem(503, BUSY) from None
         except PredictionLostError:

@@ -46,11 +46,17 @@ class Settings:
     max_at_once: int = _setting(
         128, "requests", "Open prediction requests, with their bodies in memory; more is a 503.", 1
     )
+    max_per_client: int = _setting(
+        64, "requests", "The same from one address; behind a proxy, as many as at once.", 1
+    )
     body_seconds: float = _setting(
         10.0, "seconds", "Time for a body to arrive; later is a 408.", 0.01
     )
     work_seconds: float = _setting(
         10.0, "seconds", "Time to wait for the workers' results; later is a 503.", 0.01
+    )
+    picture_seconds: float = _setting(
+        5.0, "seconds", "CPU time to prepare one picture; more is a 422.", 0.01
     )
     stop_seconds: int = _setting(
         30, "seconds", "Time for open requests to finish when the service is stopped.", 1

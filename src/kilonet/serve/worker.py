@@ -1,6 +1,6 @@
 """A worker process: it decodes and prepares pictures and runs the network, and nothing else.
 
-    python -m kilonet.serve.worker MODEL.onnx MAX_PIXELS
+    python -m kilonet.serve.worker MODEL.onnx MAX_PIXELS PICTURE_SECONDS
 
 It receives messages with pictures on stdin and sends messages with results to stdout (see
 ``messages``). Its first message has the class names, or the error if the model cannot be loaded. It
@@ -9,11 +9,14 @@ ends when stdin is closed and ignores SIGINT and SIGTERM, which also reach the s
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +32,8 @@ from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import log
 
 PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
+GROUP_SECONDS = 0.2  # after which the rest of a group waits again, behind other clients' pictures
+TOO_SLOW = "The picture takes more than {:g} seconds to prepare. Scale it down."
 UNPREPARED = "The picture could not be prepared. This is a mistake in Kilonet; please report it."
 
 
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)  # the service finishes its open requests first
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would corrupt a message
-    model, max_pixels = arguments
+    model, max_pixels, picture_seconds = arguments
     try:
         session = OnnxSession(Path(model))
     except KilonetError as error:
@@ -46,19 +51,67 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     _send(stdout, messages.pack_json({"classes": session.classes}))
     while (content := _receive(sys.stdin.buffer)) is not None:
-        results = predict(session, messages.unpack_pictures(content), int(max_pixels))
+        pictures = messages.unpack_pictures(content)
+        results = predict(session, pictures, int(max_pixels), float(picture_seconds))
         _send(stdout, messages.pack_results(results))
     return 0
 
 
 def predict(
-    session: OnnxSession, pictures: Sequence[RequestPicture], max_pixels: int
+    session: OnnxSession,
+    pictures: Sequence[RequestPicture],
+    max_pixels: int,
+    picture_seconds: float = math.inf,
 ) -> list[Result]:
-    """Return the result of each picture; the network runs once for all of them."""
-    prepared = [_prepare(session, picture, max_pixels) for picture in pictures]
+    """Return the results of the pictures for which there is time: of the first, at least.
+
+    No picture is begun after ``GROUP_SECONDS``. One that takes more than ``picture_seconds`` of CPU
+    time is refused. The network runs once for all of them.
+    """
+    latest = time.monotonic() + GROUP_SECONDS
+    prepared: list[npt.NDArray[np.uint8] | Refusal] = []
+    for picture in pictures:
+        if prepared and time.monotonic() > latest:
+            break
+        prepared.append(_prepare_in_time(session, picture, max_pixels, picture_seconds))
     images = [image for image in prepared if not isinstance(image, Refusal)]
     rows = iter(session.probabilities(np.stack(images)).tolist() if images else [])
     return [image if isinstance(image, Refusal) else tuple(next(rows)) for image in prepared]
+
+
+class _OutOfTimeError(BaseException):
+    """The time for a picture is over. No ``except Exception`` of a decoder catches it."""
+
+
+def _prepare_in_time(
+    session: OnnxSession, picture: RequestPicture, max_pixels: int, seconds: float
+) -> npt.NDArray[np.uint8] | Refusal:
+    try:
+        with _cpu_limit(seconds):
+            return _prepare(session, picture, max_pixels)
+    except _OutOfTimeError:
+        return Refusal("too-slow", TOO_SLOW.format(seconds))
+
+
+@contextmanager
+def _cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise ``_OutOfTimeError`` in the body when it has used ``seconds`` of CPU time.
+
+    It cannot interrupt a call into a library; the service kills a worker that stays in one.
+    """
+    if seconds == math.inf or not hasattr(signal, "setitimer"):  # Windows has none
+        yield
+        return
+    signal.signal(signal.SIGPROF, _raise_out_of_time)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _raise_out_of_time(*_: object) -> None:
+    raise _OutOfTimeError
 
 
 def _prepare(
