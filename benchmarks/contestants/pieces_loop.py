@@ -26,8 +26,8 @@ from kilonet.training.device import keep_freed_memory, use_kernels
 class Pieces:
     """The optimisations of a step.
 
-    ``dropout`` is "kilonet", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU and
-    Kilonet's dropout as one; ``compiled`` uses the compiled kernels.
+    ``dropout`` is "kilonet", "torch" or "none"; ``joined`` lets a block compute batch norm, ReLU
+    and Kilonet's dropout as one; ``compiled`` uses the compiled kernels.
     """
 
     channels_last: bool

@@ -16,8 +16,8 @@ BIN = Path(sys.executable).parent
 @pytest.mark.parametrize(
     "command",
     [
-        ["ruff", "check", "src", "tests", "experiments"],
-        ["ruff", "format", "--check", "src", "tests", "experiments"],
+        ["ruff", "check", "src", "tests", "experiments", "benchmarks"],
+        ["ruff", "format", "--check", "src", "tests", "experiments", "benchmarks"],
         ["mypy"],
         ["lint-imports"],
     ],
