@@ -83,9 +83,14 @@ def command(model: Path, *options: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def live(model: Path, *options: str, **environment: str) -> Iterator[Live]:
-    """Start a service with one worker, and end it."""
+def live(
+    model: Path, *options: str, limit: str | None = None, **environment: str
+) -> Iterator[Live]:
+    """Start a service with one worker, and end it. ``limit`` is Python code that runs before it."""
     words = command(model, "--workers", "1", *options)
+    if limit is not None:
+        code = f"{limit}; runpy.run_module('kilonet', run_name='__main__')"
+        words = [sys.executable, "-c", code, *words[3:]]
     with tempfile.NamedTemporaryFile("w") as errors:
         process = subprocess.Popen(
             words,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from kilonet.serve.monitoring import METRICS_TYPE, JsonLogHandler, log
+from kilonet.serve.monitoring import METRICS_TYPE, JsonLogHandler, LogWriter, log
+from service import command
 
 
 def test_a_line_is_json_with_the_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +52,52 @@ def test_a_closed_stderr_does_not_stop_the_service(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(sys, "stderr", Closed())
     log("event")
+
+
+def read_all(descriptor: int) -> list[dict[str, object]]:
+    with open(descriptor, "rb") as pipe:
+        return [json.loads(line) for line in pipe.read().splitlines()]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_log_that_nobody_reads_drops_lines_and_counts_them(blocking: bool) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, blocking)
+    log_writer = LogWriter(writer, max_lines=10)
+    line = json.dumps({"event": "x", "text": "a" * 1000}) + "\n"
+    began = time.monotonic()
+    for _ in range(1000):
+        log_writer.put(line)
+    log_writer.close(0.1)
+    assert time.monotonic() - began < 5
+    dropped = log_writer.dropped
+    assert 0 < dropped < 1000
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(read_all, reader)
+        log_writer.close(30)
+        os.close(writer)
+        lines = reading.result(30)
+    assert sum(one["event"] == "x" for one in lines) == 1000 - dropped
+    assert sum(one["lines"] for one in lines if one["event"] == "log-dropped") == dropped  # type: ignore[misc]
+
+
+def test_a_log_that_nobody_reads_does_not_block_the_service(model: Path, zero: bytes) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    words = command(model, "--workers", "1")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=writer, text=True)
+    with process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[2]
+        with httpx.Client(base_url=address, timeout=20) as client:
+            for _ in range(60):
+                assert client.get("/healthz").status_code == 200
+            assert client.post("/predict", files={"picture": zero}).status_code == 200
+            assert "kilonet_log_lines_dropped 0.0" in client.get("/metrics").text
+        process.terminate()
+        assert process.wait(20) == 0
+    os.close(reader)
+    os.close(writer)
 
 
 def counts(client: httpx.Client) -> dict[tuple[str, ...], float]:

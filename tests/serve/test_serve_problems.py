@@ -46,7 +46,7 @@ def test_the_schema_has_every_member() -> None:
     [
         ("GET", "/nothing", 404, "not-found", "GET /docs lists"),
         ("GET", "/docs/", 404, "not-found", "GET /docs lists"),
-        ("DELETE", "/healthz", 405, "method", "does not take DELETE"),
+        ("DELETE", "/healthz", 405, "method", "takes only GET, HEAD"),
         ("POST", "/predict?min_confidence=2", 422, "invalid", "query.min_confidence"),
         ("POST", "/predict?min_confidence=NaN", 422, "invalid", "query.min_confidence"),
         ("POST", "/predict?min_confidence=much", 422, "invalid", "valid number"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from kilonet.serve.server import ServiceError, bind, url
-from service import PATIENCE, Live, command, live, received
+from service import PATIENCE, command, live, received
 
 PNG = {"content-type": "image/png"}
 POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
@@ -151,44 +150,3 @@ def test_a_model_that_cannot_be_loaded_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {bad} is not an ONNX file that can be run")
     assert done.stderr.count("\n") == 1
-
-
-def document(answer: bytes) -> dict[str, object]:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"content-type: application/problem+json" in head
-    assert b"x-content-type-options: nosniff" in head
-    assert b"connection: close" in head
-    found: dict[str, object] = json.loads(body)
-    return found
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"GARBAGE\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n",
-    ],
-)
-def test_malformed_http(service: Live, request_: bytes) -> None:
-    answer = service.raw(request_)
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert document(answer)["reason"] == "malformed"
-
-
-@pytest.mark.parametrize("line", [b"X-Long: " + b"a" * 200_000, b"X-Many: a\r\n" * 20_000])
-def test_endless_headers(service: Live, line: bytes) -> None:
-    answer = service.raw(b"GET / HTTP/1.1\r\nHost: x\r\n" + line)
-    assert answer.startswith(b"HTTP/1.1 431 ")
-    assert document(answer)["reason"] == "headers"
-
-
-def test_many_requests_on_one_connection(service: Live) -> None:
-    """The bytes of earlier requests do not count as headers of the next."""
-    one = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 30_000 + b"\r\n\r\n"
-    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    assert service.raw(one * 5 + last).count(b"HTTP/1.1 200 OK") == 6

@@ -29,6 +29,7 @@ def serve(
     max_batch: Annotated[int, _setting("max_batch", "N")] = Settings.max_batch,
     max_at_once: Annotated[int, _setting("max_at_once", "N")] = Settings.max_at_once,
     max_per_client: Annotated[int, _setting("max_per_client", "N")] = Settings.max_per_client,
+    head_seconds: Annotated[float, _setting("head_seconds", "S")] = Settings.head_seconds,
     body_seconds: Annotated[float, _setting("body_seconds", "S")] = Settings.body_seconds,
     work_seconds: Annotated[float, _setting("work_seconds", "S")] = Settings.work_seconds,
     picture_seconds: Annotated[float, _setting("picture_seconds", "S")] = Settings.picture_seconds,
@@ -45,7 +46,7 @@ def serve(
     """Classify pictures over HTTP: POST /predict, and a page to try it at /."""
     settings = Settings(
         host, port, workers, max_body, max_pixels, max_batch, max_at_once, max_per_client,
-        body_seconds, work_seconds, picture_seconds, stop_seconds,
+        head_seconds, body_seconds, work_seconds, picture_seconds, stop_seconds,
     )  # fmt: skip
     require("serve")
     from kilonet.inference.model import find_model

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kilonet.serve.monitoring import UNMATCHED, ServiceMetrics, log
 from kilonet.serve.problems import Problem
 
-DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32_000_000
+DRAIN_SECONDS, DRAIN_BYTES = 5.0, 256_000_000
 MAX_LOGGED_PATH = 200  # characters
 
 STRICT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -42,6 +42,9 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":  # the routes see a GET, and the server sends no body
+            scope = {**scope, "method": "GET"}
         began = time.perf_counter()
         exchange = _Exchange(scope, receive, send)
         self._metrics.in_flight.inc()
@@ -49,7 +52,7 @@ class Middleware:
             await self._call_app(scope, exchange)
         finally:
             self._metrics.in_flight.dec()
-            self._record(scope, exchange, time.perf_counter() - began)
+            self._record(method, scope, exchange, time.perf_counter() - began)
 
     async def _call_app(self, scope: Scope, exchange: _Exchange) -> None:
         try:
@@ -62,12 +65,12 @@ class Middleware:
             text = f"This is a mistake in Kilonet ({type(error).__name__}). Please report it."
             await exchange.send_problem(Problem(500, text))
 
-    def _record(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
+    def _record(self, method: str, scope: Scope, exchange: _Exchange, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         self._metrics.count_request(route, exchange.status, seconds)
         log(
             "request",
-            method=scope["method"][:20],
+            method=method[:20],
             route=route,
             path=scope["path"][:MAX_LOGGED_PATH],
             status=exchange.status,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import queue
+import select
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LEVELS = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "error"}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
+MAX_WAITING_LINES = 10_000  # of the log; more are dropped and counted
+FLUSH_SECONDS = 1.0  # for the waiting lines at the end of the process
 UNMATCHED = "(none)"  # the route of an unknown path: clients must not be able to create labels
 
 
@@ -20,12 +27,85 @@ def log(event: str, *, level: str = "info", **facts: Any) -> None:
 
     Nothing in it comes from the content of a picture.
     """
+    line = _line(event, level, facts)
+    if _writer is not None:
+        _writer.put(line)
+        return
+    with suppress(OSError, ValueError):  # stderr is closed; the service continues
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _line(event: str, level: str, facts: dict[str, Any]) -> str:
     now = time.time()
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
     line = {"time": moment, "level": level, "event": event, **facts}
-    with suppress(OSError, ValueError):  # stderr is closed; the service continues
-        sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        sys.stderr.flush()
+    return json.dumps(line, ensure_ascii=False, default=str) + "\n"
+
+
+class LogWriter:
+    """A thread that writes lines to a file descriptor, so that a full pipe blocks nothing else.
+
+    When ``MAX_WAITING_LINES`` wait, further lines are dropped. Their number is the next line.
+    """
+
+    def __init__(self, descriptor: int, max_lines: int = MAX_WAITING_LINES) -> None:
+        """Start the thread."""
+        self.dropped = 0  # lines, since the start
+        self._descriptor = descriptor
+        self._lines: queue.Queue[str | None] = queue.Queue(max_lines)
+        self._reported = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> None:
+        """Queue a line, or drop it."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, seconds: float) -> None:
+        """Wait for the lines to be written, at most ``seconds``."""
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=seconds)
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self._write(line)
+            if self.dropped > self._reported:
+                lines, self._reported = self.dropped - self._reported, self.dropped
+                self._write(_line("log-dropped", "warning", {"lines": lines}))
+
+    def _write(self, line: str) -> None:
+        rest = line.encode("utf-8", "backslashreplace")
+        with suppress(OSError, ValueError):  # it is closed
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                except BlockingIOError:
+                    select.select([], [self._descriptor], [])
+
+
+_writer: LogWriter | None = None
+
+
+@contextmanager
+def write_log_in_thread() -> Iterator[None]:
+    """Write the log in a thread during the body; the waiting lines are written at its end."""
+    global _writer  # noqa: PLW0603  # the log is one per process, like stderr
+    _writer = LogWriter(sys.stderr.fileno())
+    try:
+        yield
+    finally:
+        writer, _writer = _writer, None
+        writer.close(FLUSH_SECONDS)
+
+
+def dropped_lines() -> int:
+    """Return the number of lines of the log that were dropped."""
+    return _writer.dropped if _writer else 0
 
 
 class JsonLogHandler(logging.Handler):
@@ -78,6 +158,12 @@ class ServiceMetrics:
             ["reason"],
             registry=self._registry,
         )
+        dropped = Gauge(
+            "kilonet_log_lines_dropped",
+            "Lines of the log that were dropped, because nobody read it.",
+            registry=self._registry,
+        )
+        dropped.set_function(dropped_lines)
         self.in_flight = Gauge(
             "kilonet_in_flight", "Requests being answered.", registry=self._registry
         )

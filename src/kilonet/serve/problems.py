@@ -138,13 +138,15 @@ def _same(_: Request, problem: Problem) -> Problem:
     return problem
 
 
-def _from_framework(request: Request, error: HTTPException) -> Problem:
-    detail = error.detail
+def _from_framework(_: Request, error: HTTPException) -> Problem:
+    detail, headers = error.detail, dict(error.headers or {})
     if error.status_code == 404:
         detail = "There is nothing at this path. GET /docs lists the paths."
     elif error.status_code == 405:
-        detail = f"This path does not take {request.method[:20]}. GET /docs lists the methods."
-    return Problem(error.status_code, detail, headers=error.headers)
+        methods = headers.pop("Allow", "").split(", ")
+        headers["allow"] = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
+        detail = f"This path takes only {headers['allow']}. GET /docs lists the methods."
+    return Problem(error.status_code, detail, headers=headers)
 
 
 def _from_validation(_: Request, error: RequestValidationError) -> Problem:

@@ -12,20 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kilonet.errors import KilonetError
 from kilonet.serve.app import create_app
-from kilonet.serve.middleware import HEADERS, POLICY, STRICT_POLICY
-from kilonet.serve.monitoring import log, redirect_library_logs
+from kilonet.serve.monitoring import log, redirect_library_logs, write_log_in_thread
 from kilonet.serve.pool import WorkerPool
-from kilonet.serve.problems import Problem
+from kilonet.serve.protocol import LimitedProtocol, ProtocolConfig, allow_connections
 from kilonet.serve.service import Service
 from kilonet.serve.settings import Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
 IDLE_SECONDS = 5  # that a connection may stay open between requests
-MAX_HEAD = 65_536  # bytes of a request's line and headers; the parser itself has no limit
 OPEN = "Other machines can reach this address, and there is no API key."
 
 
@@ -47,7 +44,7 @@ def serve(
     """
     listener = bind(settings.host, settings.port)
     redirect_library_logs()
-    config = uvicorn.Config(
+    config = ProtocolConfig(
         app=_unset,
         http=LimitedProtocol,
         ws="none",
@@ -60,7 +57,10 @@ def serve(
         timeout_graceful_shutdown=settings.stop_seconds,
         backlog=BACKLOG,
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    config.head_seconds = settings.head_seconds
+    config.max_connections = allow_connections()
+    runner = asyncio.Runner(loop_factory=config.get_loop_factory())
+    with write_log_in_thread(), runner:
         runner.run(_serve(model, settings, key, listener, config, on_start))
 
 
@@ -151,41 +151,3 @@ class _Server(uvicorn.Server):
 
 async def _unset(*_: object) -> None:
     raise AssertionError("the application is set before the server starts")
-
-
-class LimitedProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol with problem documents for malformed HTTP and a limit on headers."""
-
-    _head_size = 0  # bytes since the current head began
-
-    def data_received(self, data: bytes) -> None:
-        """Parse received bytes."""
-        self._head_size += len(data)
-        super().data_received(data)
-        if self._head_size > MAX_HEAD and not self.transport.is_closing():
-            self._refuse(Problem(431, f"The headers have more than {MAX_HEAD:,} bytes."))
-
-    def on_headers_complete(self) -> None:
-        """Begin a request, once its headers are complete."""
-        super().on_headers_complete()
-        self._head_size = 0
-
-    def on_body(self, body: bytes) -> None:
-        """Receive a part of a request's body."""
-        super().on_body(body)
-        self._head_size = 0
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer malformed HTTP."""
-        self._refuse(Problem(400, "This is not HTTP/1.1. Send a request that is."))
-
-    def _refuse(self, problem: Problem) -> None:
-        """Send ``problem``, unless a response is being sent, and close the connection."""
-        if self.cycle is None or self.cycle.response_complete:
-            response = problem.response()
-            headers = [*response.raw_headers, *HEADERS, (POLICY, STRICT_POLICY.encode("ascii"))]
-            lines = [name + b": " + value for name, value in (*headers, (b"connection", b"close"))]
-            status = f"HTTP/1.1 {problem.status} {problem.body['title']}".encode("ascii")
-            head = b"\r\n".join([status, *lines, b"", b""])
-            self.transport.write(head + bytes(response.body))
-        self.transport.close()

@@ -49,6 +49,9 @@ class Settings:
     max_per_client: int = _setting(
         64, "requests", "The same from one address; behind a proxy, as many as at once.", 1
     )
+    head_seconds: float = _setting(
+        10.0, "seconds", "Time for a request's headers to arrive; later is a 408.", 0.01
+    )
     body_seconds: float = _setting(
         10.0, "seconds", "Time for a body to arrive; later is a 408.", 0.01
     )

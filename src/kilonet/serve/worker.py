@@ -29,7 +29,7 @@ from kilonet.metadata import MNIST_SHAPE
 from kilonet.preprocessing import PictureError
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture, Result
-from kilonet.serve.monitoring import log
+from kilonet.serve.monitoring import log, write_log_in_thread
 
 PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
 GROUP_SECONDS = 0.2  # after which the rest of a group waits again, behind other clients' pictures
@@ -50,10 +50,11 @@ def main(arguments: Sequence[str]) -> int:
         _send(stdout, messages.pack_json({"error": str(error)}))
         return error.exit_code
     _send(stdout, messages.pack_json({"classes": session.classes}))
-    while (content := _receive(sys.stdin.buffer)) is not None:
-        pictures = messages.unpack_pictures(content)
-        results = predict(session, pictures, int(max_pixels), float(picture_seconds))
-        _send(stdout, messages.pack_results(results))
+    with write_log_in_thread():
+        while (content := _receive(sys.stdin.buffer)) is not None:
+            pictures = messages.unpack_pictures(content)
+            results = predict(session, pictures, int(max_pixels), float(picture_seconds))
+            _send(stdout, messages.pack_results(results))
     return 0
 
 
