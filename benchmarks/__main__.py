@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.contest import ROOT
 from benchmarks.contestants import task
-from benchmarks.field import Settings, mnist_folder, require_names, require_peers
+from benchmarks.entries import Settings, mnist_folder, require_names, require_peers
 from benchmarks.results import Result, store
 from benchmarks.tables import tables
 from kilonet.errors import KilonetError
@@ -61,7 +61,7 @@ def main() -> int:
 
 def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
     """Return the function that makes each table; imports happen here."""
-    from benchmarks import backends, full, pieces, reach, throughput
+    from benchmarks import ablation, backends, full, throughput, time_to_accuracy
 
     settings = settings_of(given)
     epochs = 1 if given.quick else given.epochs
@@ -69,9 +69,9 @@ def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
     reach_seeds = range(1 if given.quick else given.reach_seeds)
     return {
         "throughput": lambda: throughput.run(settings),
-        "pieces": lambda: pieces.run(settings),
+        "pieces": lambda: ablation.run(settings),
         "full": lambda: full.run(settings, epochs, seeds),
-        "reach": lambda: reach.run(settings, reach_seeds),
+        "reach": lambda: time_to_accuracy.run(settings, reach_seeds),
         "backends": lambda: backends.run(settings),
     }
 

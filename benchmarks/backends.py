@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.contest import BenchmarkError, Contestant
-from benchmarks.field import BACKENDS, Settings
+from benchmarks.entries import BACKENDS, Settings
 from benchmarks.results import Backends, Task, machine
 from benchmarks.rounds import contest, rounds_of
 

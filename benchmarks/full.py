@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.contest import ROOT, BenchmarkError, Block, Contestant
 from benchmarks.contestants import task
 from benchmarks.contestants.kilonet_loop import RECIPE, overrides
-from benchmarks.field import FASTEST, PLAIN, Settings, chosen
+from benchmarks.entries import FASTEST, PLAIN, Settings, chosen
 from benchmarks.ratios import ratio, spread
 from benchmarks.results import Full, FullEntry, FullRun, Task, machine
 from benchmarks.rounds import with_best_workers

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.contest import Block, Contestant, alternate, started
 from benchmarks.contestants import task
-from benchmarks.field import LOADER_WORKERS, Settings, command
+from benchmarks.entries import LOADER_WORKERS, Settings, command
 from benchmarks.ratios import speeds, spread
 from benchmarks.results import Entry, Figures, RoundFigures, Rounds
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.arithmetic import measure
 from benchmarks.contest import Block, Contestant
-from benchmarks.field import LIGHTNING, PEERS, PLAIN, VARIANTS, Settings, chosen
+from benchmarks.entries import LIGHTNING, PEERS, PLAIN, VARIANTS, Settings, chosen
 from benchmarks.ratios import ratio
 from benchmarks.results import Arithmetic, Entry, Figures, Ratio, Task, Throughput, machine
 from benchmarks.rounds import contest, rounds_of, with_best_workers

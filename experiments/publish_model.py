@@ -21,7 +21,7 @@ import kilonet
 from kilonet.errors import KilonetError, RunError
 from kilonet.exports.huggingface.folder import pretrained_of, shipped_card
 from kilonet.files import write_text
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory

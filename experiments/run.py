@@ -32,7 +32,7 @@ import kilonet
 from kilonet.data.dataset import Dataset
 from kilonet.errors import KilonetError, TrainingError
 from kilonet.models.measure import total_macs
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Data, Recipe
 from kilonet.runs.environment import commit

@@ -11,12 +11,12 @@ from benchmarks.results import Full, Layout, Pieces, Ratio, Reach, Throughput
 from pydantic import ValidationError
 from scipy import stats
 
-from benchmarks import field
+from benchmarks import entries
 from doc_tables.markdown import NONE, percent, table
 from doc_tables.reproduction import measured, result_of
 from kilonet.errors import UsageError
 
-FASTEST = field.FASTEST_MEASURED
+FASTEST = entries.FASTEST_MEASURED
 PLAIN, FAST = "gap-14k", "gap-14k-fast-way"
 Kind = TypeVar("Kind", bound=Layout)
 

@@ -15,7 +15,7 @@ from doc_tables.markdown import NONE, interval, percent, plural, span, table
 from doc_tables.runs import Result, Run, read_result, sample_of, spread
 from kilonet.errors import DataError
 from kilonet.evaluation.statistics import wilson
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.contest import ROOT, BenchmarkError
-from benchmarks.field import PLAIN, Settings
+from benchmarks.entries import PLAIN, Settings
 from benchmarks.full import train_plain
 
 from benchmarks import __main__ as command

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from benchmarks.contest import ROOT, Block
 from benchmarks.contestants import task
-from benchmarks.field import PLAIN, VARIANTS, Settings
+from benchmarks.entries import PLAIN, VARIANTS, Settings
 from benchmarks.full import full_entry
 from benchmarks.ratios import ratio
 from benchmarks.results import (

@@ -13,7 +13,7 @@ import torch
 import kilonet
 from kilonet.cli.main import run as command
 from kilonet.errors import RunError
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.runs import find, layout
 from kilonet.runs.find import open_run
 from kilonet.workflows.inspect import list_models

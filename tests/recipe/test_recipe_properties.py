@@ -12,7 +12,7 @@ from tables import NOISE, WORDS, Table, nearly_recipes, recipe_tables
 
 from kilonet.errors import KilonetError, RecipeError
 from kilonet.recipe.catalog import recipe_names
-from kilonet.recipe.describe import annotated, fingerprint, plain
+from kilonet.recipe.fingerprint import annotated, fingerprint, plain
 from kilonet.recipe.load import parse_recipe, resolve, validate
 from kilonet.recipe.schema import Recipe
 

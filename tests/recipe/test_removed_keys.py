@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import RecipeError
-from kilonet.recipe.describe import fingerprint, plain
+from kilonet.recipe.fingerprint import fingerprint, plain
 from kilonet.recipe.load import parse_recipe, resolve
 
 # The recipe.toml of a run of version 0.1.0, shortened to the keys without a default.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kilonet.errors import RunError
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.runs import directory, layout
 from kilonet.runs.directory import RunDirectory, require_free
 from kilonet.runs.find import open_run

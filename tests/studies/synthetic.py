@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kilonet.recipe.describe import plain
+from kilonet.recipe.fingerprint import plain
 from kilonet.recipe.load import resolve
 from kilonet.studies.directory import RunResult
 from kilonet.studies.plan import PlannedCell, StudyPlan

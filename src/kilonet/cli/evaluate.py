@@ -147,7 +147,7 @@ def check(
 ) -> int:
     """Check a run against its recipe's constraints, or those given here; exit 1 if any fails."""
     from kilonet.cli.tables import print_checks
-    from kilonet.runs.compliance import parse_constraints
+    from kilonet.runs.constraints import parse_constraints
     from kilonet.workflows.evaluate import check as check_run
 
     given = {

@@ -54,7 +54,7 @@ def show_recipe(
     ] = None,
 ) -> None:
     """Print a recipe with every key and a description of each."""
-    from kilonet.recipe.describe import annotated
+    from kilonet.recipe.fingerprint import annotated
     from kilonet.recipe.load import resolve
 
     typer.echo(annotated(resolve(name, overrides or []).recipe), nl=False)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
-from kilonet.runs.compliance import ConstraintCheck
+from kilonet.runs.constraints import ConstraintCheck
 
 if TYPE_CHECKING:
     from kilonet.data.inspect_folder import FolderReport

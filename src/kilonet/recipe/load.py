@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from kilonet.errors import RecipeError, UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_text
-from kilonet.recipe.explain import explain
 from kilonet.recipe.keys import RawTable, known_keys, removal_message, without_removed_keys
 from kilonet.recipe.schema import Recipe
+from kilonet.recipe.validation_messages import explain
 
 Override = tuple[str, Any]
 

@@ -21,7 +21,7 @@ from kilonet.data.registry import spec
 from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
 from kilonet.files import PART, runs_dir, write_text
-from kilonet.recipe.describe import fingerprint, plain
+from kilonet.recipe.fingerprint import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout

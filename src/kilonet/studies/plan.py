@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from kilonet.errors import UsageError
 from kilonet.files import studies_dir
 from kilonet.recipe.catalog import SUFFIX
-from kilonet.recipe.describe import plain
+from kilonet.recipe.fingerprint import plain
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, parse_recipe, resolve
 from kilonet.recipe.schema import Recipe

@@ -10,7 +10,7 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
-from kilonet.recipe.describe import plain
+from kilonet.recipe.fingerprint import plain
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.coordinator import Coordinator, RunObserver

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from kilonet.data.batches import batches, normalise
 from kilonet.errors import CheckpointError
 from kilonet.progress import Reporter, Row
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, Weights, weights_of
 from kilonet.training.data import Split, TrainingData, augmentation_in, evaluate_split

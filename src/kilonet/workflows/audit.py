@@ -23,7 +23,7 @@ from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_labe
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.files import write_atomically, write_text
 from kilonet.progress import Reporter
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Constraints, Recipe
 from kilonet.report.image_grids import doubtful_labels

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Constraints, Data
-from kilonet.runs.compliance import ConstraintCheck, MeasuredRun, check_constraints
+from kilonet.runs.constraints import ConstraintCheck, MeasuredRun, check_constraints
 from kilonet.workflows.runs import Run, find_run, load, require_finished
 
 if TYPE_CHECKING:

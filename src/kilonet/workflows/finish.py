@@ -24,13 +24,13 @@ from kilonet.models.measure import (
     total_macs,
 )
 from kilonet.models.summary import summary_text
-from kilonet.recipe.describe import plain
+from kilonet.recipe.fingerprint import plain
 from kilonet.recipe.schema import Recipe
 from kilonet.report.facts import ReportFacts
 from kilonet.report.tensorboard import Events
 from kilonet.report.write import write_report
 from kilonet.runs import layout
-from kilonet.runs.compliance import MeasuredRun, check_constraints
+from kilonet.runs.constraints import MeasuredRun, check_constraints
 from kilonet.runs.directory import RunDirectory
 from kilonet.training.checkpoints import put_weights, save_weights
 from kilonet.training.fit import Outcome

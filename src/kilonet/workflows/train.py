@@ -13,7 +13,7 @@ from kilonet.errors import CheckpointError, RunError, Stopped, TrainingError, Wo
 from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Recipe

@@ -9,8 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from kilonet import __version__
 from kilonet.errors import CheckpointError, RunError
-from kilonet.recipe.explain import explain
 from kilonet.recipe.families import Model
+from kilonet.recipe.validation_messages import explain
 from kilonet.runs.layout import FileContent, checked, read_json
 
 MODEL_TYPE = "kilonet"

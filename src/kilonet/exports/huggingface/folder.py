@@ -24,7 +24,7 @@ from kilonet.models.measure import (
     running_statistics,
     total_macs,
 )
-from kilonet.recipe.describe import plain
+from kilonet.recipe.fingerprint import plain
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import card_in

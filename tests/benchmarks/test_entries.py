@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from benchmarks.contest import ROOT, BenchmarkError
-from benchmarks.field import BACKENDS, PEERS, PLAIN, VARIANTS, Settings, chosen, command, variant
+from benchmarks.entries import BACKENDS, PEERS, PLAIN, VARIANTS, Settings, chosen, command, variant
 
-from benchmarks import field
+from benchmarks import entries
 
 SETTINGS = Settings(Path("/peers/python"), "/data")
 FOLDER = ROOT / "benchmarks"
@@ -65,9 +65,9 @@ def test_who_is_left_out_is_left_out() -> None:
 
 
 def test_a_name_that_is_nobodys_is_refused() -> None:
-    field.require_names(["plain"])
+    entries.require_names(["plain"])
     with pytest.raises(BenchmarkError, match=r'--without plane: .* Did you mean "plain"'):
-        field.require_names(["plane"])
+        entries.require_names(["plane"])
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,4 +80,4 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_peers_are_named() -> None:
     with pytest.raises(BenchmarkError, match=r"/peers/python is not there\. \"make bench\""):
-        field.require_peers(Path("/peers/python"))
+        entries.require_peers(Path("/peers/python"))

@@ -1,4 +1,4 @@
-"""Write a recipe as TOML, plain or annotated, and compute its fingerprint."""
+"""The recipe as TOML, plain or annotated, and its fingerprint."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Constraints
-from kilonet.runs.compliance import (
+from kilonet.runs.constraints import (
     ConstraintCheck,
     MeasuredRun,
     check_constraints,

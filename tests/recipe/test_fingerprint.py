@@ -9,7 +9,7 @@ import pytest
 from tables import changed
 
 from kilonet.recipe.catalog import recipe_names
-from kilonet.recipe.describe import annotated, fingerprint, plain
+from kilonet.recipe.fingerprint import annotated, fingerprint, plain
 from kilonet.recipe.load import parse_recipe, resolve, validate
 from kilonet.recipe.schema import Recipe
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from benchmarks.ablation import EVERYTHING, REFERENCE, STEPS, at
 from benchmarks.contestants import pieces_loop
-from benchmarks.pieces import EVERYTHING, REFERENCE, STEPS, at
 from torch import nn
 
 from kilonet.models.blocks import ConvBlock

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from benchmarks.field import Settings
+from benchmarks.entries import Settings
 from benchmarks.results import Reach, ReachEntry, ReachRun, machine
 from kilonet.data.dataset import load_dataset
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.models.measure import count_parameters
-from kilonet.recipe.describe import fingerprint
+from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.workflows.runs import network_for
 from kilonet.workflows.session import open_session

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.contest import Contestant
-from benchmarks.field import Settings
+from benchmarks.entries import Settings
 from benchmarks.ratios import ratio
 from benchmarks.results import Entry, Pieces, Ratio, Task, machine
 from benchmarks.rounds import contest, rounds_of

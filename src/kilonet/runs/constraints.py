@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from kilonet.errors import UsageError
-from kilonet.recipe.explain import expected
 from kilonet.recipe.schema import Constraints
+from kilonet.recipe.validation_messages import expected
 
 _FLAGS = {"required_layers": "require-layer"}
 
