@@ -29,6 +29,7 @@ from pictures.kinds import (
     placed,
     to_bytes,
 )
+from pictures.sheets import SHEETS, two_in_28
 from pictures.strokes import enlarged, shape_of_image, shape_of_template, trimmed
 
 SMALLEST, LARGEST = 28, 1050  # pixels: the sides of made pictures
@@ -45,7 +46,7 @@ def digits(
     images: Bytes, labels: npt.NDArray[np.int64], each: int, seed: int = 0
 ) -> Iterator[Example]:
     """Yield kind, digit and picture: ``each`` of every kind, a third of them from each source."""
-    for name, kind in {**KINDS, **HARDER}.items():
+    for name, kind in {**KINDS, **HARDER, **SHEETS}.items():
         for source in ("enlarged", "drawn anew", "templates"):
             rng = np.random.default_rng([seed, len(name), len(source)])
             for _ in range(each // 3):
@@ -110,6 +111,8 @@ def no_digits(images: Bytes, each: int, seed: int = 0) -> Iterator[tuple[str, By
     for _ in range(each):
         side = round(math.exp(rng.uniform(math.log(SMALLEST), math.log(400))))
         yield "blank", np.full((side, side), rng.integers(256), dtype=np.uint8)
+        yield "blank", SHEETS["in a window"](np.zeros((4 * side, 4 * side)), rng)
+        yield "several", two_in_28(images, rng)
         yield "noise", rng.integers(0, 256, (side, side), dtype=np.uint8)
         dot = on_paper(np.ones((int(rng.integers(1, 6)), int(rng.integers(1, 6)))))
         yield "too-small", np.pad(dot.astype(np.uint8), side // 2, constant_values=255)

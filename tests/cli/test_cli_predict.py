@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import Command
 from PIL import Image
@@ -59,6 +60,19 @@ def test_as_json(kilonet: Command, model: Path, zero: Path, tmp_path: Path) -> N
     assert (first["picture"], first["digit"], first["unsure"]) == (str(zero), "0", False)
     assert (second["picture"], second["error"]) == (str(bad), "unreadable")
     assert str(bad) in second["message"]
+
+
+def test_notes_follow_the_prediction(kilonet: Command, model: Path, tmp_path: Path) -> None:
+    grey = np.asarray(Image.open(ring(tmp_path / "ring.png")).convert("L"))
+    cut = tmp_path / "cut.png"
+    rows = np.flatnonzero((grey != grey[0, 0]).any(axis=1))
+    Image.fromarray(grey[rows[0] + 5 :]).save(cut)
+    result = kilonet("predict", cut, "--model", model)
+    assert result.out.splitlines()[2:] == [
+        f"{cut}: The digit reaches the edge of the picture and may be cut off."
+    ]
+    (entry,) = json.loads(kilonet("predict", cut, "--model", model, "--json").out)
+    assert entry["notes"] == ["The digit reaches the edge of the picture and may be cut off."]
 
 
 def test_an_unreadable_file_does_not_stop_the_others(

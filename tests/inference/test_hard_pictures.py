@@ -12,7 +12,10 @@ from PIL import Image, ImageDraw
 
 import kilonet
 from kilonet.inference import Reader
+from kilonet.inference.model import OnnxSession
+from kilonet.inference.predict import CUT_OFF
 from kilonet.preprocessing import PictureError
+from kilonet.preprocessing.prepare import PreparedDigit, prepare_picture
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -161,3 +164,44 @@ def test_empty_printed_paper_is_refused(reads: Reader, squares: bool, degrees: f
         printed = np.maximum(printed, lines(empty.shape, -degrees, 50).T)
     with pytest.raises(PictureError):
         reads.predict(photographed(empty, printed))
+
+
+@pytest.mark.parametrize("digit", sorted(DIGITS))
+@pytest.mark.parametrize("side", [60, 200, 500])
+@pytest.mark.parametrize("quarter", range(4))
+def test_a_digit_that_the_picture_cuts_off(
+    reads: Reader, digit: str, side: int, quarter: int
+) -> None:
+    ink = np.rot90(drawn(digit, side, side / 12, (side // 3, side // 3)), quarter)
+    whole, cut = (np.round(255 * (1 - part)).astype(np.uint8) for part in (ink, ink[side // 2 :]))
+    (before,) = reads.read_all(np.rot90(whole, -quarter))
+    assert before.notes == ()
+    try:
+        found = reads.read_all(np.rot90(cut, -quarter))
+    except PictureError:
+        return  # too little is left
+    for prediction in found:
+        assert prediction.notes == (CUT_OFF,)
+        assert prediction.confidence < 0.999
+        assert prediction.to_json()["notes"] == [CUT_OFF]
+
+
+def test_the_order_of_the_classes_stays(reads: Reader) -> None:
+    ink = drawn("7", 200, 16, (60, 60))[:, 80:]
+    image = prepare_picture(np.round(255 * (1 - ink)).astype(np.uint8)).digits[0]
+    assert image.cut_off
+    sure, doubtful = (
+        OnnxSession(reads.path).classify([PreparedDigit(image.image, cut)])[0]
+        for cut in (False, True)
+    )
+    assert sure.max() > doubtful.max()
+    assert sure.argmax() == doubtful.argmax()
+    assert doubtful.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_faint_ink_is_refused_with_advice(reads: Reader) -> None:
+    grey = 200 + np.random.default_rng(0).normal(0, 2, (120, 120))
+    with pytest.raises(PictureError, match="press harder or photograph closer"):
+        reads.predict(np.round(grey).astype(np.uint8))
+    with pytest.raises(PictureError, match=r"background\.$"):
+        reads.predict(np.full((50, 50), 255, dtype=np.uint8))

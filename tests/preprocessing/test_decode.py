@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -230,3 +232,40 @@ def test_fully_transparent_and_fully_opaque() -> None:
     assert (flatten_alpha(np.zeros((5, 5, 4), dtype=np.uint8)) == 255).all()
     opaque = np.dstack([INK, INK, INK, np.full_like(INK, 255)])
     assert np.array_equal(flatten_alpha(opaque), INK)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "remedy"),
+    [
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC", "pillow-heif"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "HEIC", "JPEG"),
+        (b"\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1", "AVIF", "PNG or JPEG"),
+        (b"%PDF-1.7\n", "PDF", "as PNG"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG", "as PNG"),
+        (b'  <svg viewBox="0 0 1 1"></svg>', "SVG", "as PNG"),
+    ],
+)
+def test_other_formats_are_named_with_a_remedy(
+    content: bytes, name: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    with pytest.raises(UnreadableError, match=f"{name}.*{remedy}"):
+        decode_grey(content)
+
+
+def test_heic_is_read_where_its_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered = []
+    package = SimpleNamespace(register_heif_opener=lambda: registered.append(True))
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)  # type: ignore[arg-type]
+    with pytest.raises(UnreadableError, match="no known format"):
+        decode_grey(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
+    assert registered
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("more", [False, True])
+def test_later_frames_are_noticed(kind: str, more: bool) -> None:
+    frames = [Image.new("L", (20, 20), level) for level in (0, 90, 200)]
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:] if more else [])
+    assert decode_grey(file.getvalue()).has_more is more

@@ -36,7 +36,7 @@ def test_one_image_and_several() -> None:
 
 @given(st.lists(st.floats(0, 255), min_size=28, max_size=28))
 def test_pixels_are_rounded(row: list[float]) -> None:
-    ((found,), _) = read({"pixels": [row] * 28})
+    ((found,), _) = read({"pixels": [row] * 27 + [[255] * 28]})
     assert isinstance(found, RequestPicture)
     assert all(abs(a - b) <= 0.5 for a, b in zip(found.content[:28], row, strict=True))
 
@@ -48,6 +48,25 @@ def test_files(content: bytes) -> None:
     assert read({"picture": text}) == ([expected], True)
     assert read({"picture": f"data:image/png;base64,{text}"}) == ([expected], True)
     assert read({"pictures": [text, text]}) == ([expected] * 2, False)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_base64_with_line_breaks(content: bytes) -> None:
+    expected = RequestPicture("file", content)
+    wrapped = base64.encodebytes(content).decode("ascii")
+    assert read({"picture": wrapped}) == ([expected], True)
+    assert read({"picture": wrapped.replace("\n", "\r\n ")}) == ([expected], True)
+    assert read({"picture": f"data:image/png;base64,\n{wrapped}"}) == ([expected], True)
+
+
+@pytest.mark.parametrize("highest", [1, 1.0, 0.25])
+def test_pixels_from_0_to_1_are_named(highest: float) -> None:
+    fractions = [[0.0] * 27 + [highest]] * 28
+    ((found,), _) = read({"pixels": fractions})
+    assert isinstance(found, Refusal)
+    assert "Multiply them by 255" in found.message
+    ((fraction, image), _) = read({"pixels": [fractions, IMAGE]})
+    assert (fraction, image) == (found, PACKED)
 
 
 def test_invalid_base64_does_not_affect_other_pictures() -> None:

@@ -9,13 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from kilonet.inference import model as model_module
 from kilonet.inference.model import OnnxSession
-from kilonet.preprocessing import prepare
+from kilonet.preprocessing.prepare import PreparedPicture, prepare_picture
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.worker import GROUP_SECONDS, predict
@@ -119,12 +117,12 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
 def test_a_bug_fails_only_its_own_picture(
     model: Path, zero: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(source: bytes, **_: int) -> npt.NDArray[np.uint8]:
+    def fails(source: bytes, **_: int) -> PreparedPicture:
         if source == b"trap":
             raise ZeroDivisionError
-        return prepare(source)
+        return prepare_picture(source)
 
-    monkeypatch.setattr(model_module, "prepare", fails)
+    monkeypatch.setattr(model_module, "prepare_picture", fails)
     trap, right = predict(
         OnnxSession(model),
         [RequestPicture("file", b"trap"), RequestPicture("file", zero)],

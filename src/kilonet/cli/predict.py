@@ -65,12 +65,18 @@ def _print_table(results: Iterable[tuple[str, PictureResult]], classes: Sequence
         if isinstance(result, list):
             lines = [] if has_heading else [table.heading()]
             lines += [table.row(prediction, name) for prediction in result]
+            lines += [f"{name}: {note}" for note in _all_notes(result)]
             print_line("\n".join(lines))
             has_heading = True
         else:
             print_error(str(result))
             failed = True
     return int(failed)
+
+
+def _all_notes(predictions: Sequence[Prediction]) -> list[str]:
+    """Return each note once, in order."""
+    return list(dict.fromkeys(note for one in predictions for note in one.notes))
 
 
 @dataclass(frozen=True)

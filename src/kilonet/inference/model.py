@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,13 +12,15 @@ import numpy.typing as npt
 
 from kilonet.errors import KilonetError, RunError, UsageError
 from kilonet.metadata import INK, classes_of, preparation_of
-from kilonet.preprocessing import letterbox, prepare
+from kilonet.preprocessing import letterbox
 from kilonet.preprocessing.decode import MAX_PIXELS, PictureSource
+from kilonet.preprocessing.prepare import PreparedDigit, PreparedPicture, prepare_picture
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 
 SUFFIX = ".onnx"
+CUT_OFF_TEMPERATURE = 2.5  # of the softmax for digits that the picture may cut off
 DEFAULT_MODEL = "kilonet-25k"
 INPUT, OUTPUT = "image", "probabilities"
 
@@ -83,9 +86,34 @@ class OnnxSession:
         Raises:
             PictureError: it is not a picture; or it has no digit, or several.
         """
+        return self.prepare_picture(source, max_pixels=max_pixels).digits[0].image
+
+    def prepare_picture(
+        self, source: PictureSource, *, several: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> PreparedPicture:
+        """Return one picture as network input, with what is to be said of it.
+
+        Raises:
+            PictureError: it is not a picture; or it has no digit, or more than one and not
+                ``several``.
+        """
         if self.prepares_digits:
-            return prepare(source, max_pixels=max_pixels)
-        return letterbox(source, self.shape, max_pixels=max_pixels)
+            return prepare_picture(source, max_pixels=max_pixels, several=several)
+        return PreparedPicture(
+            [PreparedDigit(letterbox(source, self.shape, max_pixels=max_pixels))]
+        )
+
+    def classify(self, digits: Sequence[PreparedDigit]) -> Probabilities:
+        """Return the probabilities, (N, classes), of prepared digits.
+
+        Those of a digit that may be cut off are made less certain: p^(1/T), normalised.
+        """
+        result = self.probabilities(np.stack([digit.image for digit in digits]))
+        cut_off = np.array([digit.cut_off for digit in digits])
+        if cut_off.any():
+            tempered = result[cut_off] ** (1 / CUT_OFF_TEMPERATURE)
+            result[cut_off] = tempered / tempered.sum(axis=1, keepdims=True)
+        return result
 
     def probabilities(self, images: Images) -> Probabilities:
         """Return (N, classes) for prepared images: uint8 (N, C, H, W), or (N, H, W) if C is 1."""

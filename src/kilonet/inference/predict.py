@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from kilonet.errors import UsageError
 from kilonet.inference.model import OnnxSession, find_model
-from kilonet.preprocessing import PictureError, split
+from kilonet.preprocessing import PictureError
 from kilonet.preprocessing.decode import PictureSource
+from kilonet.preprocessing.prepare import PreparedDigit, PreparedPicture
 
 BATCH = 64
+CUT_OFF = "The digit reaches the edge of the picture and may be cut off."
+MORE_FRAMES = "Only the first page or frame of the file was read."
 
-Digits: TypeAlias = list[npt.NDArray[np.uint8]]
 PictureResult: TypeAlias = "list[Prediction] | PictureError"
 """The predictions of one picture, or the error that it caused."""
 
@@ -38,26 +39,39 @@ class Prediction:
     runner_up_confidence: float
     unsure: bool
     """Whether the confidence is below the requested minimum."""
+    notes: tuple[str, ...] = ()
+    """What the picture leaves in doubt, a sentence each: ``CUT_OFF``, ``MORE_FRAMES``."""
 
     @classmethod
     def from_probabilities(
-        cls, probabilities: Sequence[float], classes: Sequence[str], min_confidence: float
+        cls,
+        probabilities: Sequence[float],
+        classes: Sequence[str],
+        min_confidence: float,
+        notes: tuple[str, ...] = (),
     ) -> Prediction:
         """Return the prediction for ``probabilities``, one per class."""
         order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
         (first, second), best = order[:2], probabilities[order[0]]
         return cls(
-            classes[first], best, classes[second], probabilities[second], best < min_confidence
+            classes[first],
+            best,
+            classes[second],
+            probabilities[second],
+            best < min_confidence,
+            notes,
         )
 
-    def to_json(self) -> dict[str, str | float | bool]:
-        """Return the fields by name, probabilities rounded to 6 decimals."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name, probabilities rounded to 6 decimals; ``notes`` if any."""
+        notes = {"notes": list(self.notes)} if self.notes else {}
         return {
             "digit": self.digit,
             "confidence": round(self.confidence, 6),
             "runner_up": self.runner_up,
             "runner_up_confidence": round(self.runner_up_confidence, 6),
             "unsure": self.unsure,
+            **notes,
         }
 
 
@@ -153,28 +167,37 @@ class Reader:
         while batch := [
             self._prepare(picture, several) for picture in itertools.islice(pictures, BATCH)
         ]:
-            images = [image for digits in batch if isinstance(digits, list) for image in digits]
-            predictions = iter(self._classify(images, min_confidence))
-            for digits in batch:
-                if isinstance(digits, PictureError):
-                    yield digits
-                else:
-                    yield list(itertools.islice(predictions, len(digits)))
+            prepared = [one for one in batch if isinstance(one, PreparedPicture)]
+            predictions = iter(self._classify(prepared, min_confidence))
+            for one in batch:
+                yield one if isinstance(one, PictureError) else next(predictions)
 
-    def _prepare(self, picture: PictureSource, several: bool) -> Digits | PictureError:
+    def _prepare(self, picture: PictureSource, several: bool) -> PreparedPicture | PictureError:
         try:
-            return split(picture) if several else [self._session.prepare(picture)]
+            return self._session.prepare_picture(picture, several=several)
         except PictureError as error:
             return error
 
-    def _classify(self, images: Digits, min_confidence: float) -> list[Prediction]:
-        if not images:
-            return []
-        probabilities = self._session.probabilities(np.stack(images))
+    def _classify(
+        self, pictures: list[PreparedPicture], min_confidence: float
+    ) -> list[list[Prediction]]:
+        """Return the predictions of each picture; the network runs once for all of them."""
+        digits = [digit for picture in pictures for digit in picture.digits]
+        rows = iter(self._session.classify(digits).tolist() if digits else [])
         return [
-            Prediction.from_probabilities(row, self.classes, min_confidence)
-            for row in probabilities.tolist()
+            [
+                Prediction.from_probabilities(
+                    next(rows), self.classes, min_confidence, _notes(picture, digit)
+                )
+                for digit in picture.digits
+            ]
+            for picture in pictures
         ]
+
+
+def _notes(picture: PreparedPicture, digit: PreparedDigit) -> tuple[str, ...]:
+    possible = {CUT_OFF: digit.cut_off, MORE_FRAMES: picture.has_more}
+    return tuple(note for note, holds in possible.items() if holds)
 
 
 def reader(model: str | os.PathLike[str] | None = None) -> Reader:

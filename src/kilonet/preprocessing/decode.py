@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import warnings
@@ -20,6 +21,8 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 PictureSource: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image"
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+HEIF = "HEIF"  # Pillow knows this format where pillow-heif is installed
+HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"heim")
 ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 MAX_PIXELS = 64_000_000  # a phone camera's resolution; 256 MB while it is decoded
 MAX_SIDE = 32_768  # pixels of each side; a picture of 1×16,000,000 takes 30 times as long as 4000²
@@ -29,10 +32,14 @@ UNIFORM_RANGE = 64  # grey levels: visible pixels within this range count as one
 
 @dataclass(frozen=True, eq=False)
 class GreyPicture:
-    """Grey pixels, uint8 (H, W), and the name that messages use for the picture."""
+    """Grey pixels, uint8 (H, W), and the name that messages use for the picture.
+
+    ``has_more`` says that the file has later pages or frames; the pixels are those of the first.
+    """
 
     name: str
     grey: Bytes
+    has_more: bool = False
 
 
 def decode_grey(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> GreyPicture:
@@ -47,7 +54,15 @@ def decode_grey(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> GreyP
             checked before decoding.
         UnreadableError: it is not a picture, or is damaged.
     """
-    return GreyPicture(*decode(source, _image_to_grey, _array_to_grey, max_pixels))
+    has_more = False
+
+    def convert(image: Image.Image) -> Bytes:
+        nonlocal has_more
+        has_more = bool(getattr(image, "is_animated", False))
+        return _image_to_grey(image)
+
+    name, grey = decode(source, convert, _array_to_grey, max_pixels)
+    return GreyPicture(name, grey, has_more)
 
 
 def decode(
@@ -81,16 +96,48 @@ def _decode_file(
 ) -> Bytes:
     if not content:
         raise UnreadableError(name, "it is empty")
+    if (remedy := _other_format(content)) is not None:
+        raise UnreadableError(name, remedy)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures; here they are an error
         try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            formats = (*FORMATS, HEIF) if HEIF in Image.OPEN else FORMATS
+            image = Image.open(io.BytesIO(content), formats=formats)
         except UnidentifiedImageError:
             raise UnreadableError(name, "its content is of no known format") from None
         except Exception as error:  # each of Pillow's decoders raises errors of its own
             raise UnreadableError(name, _first_line(error)) from None
         with image:
             return _decode_image(image, name, max_pixels, convert_image)
+
+
+def _other_format(content: bytes) -> str | None:
+    """Return the name of a format that is not read, and a remedy; None for other files.
+
+    HEIC, which iPhones write, is read where the package ``pillow-heif`` is installed.
+    """
+    start = content[:1024].lstrip()
+    if content[4:8] == b"ftyp":
+        brands = content[8:40]
+        if b"avif" in brands:
+            return "it is an AVIF file. Save it as PNG or JPEG"
+        if any(brand in brands for brand in HEIC_BRANDS) and not _register_heif():
+            return "it is a HEIC file. Install pillow-heif, or save it as JPEG"
+    if start.startswith(b"%PDF"):
+        return "it is a PDF file. Save its page as PNG"
+    if b"<svg" in start and start.startswith(b"<"):
+        return "it is an SVG drawing. Save it as PNG"
+    return None
+
+
+def _register_heif() -> bool:
+    """Let Pillow read HEIC; return whether that is possible."""
+    try:
+        pillow_heif = importlib.import_module("pillow_heif")
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def _decode_image(

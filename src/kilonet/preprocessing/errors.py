@@ -51,11 +51,12 @@ class BlankError(PictureError):
 
     kind = "blank"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is blank: nothing in it stands out from its background. Give a picture of "
-            "one digit, darker or lighter than its background."
-        )
+    def __init__(self, name: str, *, even: bool) -> None:
+        """Name the picture; ``even`` says that not even faint ink can be in it."""
+        remedy = "Give a picture of one digit, darker or lighter than its background."
+        if not even:
+            remedy += " If its ink is faint, press harder or photograph closer."
+        super().__init__(f"{name} is blank: nothing in it stands out from its background. {remedy}")
 
 
 class NoiseError(PictureError):

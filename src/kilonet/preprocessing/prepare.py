@@ -11,6 +11,7 @@ at the center of the 28×28 field."
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -36,6 +37,22 @@ PREPARED_BORDER, PREPARED_PEAK, PREPARED_SIDE, PREPARED_OFFSET = 8, 192, 16, 1.0
 PREPARED_INK = 64  # grey levels: brighter pixels that touch are one component
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedDigit:
+    """A digit as an MNIST image, uint8 (28, 28), and whether the picture may cut it off."""
+
+    image: Image28
+    cut_off: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPicture:
+    """The digits of a picture, left to right, and whether its file has later pages or frames."""
+
+    digits: list[PreparedDigit]
+    has_more: bool = False
+
+
 def prepare(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Image28:
     """Return the one digit in a picture as an MNIST image: uint8 (28, 28), bright ink on 0.
 
@@ -45,8 +62,7 @@ def prepare(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Image28:
     Raises:
         PictureError: there is no digit, or more than one; the message says which, and what to do.
     """
-    digits = _digits(source, max_pixels, single=True)
-    return digits[0]
+    return prepare_picture(source, max_pixels=max_pixels).digits[0].image
 
 
 def split(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> list[Image28]:
@@ -55,18 +71,27 @@ def split(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> list[Image2
     Raises:
         PictureError: there is no digit.
     """
-    return _digits(source, max_pixels, single=False)
+    picture = prepare_picture(source, max_pixels=max_pixels, several=True)
+    return [digit.image for digit in picture.digits]
 
 
-def _digits(source: PictureSource, max_pixels: int, *, single: bool) -> list[Image28]:
+def prepare_picture(
+    source: PictureSource, *, max_pixels: int = MAX_PIXELS, several: bool = False
+) -> PreparedPicture:
+    """Return the digits of a picture with what is to be said of them: one, unless ``several``.
+
+    Raises:
+        PictureError: there is no digit, or more than one without ``several``.
+    """
     picture = decode_grey(source, max_pixels=max_pixels)
     prepared = if_prepared(picture.grey)
     if prepared is not None:
-        return [prepared]
-    digits = find_digits(picture)
-    if single and len(digits) > 1:
-        raise SeveralDigitsError(picture.name, len(digits))
-    return [to_28x28(digit, picture.name) for digit in digits]
+        return PreparedPicture([PreparedDigit(prepared)], picture.has_more)
+    inks = find_digits(picture)
+    if len(inks) > 1 and not several:
+        raise SeveralDigitsError(picture.name, len(inks))
+    digits = [PreparedDigit(to_28x28(ink, picture.name), ink.cut_off) for ink in inks]
+    return PreparedPicture(digits, picture.has_more)
 
 
 def if_prepared(grey: Image28) -> Image28 | None:

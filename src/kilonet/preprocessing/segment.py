@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +37,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 WORKING_SIDE = 112  # pixels: pictures are scaled down to the area of a square of this side
 FINE_SIDE = 40  # pixels: a smaller digit in a scaled-down picture is segmented again, enlarged
 MARGIN = 0.35  # of the digit's longer side, around a digit that is segmented again
+MIN_CONTACT = 2  # pixels of ink on the border of a digit that is cut off
 MIN_INK_SIDE = 6  # pixels of the original picture: the least size of a digit
 CLEAR = 14.0  # times the noise: with less contrast, the means of 3×3 pixels are tried
 MAX_SMOOTH_NOISE = 0.75  # of the noise, that these means may have
@@ -62,10 +63,15 @@ FIELD_INSET = 0.05  # likewise, for a printed field
 
 @dataclass(frozen=True, eq=False)
 class DigitInk:
-    """The ink of one digit, (H, W) with a margin of zeros, and the value of full ink."""
+    """The ink of one digit, (H, W) with a margin of zeros, and the value of full ink.
+
+    ``cut_off`` says that it touches the picture's border on one side, or on two that meet. A
+    picture that is cropped to its digit touches it on opposite sides.
+    """
 
     values: Floats
     full: float
+    cut_off: bool = False
 
 
 def find_digits(picture: GreyPicture) -> list[DigitInk]:
@@ -104,12 +110,16 @@ def _find(
             # Otherwise it was not a sheet but a digit in thick strokes.
     digits = group_digits(components.items, components.shape)
     if not digits:
-        raise BlankError(picture.name)
+        raise BlankError(picture.name, even=True)
     _check_size(max(digit.side for digit in digits), step, noisy, picture.name)
     _check_strokes(digits, components, picture.name)
     if near is not None:
         digits = [min(digits, key=lambda digit: abs((digit.x0 + digit.x1) * step / 2 - near))]
-    return [_extract(picture, digit, step, foreground.values, components) for digit in digits]
+    inks = [_extract(picture, digit, step, foreground.values, components) for digit in digits]
+    if near is not None:
+        return inks
+    cut = [_is_cut_off(digit, components.shape) for digit in digits]
+    return [replace(ink, cut_off=off) for ink, off in zip(inks, cut, strict=True)]
 
 
 def _find_ink(grey: Floats, name: str) -> tuple[Foreground, Components, bool]:
@@ -127,7 +137,7 @@ def _find_ink(grey: Floats, name: str) -> tuple[Foreground, Components, bool]:
         classes = subtract_two_classes(grey) if max(grey.shape) < MAX_CLASSES_SIDE else None
         foreground = classes or faint or foreground
     if not foreground.contrast:
-        raise NoiseError(name) if noise > STRONG_NOISE else BlankError(name)
+        raise NoiseError(name) if noise > STRONG_NOISE else BlankError(name, even=not np.ptp(grey))
     mask = foreground.values > max(foreground.threshold, INK_SHARE * foreground.contrast)
     return foreground, connected_components(mask, foreground.values), noise > STRONG_NOISE
 
@@ -211,6 +221,13 @@ def _is_field(component: Component, foreground: Foreground) -> bool:
 
 
 # Crops
+
+
+def _is_cut_off(digit: DigitRegion, shape: tuple[int, int]) -> bool:
+    down = (digit.y0 == 0) + (digit.y1 == shape[0])
+    across = (digit.x0 == 0) + (digit.x1 == shape[1])
+    contact = sum(part.border for part in digit.components)
+    return contact >= MIN_CONTACT and max(down, across) == 1
 
 
 def _extract(

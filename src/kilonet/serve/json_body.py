@@ -13,6 +13,7 @@ from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.problems import Problem, too_many_pictures
 
 SIDE = 28
+LINE_BREAKS = str.maketrans("", "", " \t\r\n")
 MAX_ERRORS = 5  # errors in a response, of all that a body has
 
 Pixel: TypeAlias = Annotated[float, Field(ge=0, le=255, strict=True)]
@@ -54,6 +55,7 @@ class Pictures(_JsonBody):
 
 
 BODIES: dict[str, type[_JsonBody]] = {"pixels": Pixels, "picture": OnePicture, "pictures": Pictures}
+FRACTIONS = "The pixels are at most 1; they must be 0 to 255. Multiply them by 255."
 _EXPECTED = (
     'Send {"pixels": [[…28 numbers…] × 28]} or a list of such images, {"picture": "BASE64"} or '
     '{"pictures": ["BASE64", …]}.'
@@ -114,13 +116,17 @@ def _check_count(items: list[Any], max_pictures: int) -> list[Any]:
     return items
 
 
-def _round_pixels(image: Any) -> RequestPicture:
+def _round_pixels(image: Any) -> RequestPicture | Refusal:
+    highest = max(value for row in image for value in row)
+    if 0 < highest <= 1:
+        return Refusal("unreadable", FRACTIONS)
     pixels = bytes(math.floor(value + 0.5) for row in image for value in row)
     return RequestPicture("pixels", pixels)
 
 
 def _decode_base64(text: str) -> RequestPicture | Refusal:
     encoded = text.partition(";base64,")[2] if text.startswith("data:") else text
+    encoded = encoded.translate(LINE_BREAKS)  # MIME (RFC 2045) wraps lines
     try:
         content = binascii.a2b_base64(encoded.encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from kilonet.errors import KilonetError
 from kilonet.inference.model import OnnxSession
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.preprocessing import PictureError
+from kilonet.preprocessing.prepare import PreparedDigit
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import log, write_log_in_thread
@@ -76,7 +76,7 @@ def predict(
             break
         prepared.append(_prepare_in_time(session, picture, max_pixels, picture_seconds))
     images = [image for image in prepared if not isinstance(image, Refusal)]
-    rows = iter(session.probabilities(np.stack(images)).tolist() if images else [])
+    rows = iter(session.classify(images).tolist() if images else [])
     return [image if isinstance(image, Refusal) else tuple(next(rows)) for image in prepared]
 
 
@@ -117,13 +117,14 @@ def _raise_out_of_time(*_: object) -> None:
 
 def _prepare(
     session: OnnxSession, picture: RequestPicture, max_pixels: int
-) -> npt.NDArray[np.uint8] | Refusal:
+) -> PreparedDigit | Refusal:
     try:
         if picture.kind == "file":
-            return session.prepare(picture.content, max_pixels=max_pixels)
+            return session.prepare_picture(picture.content, max_pixels=max_pixels).digits[0]
         if session.shape != MNIST_SHAPE:
             return Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
-        return session.prepare(np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28))
+        pixels = np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28)
+        return session.prepare_picture(pixels).digits[0]
     except PictureError as error:
         return Refusal(error.kind, str(error))
     except MemoryError:

@@ -75,7 +75,7 @@ def _body(event: dict[str, Any]) -> bytes:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # MIME wraps lines
     except (binascii.Error, ValueError):
         raise RequestError(HTTPStatus.BAD_REQUEST, "The base64 text is not valid.") from None
 
