@@ -45,16 +45,16 @@ def test_too_many_pixels(model: Path, zero: bytes) -> None:
 def wait_in(module: object, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a preparation take ``seconds`` of CPU time in which every error is caught."""
 
-    def slow(source: bytes, **_: int) -> npt.NDArray[np.uint8]:
+    def slow(source: bytes, **_: int) -> PreparedPicture:
         until = time.process_time() + seconds
         try:
             while time.process_time() < until:
                 pass
         except Exception:
             raise ZeroDivisionError from None
-        return prepare(source)
+        return prepare_picture(source)
 
-    monkeypatch.setattr(module, "prepare", slow)
+    monkeypatch.setattr(module, "prepare_picture", slow)
 
 
 def test_slow_pictures_leave_the_rest_of_their_group_for_later(

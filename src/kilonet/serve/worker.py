@@ -70,7 +70,7 @@ def predict(
     time is refused. The network runs once for all of them.
     """
     latest = time.monotonic() + GROUP_SECONDS
-    prepared: list[npt.NDArray[np.uint8] | Refusal] = []
+    prepared: list[PreparedDigit | Refusal] = []
     for picture in pictures:
         if prepared and time.monotonic() > latest:
             break
@@ -86,7 +86,7 @@ class _OutOfTimeError(BaseException):
 
 def _prepare_in_time(
     session: OnnxSession, picture: RequestPicture, max_pixels: int, seconds: float
-) -> npt.NDArray[np.uint8] | Refusal:
+) -> PreparedDigit | Refusal:
     try:
         with _cpu_limit(seconds):
             return _prepare(session, picture, max_pixels)
