@@ -84,7 +84,7 @@ def test_unknown_name() -> None:
         load_dataset("digit")
 
 
-@pytest.mark.mnist
+@pytest.mark.mnist("mnist", "fashion-mnist")
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_loads_the_real_sets(name: str, mnist_dir: Path) -> None:
     dataset = load_dataset(name, mnist_dir, download=False)

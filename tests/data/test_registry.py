@@ -58,7 +58,7 @@ def test_checksums_of_the_decompressed_bytes_are_known(name: str) -> None:
     assert all(digest and re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
 
 
-@pytest.mark.mnist
+@pytest.mark.mnist("mnist", "fashion-mnist")
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_md5_of_the_published_files(name: str, mnist_dir: Path) -> None:
     for file in DATASETS[name].files.values():
@@ -66,7 +66,7 @@ def test_md5_of_the_published_files(name: str, mnist_dir: Path) -> None:
         assert hashlib.md5(content).hexdigest() == file.md5
 
 
-@pytest.mark.mnist
+@pytest.mark.mnist("mnist", "fashion-mnist")
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_mean_and_std_of_the_training_images(name: str, mnist_dir: Path) -> None:
     _check_moments(name, mnist_dir)
