@@ -11,7 +11,8 @@ The pages are written by hand. A region is a table on lines of its own, or a val
 
     It reached <!-- value: accuracy gap-14k -->99.292 ± 0.084 % (10 seeds)<!-- end -->.
 
-The first word names an entry of ``TABLES``, the others are its arguments.
+The first word names an entry of ``TABLES``, the others are its arguments. Most tables are declared
+in ``doc_tables/tables.toml``.
 """
 
 from __future__ import annotations
@@ -25,69 +26,27 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # for benchmarks
 
-from doc_tables import (
-    datasets,
-    exports,
-    findings,
-    frontier,
-    performance,
-    reference,
-    reproduction,
-    shipping,
-)
+from doc_tables import findings, frontier, measurements, performance, reference, reproduction
+from doc_tables.tables import declared_tables
 from kilonet.errors import KilonetError, UsageError, nearest
 from kilonet.files import write_text
 
 REGION = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
 BEGIN = re.compile(r"<!-- (?:table|value): ")
+ROW_MODULES = (findings, frontier, measurements, performance, reproduction)
 TABLES: dict[str, Callable[..., str]] = {
-    "accuracy": reproduction.accuracy,
-    "audit": datasets.audit,
+    **declared_tables([each for module in ROW_MODULES for each in module.ROWS]),
     "by-epoch": reproduction.by_epoch,
-    "claims": reproduction.claims,
-    "claims-held": reproduction.claims_held,
     "commands": reference.commands,
-    "confidences": shipping.confidences,
-    "datasets": datasets.datasets,
-    "doubtful-labels": datasets.doubtful,
-    "environments": reproduction.environments,
     "equivalence": performance.equivalence,
-    "export-agreement": exports.agreement,
-    "export-archives": exports.archives,
-    "export-example": exports.example,
-    "export-measurement": exports.measurement,
-    "export-sizes": exports.sizes,
     "findings": findings.findings,
-    "findings-machines": findings.machines,
-    "findings-overview": findings.overview,
-    "findings-rates": findings.rates,
-    "frontier-budgets": frontier.budgets,
-    "frontier-networks": frontier.networks,
-    "frontier-records": frontier.records,
     "frontier-trials": frontier.trials,
-    "full": performance.full,
-    "origins": reproduction.origins,
-    "performance-machine": performance.machine,
-    "pictures": shipping.pictures,
-    "pictures-source": shipping.pictures_source,
-    "pieces": performance.pieces,
-    "reach": performance.reach,
     "recipe-keys": reference.recipe_keys,
     "recipe-texts": reference.recipe_texts,
-    "recipes": reproduction.recipes,
-    "refusals": shipping.refusals,
     "result": reproduction.result,
-    "robustness": shipping.robustness,
-    "robustness-kinds": shipping.robustness_kinds,
-    "robustness-source": shipping.robustness_source,
+    "robustness-kinds": measurements.robustness_kinds,
     "seeds": reproduction.seeds,
-    "service": shipping.service,
     "settings": reproduction.settings,
-    "shipping": shipping.shipping,
-    "sources": datasets.sources,
-    "studies": shipping.studies,
-    "study-example": shipping.study_example,
-    "throughput": performance.throughput,
 }
 
 

@@ -1,14 +1,14 @@
-"""The tables of ``docs/findings.md``: what each question's study found."""
+"""The rows and tables of ``docs/findings.md``: what each question's study found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import run
-from doc_tables.markdown import NONE, percent, plural, read_json, table
+from doc_tables.tables import Row, percent, read_json, table
 from kilonet.errors import UsageError
 from kilonet.recipe.load import resolve
 from kilonet.report.formatting import Table
@@ -74,17 +74,15 @@ def _failures(question: Any, trainings: Sequence[run.Training], stored: Any) -> 
     }
 
 
-def overview(results: Path) -> str:
-    """Return one row for each question."""
-    rows = []
+def overview(results: Path) -> Iterator[Row]:
+    """Yield each question, with the number of its cells and seeds."""
     for question in run.read("findings")["question"]:
-        title = question["title"]
         seeds = {entry["seed"] for entry in _stored(results, question["id"])["runs"]}
-        rows.append([
-            f"[{title}](#{_anchor(title)})", ", ".join(question["pages"]),
-            str(len(question["cell"])), plural(len(seeds), "seed"),
-        ])  # fmt: skip
-    return table(["question", "pages", "cells", "run"], rows, left=(0, 1, 3))
+        yield question | {
+            "anchor": _anchor(question["title"]),
+            "cells": len(question["cell"]),
+            "number": len(seeds),
+        }
 
 
 def _anchor(heading: str) -> str:
@@ -103,21 +101,18 @@ def findings(results: Path, name: str) -> str:
     return "\n\n".join([*parts, "\n".join(lines)])
 
 
-def rates(results: Path, name: str) -> str:
-    """Return the learning rates that were tried, and the validation accuracy of each."""
+def rates(results: Path, name: str) -> Iterator[Row]:
+    """Yield the learning rates that were tried for each cell, and the accuracy of each."""
     question = _question(name)
     reached = {
         (trial["fingerprint"], trial["seed"]): trial["validation_accuracy"]
         for trial in _stored(results, name)["trials"]
     }
     tried = iter(run.rate_trials(run.read("findings"), question))
-    rows = []
     for cell in question["cell"]:
-        trials = [next(tried) for _ in cell.get("tried", [])]
-        if trials:
-            words = [f"{t.rate:g} ({percent(100 * reached[t.key])})" for t in trials]
-            rows.append([cell["label"], ", ".join(words)])
-    return table(["cell", "learning rate (validation accuracy, %)"], rows, left=(0, 1))
+        if trials := [next(tried) for _ in cell.get("tried", [])]:
+            texts = [f"{t.rate:g} ({percent(100 * reached[t.key])})" for t in trials]
+            yield {"label": cell["label"], "rates": texts}
 
 
 def _markdown(content: Table) -> str:
@@ -131,11 +126,15 @@ def _markdown(content: Table) -> str:
     return table([headings[i] for i in kept], rows, left=(0,))
 
 
-def machines(results: Path) -> str:
-    """Return the processors and PyTorch versions of all runs."""
+def machines(results: Path) -> Iterator[Row]:
+    """Yield the processors and PyTorch versions of all runs."""
     found = {
-        (where.get("processor") or NONE, where.get("torch", NONE))
+        (where.get("processor"), where.get("torch"))
         for path in (results / "findings").glob("*.json")
         for where in (entry["environment"] for entry in read_json(path)["runs"])
     }
-    return table(["processor", "PyTorch"], [list(each) for each in sorted(found)], left=(0, 1))
+    for processor, torch in sorted(found, key=str):
+        yield {"processor": processor or None, "torch": torch}
+
+
+ROWS = (machines, overview, rates)

@@ -1,20 +1,19 @@
-"""The tables of ``docs/frontier.md``: trained budgets, published records, search trials."""
+"""The rows of ``docs/frontier.md``: trained budgets, published records, search trials."""
 
 from __future__ import annotations
 
-import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
 
-from pydantic import BaseModel, ConfigDict
+from benchmarks.results import Layout
 
-from doc_tables.exports import forms
-from doc_tables.markdown import NONE, interval, percent, read_json, table
-from doc_tables.runs import read_result, spread
+from doc_tables.measurements import export_forms
+from doc_tables.results import Result
+from doc_tables.tables import NONE, Row, percent, read_json, read_model, table
 from kilonet.evaluation.statistics import t_interval
 from kilonet.recipe.load import resolve
 
@@ -23,11 +22,7 @@ MIN_SEEDS = 3  # for an interval of a trial's effect
 BASE = "base"  # the trial that the other trials of a group are compared with
 
 
-class _Layout(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Budget(_Layout):
+class Budget(Layout):
     """The maximum number of parameters of the recipe ``name``."""
 
     name: str
@@ -35,7 +30,7 @@ class Budget(_Layout):
     dataset: str = "mnist"
 
 
-class Record(_Layout):
+class Record(Layout):
     """A published network: parameters, test accuracy in percent, and how it was obtained."""
 
     parameters: int
@@ -45,7 +40,7 @@ class Record(_Layout):
     dataset: str = "mnist"
 
 
-class Frontier(_Layout):
+class Frontier(Layout):
     """The content of ``frontier.toml``."""
 
     seeds: int
@@ -64,51 +59,43 @@ class Frontier(_Layout):
 @cache
 def read_frontier() -> Frontier:
     """Return the content of ``frontier.toml``."""
-    return Frontier.model_validate(tomllib.loads(EXPERIMENT.read_text(encoding="utf-8")))
+    return read_model(EXPERIMENT, Frontier)
 
 
-def budgets(results: Path, dataset: str) -> str:
-    """Return what was reached within each budget on ``dataset``."""
-    headings = ["model", "parameters at most", "parameters", "epochs"]
-    headings += ["test accuracy, % (mean ± sd)", "seeds", "95 % interval of the mean"]
-    headings += ["each seed, %", "int8 in C, %", "non-zero (%)"]
-    int8 = {e.recipe: form.verification.accuracy for e, form in forms(results, "c-int8")}
-    pruned = read_json(results / "frontier-sparse.json")["models"]
+def networks(results: Path, dataset: str) -> Iterator[Row]:
+    """Yield the budgets for ``dataset``, the layers of the network of each, and its result."""
+    for budget in read_frontier().budgets(dataset):
+        result = read_model(results / f"{budget.name}.json", Result)
+        yield {
+            "budget": budget,
+            "layers": resolve(budget.name).recipe.model.model_dump()["layers"],
+            "result": result,
+            "epochs": result.epochs[0],
+            "number": len(result.runs),
+        }
+
+
+def budgets(results: Path, dataset: str) -> Iterator[Row]:
+    """Yield what was reached within each budget on ``dataset``, also in int8 and pruned."""
+    int8 = {
+        row["network"].recipe: row["found"].accuracy
+        for row in export_forms(results)
+        if row["target"] == "c-int8"
+    }
     sparse = {
         entry["name"]: f"{entry['nonzero']:,} "
         f"({percent(100 * entry['test_correct'] / entry['test_total'])})"
-        for entry in pruned
+        for entry in read_json(results / "frontier-sparse.json")["models"]
     }
-    rows = []
-    for budget in read_frontier().budgets(dataset):
-        result, name = read_result(results, budget.name), budget.name
-        accuracy = result.accuracy
-        rows.append([
-            f"`{name}`", f"{budget.parameters:,}", f"{result.parameters:,}",
-            str(result.runs[0].epochs), spread(accuracy), str(len(accuracy.values)),
-            interval(accuracy.interval), ", ".join(map(percent, accuracy.values)),
-            percent(100 * int8[name]) if name in int8 else NONE, sparse.get(name, NONE),
-        ])  # fmt: skip
-    return table(headings, rows, left=(0, 7))
+    for row in networks(results, dataset):
+        name = row["budget"].name
+        yield row | {"int8": int8.get(name), "sparse": sparse.get(name)}
 
 
-def networks(results: Path, dataset: str) -> str:
-    """Return the layers of each budget's network."""
-    rows = []
-    for budget in read_frontier().budgets(dataset):
-        layers = resolve(budget.name).recipe.model.model_dump()["layers"]
-        result = read_result(results, budget.name)
-        epochs = str(result.runs[0].epochs)
-        rows.append([f"`{budget.name}`", f"`{layers}`", f"{result.parameters:,}", epochs])
-    return table(["model", "layers", "parameters", "epochs"], rows, left=(0, 1))
-
-
-def records(_: Path, dataset: str) -> str:
-    """Return what others have published on ``dataset``."""
-    headings = ["parameters", "test accuracy, %", "how it was obtained", "source"]
-    found = read_frontier().records(dataset)
-    rows = [[f"{r.parameters:,}", percent(r.accuracy), r.how, r.source] for r in found]
-    return table(headings, rows, left=(2, 3))
+def records(_: Path, dataset: str) -> Iterator[Row]:
+    """Yield what others have published on ``dataset``."""
+    for record in read_frontier().records(dataset):
+        yield {"record": record}
 
 
 @dataclass(frozen=True)
@@ -195,3 +182,6 @@ def _difference(effect: Effect) -> str:
         return f"{effect.mean:+.2f} ({low:+.2f} to {high:+.2f})"
     deviation = "" if effect.deviation is None else f" ± {effect.deviation:.2f}"
     return f"{effect.mean:+.2f}{deviation}"
+
+
+ROWS = (budgets, networks, records)

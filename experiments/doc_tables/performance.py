@@ -1,65 +1,39 @@
-"""The tables of ``docs/performance.md``, from what ``make bench`` stored."""
+"""The rows of the tables of ``docs/performance.md``, from what ``make bench`` stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
-from statistics import fmean, median, stdev
-from typing import TypeVar
+from statistics import fmean, median
 
-from benchmarks.results import Full, Layout, Pieces, Ratio, Reach, Throughput
-from pydantic import ValidationError
+from benchmarks.results import Full, Pieces, Ratio, Reach, Throughput
 from scipy import stats
 
 from benchmarks import entries
-from doc_tables.markdown import NONE, percent, table
-from doc_tables.reproduction import measured, result_of
-from kilonet.errors import UsageError
-
-FASTEST = entries.FASTEST_MEASURED
-PLAIN, FAST = "gap-14k", "gap-14k-fast-way"
-Kind = TypeVar("Kind", bound=Layout)
+from doc_tables.results import Sample, measured, result_of
+from doc_tables.tables import Row, percent, read_model, table
 
 
-def _read(results: Path, name: str, kind: type[Kind]) -> Kind:
-    path = results / f"bench-{name}.json"
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise UsageError(f"{path}: {error}. Run make bench again.") from None
+def performance_machine(results: Path) -> Iterator[Row]:
+    """Yield the machine, the versions and the date of the measurement."""
+    found = read_model(results / "bench-throughput.json", Throughput).machine
+    yield {"where": found.environment, "date": found.date}
 
 
-def machine(results: Path) -> str:
-    """Return the machine, the versions and the date of the measurement."""
-    found = _read(results, "throughput", Throughput).machine
-    where = found.environment
-    rows = [
-        ["processor", f"{where['cores']} cores of {where['processor']}"],
-        ["platform", where["platform"]],
-        ["PyTorch", where["torch"]],
-        ["Python", where["python"]],
-        ["commit", where["commit"]],
-        ["date", found.date],
-    ]
-    return table(["", ""], rows, left=(0, 1))
-
-
-def throughput(results: Path) -> str:
-    """Return images per second and the time of a training step, for each contestant."""
-    found = _read(results, "throughput", Throughput)
-    headings = ["contestant", "images/s", "step, ms", "spread of the step", "start, s"]
-    headings += [f"{FASTEST} is faster", "over the float32 limit", "over the bfloat16 limit"]
-    ratios = found.ratios.get(FASTEST, {})
-    rows = []
+def throughput(results: Path) -> Iterator[Row]:
+    """Yield images per second and the time of a training step, for each contestant."""
+    found = read_model(results / "bench-throughput.json", Throughput)
+    ratios = found.ratios.get(entries.FASTEST_MEASURED, {})
     for name, entry in found.contestants.items():
-        step, over = entry.step_milliseconds, found.over_limit[name]
-        rows.append([
-            name, f"{entry.images_per_second.median:,.0f}", f"{step.median:.1f}",
-            f"{step.lower_quartile:.1f}–{step.upper_quartile:.1f}", f"{entry.startup_seconds:.1f}",
-            _times(ratios[name]) if name in ratios else NONE,
-            f"{over['float32']:.2f}", f"{over['bfloat16']:.2f}",
-        ])  # fmt: skip
-    return table(headings, rows, left=(0,))
+        yield {
+            "name": name,
+            "entry": entry,
+            "step": entry.step_milliseconds,
+            "fastest": entries.FASTEST_MEASURED,
+            "ratio": _times(ratios[name]) if name in ratios else None,
+            "over": found.over_limit[name],
+        }
 
 
 def _times(ratio: Ratio) -> str:
@@ -67,73 +41,60 @@ def _times(ratio: Ratio) -> str:
     return f"{ratio.median:.2f}× ({ratio.lower_quartile:.2f}–{ratio.upper_quartile:.2f})"
 
 
-def pieces(results: Path) -> str:
-    """Return the time of a step with each optimisation left out or added."""
-    found = _read(results, "pieces", Pieces)
-    rows = [
-        [name, f"{entry.step_milliseconds.median:.1f}", _times(found.step_ratio[name])]
-        for name, entry in found.contestants.items()
-    ]
-    return table(["what is on", "step, ms", "time, with everything on = 1"], rows, left=(0,))
+def pieces(results: Path) -> Iterator[Row]:
+    """Yield the time of a step with each optimisation left out or added."""
+    found = read_model(results / "bench-pieces.json", Pieces)
+    for name, entry in found.contestants.items():
+        yield {"name": name, "entry": entry, "ratio": _times(found.step_ratio[name])}
 
 
-def full(results: Path) -> str:
-    """Return the time of whole trainings."""
-    found = _read(results, "full", Full)
-    rows = []
+def full(results: Path) -> Iterator[Row]:
+    """Yield the time of whole trainings."""
+    found = read_model(results / "bench-full.json", Full)
     for name, entry in found.contestants.items():
         ratio = found.train_ratio.get(name)
-        rows.append([
-            name, str(entry.runs[0].epochs), f"{entry.train_seconds.median:.0f}",
-            f"{median(run.process_seconds for run in entry.runs):.0f}",
-            ", ".join(percent(100 * run.test_accuracy) for run in entry.runs),
-            f"{ratio.median:.2f}×" if ratio else NONE,
-        ])  # fmt: skip
-    headings = ["contestant", "epochs", "training, s", "whole process, s", "test accuracy, %"]
-    return table([*headings, "faster than plain"], rows, left=(0,))
+        yield {
+            "name": name,
+            "entry": entry,
+            "first": entry.runs[0],
+            "process": median(run.process_seconds for run in entry.runs),
+            "accuracies": [100 * run.test_accuracy for run in entry.runs],
+            "faster": f"{ratio.median:.2f}×" if ratio else None,
+        }
 
 
-def reach(results: Path) -> str:
-    """Return the seconds that each recipe takes to its accuracy."""
-    rows = []
-    for name, entry in _read(results, "reach", Reach).contestants.items():
+def reach(results: Path) -> Iterator[Row]:
+    """Yield the seconds that each recipe takes to its accuracy."""
+    for name, entry in read_model(results / "bench-reach.json", Reach).contestants.items():
         seconds = [run.seconds for run in entry.runs]
-        accuracies = [100 * run.test_accuracy for run in entry.runs]
-        rows.append([
-            f"`{name}`", f"{entry.parameters:,}", str(entry.runs[0].epochs),
-            f"{entry.runs[0].workers} in {entry.runs[0].precision}",
-            f"{fmean(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})",
-            _mean(accuracies), ", ".join(map(percent, accuracies)),
-        ])  # fmt: skip
-    headings = ["recipe", "parameters", "epochs", "workers", "seconds, mean (range)"]
-    return table([*headings, "test accuracy, %", "each seed, %"], rows, left=(0, 3, 6))
+        yield {
+            "name": name,
+            "entry": entry,
+            "first": entry.runs[0],
+            "mean": fmean(seconds),
+            "low": min(seconds),
+            "high": max(seconds),
+            "accuracy": Sample([Fraction(100 * run.test_accuracy) for run in entry.runs]),
+        }
 
 
 def equivalence(results: Path) -> str:
-    """Return the accuracy with plain and with fast settings, and the interval of the difference."""
-    samples = {
-        name: [float(value) for value in result_of(results, measured(label)).accuracy.values]
-        for name, label in {"plain": PLAIN, "fast": FAST}.items()
-    }
+    """Return the accuracy with plain and with fast settings, and the interval of the difference.
+
+    The two are equivalent within ±m, tested at the 5 % level, if Welch's 90 % interval lies
+    within ±m (two one-sided tests; Schuirmann 1987).
+    """
+    labels = {"plain": "gap-14k", "fast": "gap-14k-fast-way"}
+    samples = {name: result_of(results, measured(label)).accuracy for name, label in labels.items()}
     rows = [
-        [name, str(len(values)), _mean(values), ", ".join(map(percent, values))]
-        for name, values in samples.items()
+        [name, str(len(sample.values)), str(sample), ", ".join(map(percent, sample.values))]
+        for name, sample in samples.items()
     ]
-    low, high = difference(*samples.values())
-    rows.append(["fast − plain, points", "", f"{low:+.3f} to {high:+.3f}", "90 % interval (Welch)"])
+    plain, fast = ([float(value) for value in sample.values] for sample in samples.values())
+    found = stats.ttest_ind(fast, plain, equal_var=False).confidence_interval(0.9)
+    bounds = f"{found.low:+.3f} to {found.high:+.3f}"
+    rows.append(["fast − plain, points", "", bounds, "90 % interval (Welch)"])
     return table(["settings", "seeds", "test accuracy, %", "each seed, %"], rows, left=(0, 3))
 
 
-def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Return Welch's 90 % interval of the mean of ``second`` minus that of ``first``.
-
-    The two are equivalent within ±m, tested at the 5 % level, if the interval lies within ±m (two
-    one-sided tests; Schuirmann 1987).
-    """
-    found = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.9)
-    return float(found.low), float(found.high)
-
-
-def _mean(values: Sequence[float]) -> str:
-    mean = percent(fmean(values), 3)
-    return f"{mean} ± {percent(stdev(values), 3)}" if len(values) > 1 else mean
+ROWS = (full, performance_machine, pieces, reach, throughput)

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MultipleLocator, NullLocator
 
 from doc_tables.frontier import Record, read_frontier
-from doc_tables.reproduction import measured, read_experiment, result_of
-from doc_tables.runs import Result, read_result
+from doc_tables.results import Result, measured, read_experiment, result_of
+from doc_tables.tables import read_model
 from kilonet.report.style import MUTED, PAPER, plot_style, save_figure
 
 # Okabe and Ito's palette without yellow, which is hard to see on white; markers differ as well.
@@ -45,12 +45,14 @@ def draw_all(results: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     curves = [result_of(results, measured(label)) for label in read_experiment().curves]
     draw_curves(curves, folder / "training-curves.png")
-    frontier = {
-        budget.name: read_result(results, budget.name)
-        for budget in read_frontier().budgets("mnist")
-    }
-    others = [read_result(results, label) for label in OTHERS]
-    draw_frontier(frontier, others, read_frontier().records("mnist"), folder / "frontier.png")
+    names = [budget.name for budget in read_frontier().budgets("mnist")]
+    frontier, others = (
+        {label: read_model(results / f"{label}.json", Result) for label in labels}
+        for labels in (names, OTHERS)
+    )
+    draw_frontier(
+        frontier, [*others.values()], read_frontier().records("mnist"), folder / "frontier.png"
+    )
 
 
 def draw_curves(results: Sequence[Result], path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from doc_tables.markdown import table
+from doc_tables.tables import table
 from kilonet.cli.main import app
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.keys import ALTERNATIVES, PLAIN, SCALARS

@@ -1,156 +1,114 @@
-"""The tables of ``docs/reproduction.md``, and the README's table of recipes."""
+"""The rows of the tables of ``docs/reproduction.md``, and of the README's table of recipes."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from doc_tables.claims import Claim, judge
-from doc_tables.markdown import NONE, interval, percent, plural, span, table
-from doc_tables.runs import Result, Run, read_result, sample_of, spread
-from kilonet.errors import DataError
+from doc_tables.results import (
+    Claim,
+    Result,
+    Run,
+    judge,
+    measured,
+    read_experiment,
+    result_of,
+    sample_of,
+)
+from doc_tables.tables import NONE, Row, interval, percent, plural, span, table
 from kilonet.evaluation.statistics import wilson
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 
-EXPERIMENT = Path(__file__).resolve().parents[1] / "reproduction.toml"
 _WEIGHTS = {
     "best": "those of the epoch with the highest validation accuracy",
     "last": "those of the last epoch",
 }
+_NO_CLAIM = SimpleNamespace(parameters=None, epochs=None, accuracy=None)
 
 
-class Measured(BaseModel):
-    """A recipe with overrides, measured in ``results/LABEL.json``, and what its page claims."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    label: str
-    recipe: str
-    overrides: list[str] = []
-    project: str = ""
-    beside: str = ""
-    archived: bool = False
-    claim: Claim | None = None
-
-    @property
-    def resolved(self) -> Recipe:
-        """The recipe with its overrides."""
-        return resolve(self.recipe, self.overrides).recipe
+def accuracy(results: Path, label: str) -> Iterator[Row]:
+    """Yield the result ``label``."""
+    result = result_of(results, measured(label))
+    yield {"result": result, "number": len(result.runs)}
 
 
-class Experiment(BaseModel):
-    """The content of ``reproduction.toml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seeds: int
-    readme: list[str]
-    curves: list[str]
-    run: list[Measured]
+def recipes(results: Path) -> Iterator[Row]:
+    """Yield the entry and the result of each recipe in the README."""
+    for label in read_experiment().readme:
+        result = result_of(results, measured(label))
+        yield {"entry": measured(label), "result": result, "number": len(result.runs)}
 
 
-@cache
-def read_experiment(path: Path = EXPERIMENT) -> Experiment:
-    """Return the content of ``path``.
-
-    Raises:
-        DataError: it is not TOML, or a key or a figure is wrong.
-    """
-    try:
-        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DataError(f"{path}: {error}. Correct that entry.") from None
-
-
-def measured(label: str) -> Measured:
-    """Return the entry with this label.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = [entry for entry in read_experiment().run if entry.label == label]
-    if not found:
-        raise DataError(f'{EXPERIMENT} has no run with the label "{label}". Add it.')
-    return found[0]
-
-
-def result_of(results: Path, entry: Measured) -> Result:
-    """Return what was measured of ``entry``.
-
-    Raises:
-        DataError: the file measures another recipe.
-    """
-    result = read_result(results, entry.label)
-    if (result.recipe, result.overrides) != (entry.recipe, entry.overrides):
-        raise DataError(
-            f"results/{entry.label}.json measures {result.recipe} {result.overrides}, but "
-            f"{EXPERIMENT.name} has {entry.recipe} {entry.overrides}. Correct one of them."
-        )
-    return result
-
-
-def accuracy(results: Path, label: str) -> str:
-    """Return mean and standard deviation of the test accuracy, and the number of seeds."""
-    sample = result_of(results, measured(label)).accuracy
-    return f"{spread(sample)} % ({plural(len(sample.values), 'seed')})"
-
-
-def claims_held(results: Path) -> str:
-    """Return how many of the claims hold, such as ``3 of 14``."""
+def claims_held(results: Path) -> Iterator[Row]:
+    """Yield the number of claims that hold, and of all claims."""
     claimed = [(e.claim, result_of(results, e)) for e in read_experiment().run if e.claim]
     held = sum(judge(claim, result).holds for claim, result in claimed)
-    return f"{held} of {len(claimed)}"
+    yield {"held": held, "claims": len(claimed)}
 
 
-def claims(results: Path) -> str:
-    """Return one row for each claim: what is claimed, what was measured, and the verdict."""
-    headings = [
-        "recipe", "page", "parameters claimed", "measured", "epochs claimed", "run",
-        "test accuracy claimed, %", "measured, % (mean ± sd)", "seeds", "95 % interval of the mean",
-        "each seed, %", "does the claim hold?",
-    ]  # fmt: skip
-    entries = [entry for entry in read_experiment().run if entry.project]
-    rows = [_claims_row(entry, result_of(results, entry)) for entry in entries]
-    return table(headings, rows, left=(0, 1, 10, 11))
+def claims(results: Path) -> Iterator[Row]:
+    """Yield what is claimed and measured of each recipe of a project, and the verdict."""
+    for entry in read_experiment().run:
+        if entry.project:
+            result, claim = result_of(results, entry), entry.claim
+            yield {
+                "entry": entry,
+                "anchor": entry.label.replace(".", ""),  # Markdown renderers leave out the dots
+                "claimed": claim or _NO_CLAIM,
+                "result": result,
+                "number": len(result.runs),
+                "verdict": judge(claim, result) if claim else None,
+            }
 
 
-def _claims_row(entry: Measured, result: Result) -> list[str]:
-    sample, claim = result.accuracy, entry.claim
-    claimed = (
-        [str(claim.parameters), str(claim.epochs), str(claim.accuracy)] if claim else [NONE] * 3
-    )
-    return [
-        f"[`{entry.label}`](#{_anchor(entry.label)})", entry.project,
-        claimed[0], f"{result.parameters:,}", claimed[1], span([run.epochs for run in result.runs]),
-        claimed[2], spread(sample), str(len(sample.values)), interval(sample.interval),
-        ", ".join(map(percent, sample.values)), str(judge(claim, result)) if claim else NONE,
-    ]  # fmt: skip
+def origins(results: Path) -> Iterator[Row]:
+    """Yield where each result comes from."""
+    for entry in read_experiment().run:
+        result = result_of(results, entry)
+        where = _environments([result])
+        yield {
+            "entry": entry,
+            "result": result,
+            "changes": ", ".join(f"`{override}`" for override in result.overrides) or None,
+            "commit": where.get("commit"),
+            "device": where.get("device"),
+            "seeds": [run.seed for run in result.runs],
+        }
 
 
-def _anchor(heading: str) -> str:
-    """Return the link to a heading; Markdown renderers leave out its dots."""
-    return heading.replace(".", "")
+def environments(results: Path) -> Iterator[Row]:
+    """Yield the versions and machines of all runs: every value that occurs."""
+    found = _environments(result_of(results, entry) for entry in read_experiment().run)
+    for name, values in found.items():
+        yield {"name": name, "values": values}
+
+
+def _environments(results: Iterable[Result]) -> dict[str, str]:
+    values: dict[str, dict[str, None]] = {}
+    for run in (run for result in results for run in result.runs):
+        for key, value in run.environment.items():
+            values.setdefault(key, {})[value] = None
+    joined = {key: ", ".join(filter(None, found)) for key, found in values.items()}
+    return {key: value for key, value in joined.items() if value}
 
 
 def result(results: Path, label: str) -> str:
-    """Return what is claimed and measured of one recipe, and which settings it has."""
+    """Return a table of what is claimed and measured of one recipe."""
     entry = measured(label)
     found, claim = result_of(results, entry), entry.claim
+    claimed = claim or _NO_CLAIM
     rows = [
-        ["parameters", _claimed(claim, "parameters"), f"{found.parameters:,}"],
-        ["epochs", _claimed(claim, "epochs"), span([run.epochs for run in found.runs])],
-        ["test accuracy, %", _claimed(claim, "accuracy"), spread(found.accuracy)],
+        ["parameters", str(claimed.parameters), f"{found.parameters:,}"],
+        ["epochs", str(claimed.epochs), span(found.epochs)],
+        ["test accuracy, %", str(claimed.accuracy), str(found.accuracy)],
     ]
     if claim and claim.train_accuracy:
-        stated = str(claim.train_accuracy)
-        rows.append(["training accuracy, %", stated, spread(found.train_accuracy)])
+        train = str(found.train_accuracy or NONE)
+        rows.append(["training accuracy, %", str(claim.train_accuracy), train])
     headings = ["", "claimed", f"measured, {plural(len(found.runs), 'seed')}"]
     if claim is None:
         return table([headings[0], headings[2]], [[row[0], row[2]] for row in rows], left=(0,))
@@ -158,49 +116,36 @@ def result(results: Path, label: str) -> str:
     return table(headings, rows, left=(0, 1, 2))
 
 
-def _claimed(claim: Claim | None, figure: str) -> str:
-    return str(getattr(claim, figure)) if claim else NONE
-
-
 def settings(results: Path, label: str) -> str:
     """Return which weights are tested, and the settings that a page omits or a recipe changes."""
     entry = measured(label)
     recipe = entry.resolved
-    rows = [["weights tested", _weights(recipe)]]
+    keys = _flat(recipe)
+    averaged = ", averaged over steps" if recipe.training.ema is not None else ""
+    rows = [["weights tested", _WEIGHTS[recipe.training.keep] + averaged]]
     if recipe.assumed:
-        rows.append(["settings that the page does not give", ", ".join(_assumed(recipe))])
+        assumed = [f"`{name} = {_value(keys.get(name))}`" for name in recipe.assumed]
+        rows.append(["settings that the page does not give", ", ".join(assumed)])
     if entry.beside:
-        other = resolve(entry.beside).recipe
+        other = _flat(resolve(entry.beside).recipe)
         heading = f"settings that differ from `{entry.beside}` (its value)"
-        rows.append([heading, ", ".join(_differences(recipe, other))])
+        rows.append([heading, ", ".join(_differences(keys, other))])
     today, then = fingerprint(recipe), result_of(results, entry).fingerprint
     if today != then:
-        rows.append(
-            ["recipe changed since: fingerprint now, of these runs", f"`{today}`, `{then}`"]
-        )
+        heading = "recipe changed since: fingerprint now, of these runs"
+        rows.append([heading, f"`{today}`, `{then}`"])
     return table(["", ""], rows, left=(0, 1))
 
 
-def _weights(recipe: Recipe) -> str:
-    averaged = ", averaged over steps" if recipe.training.ema is not None else ""
-    return _WEIGHTS[recipe.training.keep] + averaged
+def _differences(keys: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    names = [name for name in keys if keys[name] != other.get(name)]
+    return [f"`{n} = {_value(keys[n])}` ({_value(other.get(n))})" for n in names]
 
 
-def _assumed(recipe: Recipe) -> list[str]:
-    keys = _flat(recipe.model_dump())
-    return [f"`{name} = {_value(keys.get(name))}`" for name in recipe.assumed]
-
-
-def _differences(recipe: Recipe, other: Recipe) -> list[str]:
-    here, there = _flat(recipe.model_dump()), _flat(other.model_dump())
-    names = [name for name in here if here[name] != there.get(name)]
-    return [f"`{n} = {_value(here.get(n))}` ({_value(there.get(n))})" for n in names]
-
-
-def _flat(sections: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(recipe: Recipe) -> dict[str, Any]:
     return {
         f"{section}.{key}": value
-        for section, keys in sections.items()
+        for section, keys in recipe.model_dump().items()
         if isinstance(keys, dict) and section != "constraints"
         for key, value in keys.items()
     }
@@ -211,16 +156,15 @@ def _value(value: Any) -> str:
 
 
 def seeds(results: Path, label: str) -> str:
-    """Return one row for each seed, and their mean."""
+    """Return a table with a row for each seed, and their mean."""
     found = result_of(results, measured(label))
     headings = [
         "seed", "test accuracy, %", "its 95 % Wilson interval", "best epoch", "epochs run",
         "seconds", "training accuracy at the end, %", "highest test accuracy of any epoch¹, %",
     ]  # fmt: skip
     highest = sample_of(run.highest_test for run in found.runs)
-    seconds = sum(run.seconds for run in found.runs) / len(found.runs)
-    mean = ["mean ± sd", spread(found.accuracy), "", "", "", f"{seconds:.0f}"]
-    mean += [spread(found.train_accuracy), spread(highest)]
+    mean = ["mean ± sd", str(found.accuracy), "", "", "", f"{found.seconds:.0f}"]
+    mean += [str(sample or NONE) for sample in (found.train_accuracy, highest)]
     return table(headings, [*map(_seed_row, found.runs), mean])
 
 
@@ -236,72 +180,28 @@ def _seed_row(run: Run) -> list[str]:
 
 def by_epoch(results: Path, project: str) -> str:
     """Return the test accuracy after each epoch beside the figures that a page claims."""
-    entries = [e for e in read_experiment().run if e.project == project and e.claim]
-    found = [result_of(results, entry) for entry in entries]
+    claimed = [
+        (entry, entry.claim, result_of(results, entry))
+        for entry in read_experiment().run
+        if entry.project == project and entry.claim
+    ]
     rows = []
-    for epoch in range(1, max(run.epochs for result in found for run in result.runs) + 1):
-        stated = [
-            str(e.claim.by_epoch[epoch]) for e in entries if e.claim and epoch in e.claim.by_epoch
-        ]
-        cells = [_epoch_cell(e.claim, r, epoch) for e, r in zip(entries, found, strict=True)]
+    for epoch in range(1, max(max(result.epochs) for _, _, result in claimed) + 1):
+        stated = [str(c.by_epoch[epoch]) for _, c, _ in claimed if epoch in c.by_epoch]
+        cells = [_epoch_cell(claim, result, epoch) for _, claim, result in claimed]
         rows.append([str(epoch), " / ".join(dict.fromkeys(stated)) or NONE, *cells])
-    return table(["epoch", "page, %", *(f"`{entry.label}`" for entry in entries)], rows)
+    return table(["epoch", "page, %", *(f"`{entry.label}`" for entry, _, _ in claimed)], rows)
 
 
-def _epoch_cell(claim: Claim | None, result: Result, epoch: int) -> str:
+def _epoch_cell(claim: Claim, result: Result, epoch: int) -> str:
     sample = result.recorded("test_accuracy", epoch)
     if sample is None:
         return NONE
     missing = len(result.runs) - len(sample.values)
-    text = spread(sample) + (f" ({plural(len(sample.values), 'seed')})" if missing else "")
-    if claim and epoch in claim.by_epoch:
+    text = str(sample) + (f" ({plural(len(sample.values), 'seed')})" if missing else "")
+    if epoch in claim.by_epoch:
         text += " ✓" if claim.by_epoch[epoch].reached_by(sample.mean) else " ✗"
     return text
 
 
-def origins(results: Path) -> str:
-    """Return where each result comes from: fingerprint, overrides, commit, device, time."""
-    headings = ["result", "recipe fingerprint", "changed from the shipped recipe", "commit",
-                "device", "seeds", "mean seconds"]  # fmt: skip
-    rows = []
-    for entry in read_experiment().run:
-        found = result_of(results, entry)
-        changes = ", ".join(f"`{override}`" for override in found.overrides) or NONE
-        where = _environments([found])
-        seconds = sum(run.seconds for run in found.runs) / len(found.runs)
-        rows.append([
-            f"`{entry.label}`", f"`{found.fingerprint}`", changes,
-            where.get("commit", NONE), where.get("device", NONE),
-            ", ".join(str(run.seed) for run in found.runs), f"{seconds:.0f}",
-        ])  # fmt: skip
-    return table(headings, rows, left=(0, 1, 2, 3, 4, 5))
-
-
-def environments(results: Path) -> str:
-    """Return the versions and machines of all runs: every value that occurs."""
-    found = _environments(result_of(results, entry) for entry in read_experiment().run)
-    return table(["", "all values that occur"], [list(row) for row in found.items()], left=(0, 1))
-
-
-def _environments(results: Iterable[Result]) -> dict[str, str]:
-    values: dict[str, dict[str, None]] = {}
-    for run in (run for result in results for run in result.runs):
-        for key, value in run.environment.items():
-            values.setdefault(key, {})[value] = None
-    joined = {key: ", ".join(filter(None, found)) for key, found in values.items()}
-    return {key: value for key, value in joined.items() if value}
-
-
-def recipes(results: Path) -> str:
-    """Return the README's table: what each recipe reaches."""
-    headings = ["recipe", "parameters", "epochs", "test accuracy, % (mean ± sd)", "what it is"]
-    rows = [_recipes_row(measured(label), results) for label in read_experiment().readme]
-    return table(headings, rows, left=(0, 4))
-
-
-def _recipes_row(entry: Measured, results: Path) -> list[str]:
-    found = result_of(results, entry)
-    reached = f"{spread(found.accuracy)} ({plural(len(found.runs), 'seed')})"
-    epochs = span([run.epochs for run in found.runs])
-    title = entry.resolved.title
-    return [f"`{entry.label}`", f"{found.parameters:,}", epochs, reached, title]
+ROWS = (accuracy, recipes, claims_held, claims, origins, environments)

@@ -17,7 +17,7 @@ from kilonet.preprocessing import prepare
 ROOT = Path(__file__).resolve().parents[2]
 
 development = importlib.import_module("pictures.development")
-shipping = importlib.import_module("doc_tables.shipping")
+measurements = importlib.import_module("doc_tables.measurements")
 strokes = importlib.import_module("pictures.strokes")
 sys.path.insert(0, str(ROOT / "tests" / "preprocessing"))
 vectors = importlib.import_module("write_vectors")
@@ -58,7 +58,7 @@ def test_every_kind_is_a_picture() -> None:
         assert label in range(10)
         Image.fromarray(picture)
     refusals = {kind for kind, _ in development.no_digits(images, 2)}
-    assert refusals == set(shipping.REASONS)
+    assert refusals == set(measurements.REASONS)
 
 
 def test_letters_and_scribbles_hold_together() -> None:

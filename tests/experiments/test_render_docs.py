@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 render_docs = importlib.import_module("render_docs")
 frontier = importlib.import_module("doc_tables.frontier")
-plots = importlib.import_module("doc_tables.plots")
 reference = importlib.import_module("doc_tables.reference")
 
 
@@ -137,7 +136,7 @@ def test_wrong_results_are_errors(root: Path, wrong: dict[str, Any], message: st
 
 def test_a_wrong_export_is_an_error(root: Path) -> None:
     change(root, "export-gap-14k.json", parameters="many")
-    with pytest.raises(UsageError, match=r"export-gap-14k\.json: parameters: "):
+    with pytest.raises(DataError, match=r"export-gap-14k\.json: parameters: "):
         render_docs.TABLES["export-sizes"](root / "results")
 
 

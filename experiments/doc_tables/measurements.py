@@ -1,0 +1,328 @@
+"""The rows of the tables of data sets, exports, service, pictures, robustness and studies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.results import Layout
+from pydantic import Field, PositiveInt
+
+from doc_tables.tables import Row, percent, plural, read_json, read_model, table
+from kilonet.data.registry import DATASETS
+from kilonet.errors import UsageError
+from kilonet.evaluation.distortions import DISTORTIONS
+from kilonet.evaluation.statistics import wilson
+from kilonet.exports.verify import Verification
+
+FORMS = {
+    "onnx": "ONNX",
+    "onnx-raw": "ONNX, raw",
+    "onnx-int8": "ONNX, int8",
+    "c": "C, float",
+    "c-int8": "C, int8",
+    "html": "HTML page",
+    "lambda": "Lambda archive",
+}
+REASONS = {
+    "blank": "one grey all over",
+    "noise": "random pixels",
+    "too-small": "a dot of at most five pixels",
+    "several": "two to four digits side by side",
+}
+ROBUST = "kilonet-25k-robust"
+
+
+def datasets(_: Path) -> Iterator[Row]:
+    """Yield the size and the normalisation of each data set."""
+    for spec in DATASETS.values():
+        channels, height, width = spec.shape
+        yield {
+            "spec": spec,
+            "height": height,
+            "width": width,
+            "colour": "grey" if channels == 1 else "colour",
+            "classes": len(spec.classes),
+            "mean": _numbers(spec.mean),
+            "std": _numbers(spec.std),
+        }
+
+
+def _numbers(values: tuple[float, ...] | None) -> str:
+    return ", ".join(f"{value:.4f}" for value in values) if values else "computed"
+
+
+def sources(_: Path) -> Iterator[Row]:
+    """Yield where each data set is downloaded from, and how its files are verified."""
+    for spec in DATASETS.values():
+        if spec.files:
+            known = sum(file.sha256 is not None for file in spec.files.values())
+            archive = spec.archive
+            yield {
+                "spec": spec,
+                "fetched": f"`{archive.filename}`" if archive else f"{len(spec.files)} files",
+                "md5": f"`{archive.md5}`" if archive else "of each file",
+                "checked": f"SHA-256 of {known} files"
+                if known
+                else "number, shape, labels, CRC-32",
+                "mirrors": "; ".join(spec.mirrors),
+            }
+
+
+def audit(results: Path) -> Iterator[Row]:
+    """Yield the audit of MNIST's training images."""
+    found = read_json(results / "audit-mnist.json")
+    yield found | {"estimated_share": found["estimated_errors"] / found["images"]}
+
+
+class Form(Layout):
+    """One exported form of a network, compared with PyTorch on the test split."""
+
+    target: str
+    model: str
+    bytes: dict[str, PositiveInt]
+    budget: dict[str, int]
+    verification: Verification
+    note: str | None
+
+
+class Repeated(Layout):
+    """When one form was measured again, and with which versions."""
+
+    date: str
+    environment: dict[str, str]
+
+
+class Exported(Layout):
+    """All forms of one run's network, and what the command printed for C in int8."""
+
+    recipe: str
+    run: str
+    parameters: PositiveInt
+    epochs: PositiveInt
+    forms: list[Form]
+    printed: str
+    date: str
+    environment: dict[str, str]
+    again: dict[str, Repeated] = Field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The recipe and its epochs."""
+        return f"`{self.recipe}`, {plural(self.epochs, 'epoch')}"
+
+
+def read_exported(results: Path) -> list[Exported]:
+    """Return all stored exports, by the number of parameters."""
+    found = [read_model(path, Exported) for path in sorted(results.glob("export-*.json"))]
+    return sorted(found, key=lambda exported: exported.parameters)
+
+
+def export_forms(results: Path) -> Iterator[Row]:
+    """Yield the agreement, time and size of each form of each network."""
+    for network in read_exported(results):
+        for form in network.forms:
+            found = form.verification
+            yield {
+                "network": network,
+                "target": form.target,
+                "title": FORMS[form.target],
+                "found": found,
+                "faster": found.pytorch_milliseconds / found.milliseconds,
+                "size": sum(form.bytes.values()),
+                "flash": form.budget.get("weight_bytes"),
+                "ram": form.budget.get("arena_bytes"),
+                "stack": form.budget.get("stack_bytes"),
+            }
+
+
+def largest_export(results: Path) -> Iterator[Row]:
+    """Yield the largest network, and the largest one with a Lambda archive."""
+    networks = read_exported(results)
+    archive = [form for each in networks for form in each.forms if form.target == "lambda"][-1]
+    yield {"network": networks[-1], "archive": archive, "packed": max(archive.bytes.values())}
+
+
+def export_dates(results: Path) -> Iterator[Row]:
+    """Yield when, where and with which versions the exports were measured."""
+    found = read_exported(results)[-1]
+    yield {"forms": "all forms", "when": found}
+    for form, when in found.again.items():
+        yield {"forms": f"`{form}`, again", "when": when}
+
+
+def shipping(results: Path) -> Iterator[Row]:
+    """Yield the main figures of exports, service and predictions."""
+    forms = {
+        target: [row for row in export_forms(results) if row["target"] == target]
+        for target in FORMS
+    }
+    small, fast = (
+        next(row for row in forms[target] if row["network"].recipe == recipe)
+        for target, recipe in (("c-int8", "kilonet-8k"), ("onnx", "gap-14k"))
+    )
+    robust = next(each for each in robustness(results) if each["recipe"] == ROBUST)["runs"]
+    developed, fuzz = read_pictures(results), read_json(results / "fuzz.json")
+    right, total = (
+        sum(kind[key] for kind in developed["digits"].values()) for key in ("right", "total")
+    )
+    yield {
+        **{target: _agreement(forms[target]) for target in ("onnx", "html", "c", "lambda")},
+        "onnx_int8": _accuracy_lost(forms["onnx-int8"]),
+        "c_int8": _accuracy_lost(forms["c-int8"]),
+        "small": small,
+        "fast": fast,
+        "service": next(service(results)),
+        "fuzz": fuzz,
+        "faults": len(fuzz["faults"]),
+        "robust": ROBUST,
+        **{way: fmean(run[way]["mean"] for run in robust) for way in ("alone", "read")},
+        "pictures": developed,
+        "right": right / total,
+        "total": total,
+    }
+
+
+def _agreement(forms: list[Row]) -> str:
+    same = min(row["found"].same_labels for row in forms)
+    return f"{same:,}; {max(row['found'].largest_logit_difference for row in forms):.1e}"
+
+
+def _accuracy_lost(forms: list[Row]) -> str:
+    lost = [
+        f"`{row['network'].recipe}` "
+        f"{100 * (row['found'].pytorch_accuracy - row['found'].accuracy):.2f}"
+        for row in forms
+    ]
+    return ", ".join(lost)
+
+
+def service(results: Path) -> Iterator[Row]:
+    """Yield the throughput, latency and memory of the service."""
+    found = read_json(results / "service.json")
+    load, (first, *_, last) = found["load"], found["memory"]
+    failed = load["refused"] + load["lost"]
+    rate = load["requests"] / load["seconds"]
+    yield found | {"rate": rate, "failed": failed, "first": first, "last": last}
+
+
+def read_pictures(results: Path) -> Any:
+    """Return what was measured on the pictures made for development."""
+    return read_json(results / "pictures-development.json")
+
+
+def pictures(results: Path) -> Iterator[Row]:
+    """Yield how many pictures of each kind of the development set are predicted correctly."""
+    found = read_pictures(results)["digits"]
+    keys = ("total", "right", "refused")
+    whole = {key: sum(kind[key] for kind in found.values()) for key in keys}
+    for kind, count in (*found.items(), ("all", whole)):
+        low, high = wilson(count["right"], count["total"])
+        share, bounds = count["right"] / count["total"], (100 * low, 100 * high)
+        yield {"kind": kind, "share": share, "bounds": bounds, **count}
+
+
+def refusals(results: Path) -> Iterator[Row]:
+    """Yield how many pictures without a single digit are refused, and with which error."""
+    for kind, count in read_pictures(results)["refusals"].items():
+        yield {"reason": REASONS[kind], "kind": kind, **count}
+
+
+def confidences(results: Path) -> Iterator[Row]:
+    """Yield what each minimum confidence accepts of digits, letters and scribbles."""
+    found = read_pictures(results)
+    digits, letters, scribbles = (found["sure"][k] for k in ("digits", "letters", "scribbles"))
+    for place, minimum in enumerate(found["confidences"]):
+        yield {
+            "minimum": minimum,
+            "digits": digits["read"][place] / digits["total"],
+            "correct": digits["right"][place] / digits["read"][place],
+            "letters": letters["read"][place] / letters["total"],
+            "letter_count": letters["total"],
+            "scribbles": scribbles["read"][place] / scribbles["total"],
+            "scribble_count": scribbles["total"],
+        }
+
+
+def pictures_source(results: Path) -> Iterator[Row]:
+    """Yield which network predicted the development set, and on which machine."""
+    found = read_pictures(results)
+    yield found | {"trained": 100 * (1 - found["network"]["held_back"])}
+
+
+def robustness(results: Path) -> Iterator[Row]:
+    """Yield the measurements of each recipe, sorted by the number of parameters.
+
+    Raises:
+        UsageError: a file has another grid of distortions, or not all test images.
+    """
+    recipes: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(results.glob("robustness-*.json")):
+        found = read_json(path)
+        grid = [(kind.name, strength) for kind in DISTORTIONS for strength in kind.strengths]
+        cells = [(cell["kind"], cell["strength"]) for cell in found["cells"]]
+        if cells != grid or (found["part"], found["images"]) != ("test", found["available"]):
+            raise UsageError(
+                f"{path} has another grid of distortions, or not all test images. "
+                "Measure again: kilonet evaluate RUN --robustness --images 10000"
+            )
+        recipes.setdefault(found["fingerprint"], []).append(found)
+    for runs in sorted(
+        recipes.values(), key=lambda each: (each[0]["parameters"], each[0]["recipe"])
+    ):
+        yield runs[0] | {
+            "runs": runs,
+            "number": len(runs),
+            "seeds": [run["training_seed"] for run in runs],
+            "undistorted": _over(runs, lambda run: run["undistorted"]["alone"] / run["images"]),
+            "alone": _over(runs, lambda run: run["alone"]["mean"]),
+            "read": _over(runs, lambda run: run["read"]["mean"]),
+        }
+
+
+def _over(runs: list[dict[str, Any]], figure: Callable[[dict[str, Any]], float]) -> str:
+    values = [100 * figure(run) for run in runs]
+    deviation = f" ± {percent(stdev(values))}" if len(values) > 1 else ""
+    return percent(fmean(values)) + deviation
+
+
+def robustness_kinds(results: Path) -> str:
+    """Return the mean accuracy for each kind of distortion: network alone / as a picture."""
+    headings = ["recipe", *(kind.name for kind in DISTORTIONS)]
+    rows = [
+        [f"`{each['recipe']}`", *(_both(each["runs"], kind.name) for kind in DISTORTIONS)]
+        for each in robustness(results)
+    ]
+    return table(headings, rows, left=(0,))
+
+
+def _both(runs: list[dict[str, Any]], kind: str) -> str:
+    means = [
+        fmean(
+            100 * cell[way] / run["images"]
+            for run in runs
+            for cell in run["cells"]
+            if cell["kind"] == kind
+        )
+        for way in ("alone", "read")
+    ]
+    return " / ".join(percent(mean, 1) for mean in means)
+
+
+def studies(results: Path) -> Iterator[Row]:
+    """Yield what a study costs, what it survives, and what Ray and processes gain."""
+    found = read_json(results / "studies.json")
+    yield found | {
+        "outcome": "the same" if found["killed"]["same_table"] else "not the same",
+        "overheads": " and ".join(
+            f"{100 * (each - 1):+.1f} %" for each in found["overhead"]["ratios"]
+        ),
+    }
+
+
+ROWS = (
+    audit, confidences, datasets, export_dates, export_forms, largest_export, pictures,
+    pictures_source, refusals, robustness, service, shipping, sources, studies,
+)  # fmt: skip
