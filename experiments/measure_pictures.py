@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kilonet.data.dataset import load_dataset
-from kilonet.data.split import split_validation
+from kilonet.data.split import stratified_split
 from kilonet.files import write_text
 from kilonet.inference import Reader, reader
 from kilonet.preprocessing import PictureError, prepare
@@ -35,7 +35,7 @@ def held_back(source: str) -> tuple[Bytes, Any]:
     recipe = find_run(source).recipe
     dataset = load_dataset("mnist")
     labels = dataset.train_labels
-    _, indices = split_validation(labels, recipe.data.validation, recipe.training.seed)
+    _, indices = stratified_split(labels, recipe.data.validation, recipe.training.seed)
     return dataset.train_images[indices, 0].numpy(), labels[indices].numpy()
 
 

@@ -26,7 +26,7 @@ from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import CARD, SHIPPED_FOLDER
-from kilonet.workflows.runs import find_run, require_finished
+from kilonet.workflows.runs import find_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 KEPT = (layout.RUN, layout.RECIPE, layout.HISTORY, layout.LAST, layout.ONNX, layout.METRICS)
@@ -99,7 +99,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         run = find_run(given.run)
-        require_finished(run)
+        run.directory.require_finished()
         print(publish(run.directory, given.name))
     except (KilonetError, OSError) as error:
         print(error, file=sys.stderr)

@@ -14,9 +14,9 @@ from kilonet.data.locate import (
     check_published,
     incomplete,
     is_available,
-    list_datasets,
     locate,
     search_path,
+    source_of,
 )
 from kilonet.data.registry import DATASETS
 from kilonet.errors import DataError, UsageError
@@ -85,25 +85,20 @@ def test_is_available(tiny: TinySet) -> None:
         is_available("mnits")
 
 
-def test_lists_every_set_with_its_folder(tiny: TinySet) -> None:
-    lines = {line.name: line for line in list_datasets(tiny.home)}
-    assert list(lines) == list(DATASETS)
-    assert lines["tiny"].source == str(tiny.home / "tiny")
-    assert lines["digits"].source == "scikit-learn"
-    assert lines["mnist"].source is None
-    assert (lines["mnist"].train_count, lines["mnist"].test_count) == (60_000, 10_000)
-    assert "CC BY-SA" in lines["mnist"].licence
+def test_the_source_of_a_set_is_its_folder(tiny: TinySet) -> None:
+    assert source_of(tiny.entry, tiny.home) == str(tiny.home / "tiny")
+    assert source_of(DATASETS["digits"], tiny.home) == "scikit-learn"
+    assert source_of(DATASETS["mnist"], tiny.home) is None
+    assert (DATASETS["mnist"].train_count, DATASETS["mnist"].test_count) == (60_000, 10_000)
+    assert "CC BY-SA" in DATASETS["mnist"].licence
 
 
 def test_counts_of_digits(cache: Path) -> None:
     from kilonet.data.dataset import load_dataset
 
-    line = next(line for line in list_datasets() if line.name == "digits")
-    digits = load_dataset("digits")
-    assert (len(digits.train_labels), len(digits.test_labels)) == (
-        line.train_count,
-        line.test_count,
-    )
+    entry, digits = DATASETS["digits"], load_dataset("digits")
+    counts = (len(digits.train_labels), len(digits.test_labels))
+    assert counts == (entry.train_count, entry.test_count)
 
 
 PATH = Path("somewhere/file.gz")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kilonet import files
 from kilonet.errors import RunError
 from kilonet.recipe.fingerprint import fingerprint
-from kilonet.runs import directory, layout
+from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, require_free
 from kilonet.runs.find import open_run
 from trained import finish_run, history_row, start_run
@@ -112,15 +113,15 @@ def test_the_runs_directory_is_a_file(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    real, done = directory.write_text, []
+    real, done = files.write_bytes, []
 
-    def failing(path: Path, content: str) -> None:
+    def failing(path: Path, content: bytes) -> None:
         if len(done) == writes:
             raise OSError(28, "No space left on device")
         done.append(path)
         real(path, content)
 
-    monkeypatch.setattr(directory, "write_text", failing)
+    monkeypatch.setattr(files, "write_bytes", failing)
     with pytest.raises(RunError, match="No space left on device"):
         start_run()
     assert names(tmp_path / "runs") == set()

@@ -11,7 +11,7 @@ import torch
 
 import kilonet
 from kilonet.data.dataset import load_dataset
-from kilonet.data.split import split_validation
+from kilonet.data.split import stratified_split
 from kilonet.errors import RunError, UsageError
 from kilonet.evaluation.distortions import Distortion, inverted, noisy
 from kilonet.runs import find
@@ -69,7 +69,7 @@ def test_it_is_stored_with_the_run_and_repeats(finished: Trained, tmp_path: Path
 
 def test_validation_images_are_those_the_run_held_back(finished_run: Run) -> None:
     dataset = load_dataset("digits")
-    _, held_back = split_validation(dataset.train_labels, 1 / 12, finished_run.recipe.training.seed)
+    _, held_back = stratified_split(dataset.train_labels, 1 / 12, finished_run.recipe.training.seed)
     images, labels = module._images_of(dataset, finished_run, validation=True)
     assert torch.equal(images, dataset.train_images[held_back])
     assert torch.equal(labels, dataset.train_labels[held_back])
@@ -116,7 +116,7 @@ def test_writing_that_fails(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_text", full)
+    monkeypatch.setattr(module, "write_json", full)
     with pytest.raises(RunError, match=r"Cannot write to .*No space left"):
         kilonet.robustness(finished_run, images=20, out=tmp_path)
 

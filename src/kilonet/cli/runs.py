@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from kilonet.cli.common import AsJson, Flag, print_json, print_line, print_table
 from kilonet.errors import UsageError
+from kilonet.files import csv_text, runs_dir
 
 if TYPE_CHECKING:
     from kilonet.runs.changelog import ChangeLogEntry
@@ -64,14 +63,11 @@ class ChangeLog:
         """Return one line for each run under a header; the changes are one cell, joined."""
         from kilonet.runs.changelog import ChangeLogEntry
 
-        text = io.StringIO()
         names = [field.name for field in fields(ChangeLogEntry)]
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        for entry in self.entries:
-            changed = "; ".join(entry.summary()[1:])
-            writer.writerow({**entry.to_json(), "changed": changed})
-        return text.getvalue()
+        rows = [
+            {**entry.to_json(), "changed": "; ".join(entry.summary()[1:])} for entry in self.entries
+        ]
+        return csv_text(names, rows)
 
     def rendered(self) -> Group:
         """Return a line of figures for each run; below it, indented, its network and changes."""
@@ -89,7 +85,6 @@ def read_change_log(folder: Path | None = None) -> ChangeLog:
     Raises:
         RunError: the folder cannot be read.
     """
-    from kilonet.files import runs_dir
     from kilonet.runs.changelog import change_log
     from kilonet.runs.find import list_runs
 

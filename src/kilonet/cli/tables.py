@@ -93,16 +93,17 @@ def models_table(models: Sequence[ModelFigures]) -> Table:
 
 def datasets_table(data_dir: Path | None = None) -> Table:
     """Return the data sets, and where each was found; ``data_dir`` is searched first."""
-    from kilonet.data.locate import list_datasets
+    from kilonet.data.locate import source_of
+    from kilonet.data.registry import DATASETS
 
     table = plain_table("name", "what", "training>", "test>", "found in", "licence")
-    for entry in list_datasets(data_dir):
+    for entry in DATASETS.values():
         table.add_row(
             entry.name,
             entry.title,
             f"{entry.train_count:,}",
             f"{entry.test_count:,}",
-            entry.source or "–",
+            source_of(entry, data_dir) or "–",
             entry.licence,
         )
     return table

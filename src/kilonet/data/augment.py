@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from torch import Tensor
@@ -20,9 +19,6 @@ from kilonet.data.warp import (
     elastic_displacement,
     erased,
 )
-from kilonet.errors import UsageError
-
-_INTERPOLATIONS = get_args(Interpolation)
 
 # Random numbers per image in every call. Their number does not depend on the options, so that one
 # transformation does not change the random numbers of the others.
@@ -31,7 +27,7 @@ _RANDOM_NUMBERS = 6
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes to training images; the default changes nothing.
+    """Random changes to training images; the default changes nothing. A recipe has the ranges.
 
     1. With ``crop_probability``, an image is cropped to its central ``crop`` × ``crop`` pixels and
        enlarged again (bilinear); None: no crop.
@@ -62,31 +58,6 @@ class Augmentation:
     noise: float = 0.0
     inversion: float = 0.0
     appearance_probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Raise UsageError if a parameter is out of range."""
-        self._require("rotation", 0 <= self.rotation <= 180, "0 to 180 degrees")
-        self._require("translation", 0 <= self.translation <= 1, "0 to 1 of the side")
-        self._require("scale", 0 <= self.scale < 1, "0 to below 1")
-        self._require("shear", 0 <= self.shear < 90, "0 to below 90 degrees")
-        self._require("crop", self.crop is None or self.crop >= 1, "1 pixel or more")
-        self._require("crop_probability", 0 <= self.crop_probability <= 1, "0 to 1")
-        self._require("elastic", self.elastic >= 0, "0 pixels or more")
-        self._require("flip", 0 <= self.flip <= 1, "0 to 1")
-        self._require("erase", self.erase >= 0, "0 pixels or more")
-        self._require("stroke", 0 <= self.stroke <= 2, "0 to 2 pixels")
-        self._require("blur", 0 <= self.blur <= 10, "0 to 10 pixels")
-        self._require("paper", 0 <= self.paper <= 1, "0 to 1")
-        self._require("noise", 0 <= self.noise <= 255, "0 to 255 grey levels")
-        self._require("inversion", 0 <= self.inversion <= 1, "0 to 1")
-        appearance = 0 <= self.appearance_probability <= 1
-        self._require("appearance_probability", appearance, "0 to 1")
-        self._require("interpolation", self.interpolation in _INTERPOLATIONS, "nearest or bilinear")
-
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            value = getattr(self, name)
-            raise UsageError(f"The augmentation's {name} is {value}; expected {expected}.")
 
     @property
     def is_identity(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -102,34 +101,8 @@ def _path_of(folder: Path, file: FileSpec) -> Path | None:
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
 
 
-@dataclass(frozen=True)
-class DatasetRow:
-    """One registered data set; ``source`` is its folder on this machine, None if it has none."""
-
-    name: str
-    title: str
-    train_count: int
-    test_count: int
-    licence: str
-    source: str | None
-
-
-def list_datasets(data_dir: Path | None = None) -> tuple[DatasetRow, ...]:
-    """Return one row per registered data set, in the registry's order; reads no images."""
-    return tuple(
-        DatasetRow(
-            entry.name,
-            entry.title,
-            entry.train_count,
-            entry.test_count,
-            entry.licence,
-            _source(entry, data_dir),
-        )
-        for entry in DATASETS.values()
-    )
-
-
-def _source(entry: DatasetSpec, data_dir: Path | None) -> str | None:
+def source_of(entry: DatasetSpec, data_dir: Path | None = None) -> str | None:
+    """Return where the set is on this machine, None if nowhere; reads no images."""
     if not entry.files:
         return "scikit-learn"
     files = locate(entry, data_dir)

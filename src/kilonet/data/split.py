@@ -10,26 +10,16 @@ from torch import Tensor
 from kilonet.errors import UsageError
 
 
-def split_validation(
-    labels: Tensor, fraction: float = 1 / 12, seed: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Return the indices of the training and of the validation images.
+def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the indices of the images to keep, and of those to hold out.
 
     ``labels``: int64, (N,). Both results are int64, sorted and disjoint; together they are 0 … N−1.
-    The validation split has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for one
-    twelfth, none for 0.
+    The second has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for one twelfth,
+    none for 0. Each class gives its exact share rounded down; the classes with the largest
+    remainders give one more until the total is reached (Hamilton's method).
 
     Raises:
         UsageError: ``fraction`` is not in [0, 1).
-    """
-    return stratified_split(labels, fraction, seed)
-
-
-def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split like ``split_validation``; the second part has ``fraction`` of every class.
-
-    Each class gives its exact share rounded down; the classes with the largest remainders give one
-    more until the total is reached (Hamilton's method).
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"The fraction to split off is {fraction}; expected 0 ≤ fraction < 1.")

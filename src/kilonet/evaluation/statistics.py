@@ -63,11 +63,6 @@ class McNemar:
     p_value: float
     """Two-sided probability of a split at least this uneven if the models were equally good."""
 
-    @property
-    def discordant(self) -> int:
-        """Images that exactly one of the models classified correctly."""
-        return self.only_a + self.only_b
-
 
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     """Compare two models by the images that each classified correctly.

@@ -7,9 +7,6 @@ a time writes to a run; any number may read it.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from typing import Any
 from kilonet.data.registry import spec
 from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
-from kilonet.files import PART, runs_dir, write_text
+from kilonet.files import PART, csv_text, runs_dir, write_json, write_text
 from kilonet.recipe.fingerprint import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
@@ -109,15 +106,12 @@ class RunDirectory:
     def write_history(self, history: list[Row]) -> None:
         """Replace the history table."""
         columns = list(dict.fromkeys(key for row in history for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "epoch": int(row["epoch"])} for row in history)
-        write_text(self.file(layout.HISTORY), text.getvalue())
+        rows = ({**row, "epoch": int(row["epoch"])} for row in history)
+        write_text(self.file(layout.HISTORY), csv_text(columns, rows))
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write ``content`` to the file ``name`` in this run."""
-        write_text(self.file(name), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_json(self.file(name), content)
 
     def updated(self, **facts: Any) -> RunDirectory:
         """Write changed ``facts`` to ``run.json`` and return the updated run."""

@@ -6,7 +6,6 @@ of ordinary runs; they are the only record of what has been done.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from kilonet import __version__
 from kilonet.errors import RunError, StudyError, UsageError
-from kilonet.files import write_text
+from kilonet.files import write_json
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, locked
 from kilonet.runs.find import open_run
@@ -181,7 +180,7 @@ def _update_plan(path: Path, plan: StudyPlan) -> None:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "plan": plan.to_json(),
         }
-        write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_json(file, content)
 
 
 def _read_plan(file: Path) -> StudyPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,12 +46,8 @@ class PlannedCell:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under the names that ``study.json`` has for them."""
-        return {
-            "label": self.label,
-            "slug": self.slug,
-            "words": self.overrides,
-            "toml": self.toml,
-        }
+        names = {"overrides": "words"}
+        return {names.get(key, key): value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PlannedCell:
@@ -68,7 +64,7 @@ class StudyPlan:
     seeds: list[int]
     baseline: int = 0
     """Index of the cell that the others are compared with."""
-    search: dict[str, Any] | None = field(default=None)
+    search: dict[str, Any] | None = None
     """The search space, if this is a search; then there is one cell and no seeds."""
 
     def jobs(self) -> list[RunJob]:
@@ -93,13 +89,7 @@ class StudyPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
-        return {
-            "recipe": self.recipe,
-            "cells": [cell.to_json() for cell in self.cells],
-            "seeds": self.seeds,
-            "baseline": self.baseline,
-            "search": self.search,
-        }
+        return {**asdict(self), "cells": [cell.to_json() for cell in self.cells]}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> StudyPlan:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kilonet.files import write_text
+from kilonet.files import csv_text, write_text
 from kilonet.report.facts import Curve, Point, StudyFacts
 from kilonet.report.formatting import Table
 from kilonet.report.write import write_study_report
@@ -57,16 +54,7 @@ def csv_tables(analysis: Analysis) -> dict[str, str]:
         COMPARISONS: [_comparison_values(each) for each in analysis.comparisons],
         RUNS: [_run_csv_values(cell, run) for cell in analysis.cells for run in cell.runs],
     }
-    return {name: _csv_text(rows) for name, rows in tables.items() if rows}
-
-
-def _csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Return ``rows``, which have the same keys, as CSV with a header; None is an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return {name: csv_text(rows[0], rows) for name, rows in tables.items() if rows}
 
 
 def _cell_values(cell: CellSummary) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,8 @@ class BestTrial:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "trial": self.trial,
-            "words": self.overrides,
-            "accuracy": self.accuracy,
-            "finished": self.finished,
-            "pruned": self.pruned,
-        }
+        names = {"overrides": "words"}
+        return {names.get(key, key): value for key, value in asdict(self).items()}
 
 
 class OptunaTrials:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
-from kilonet.data.split import split_validation
+from kilonet.data.split import stratified_split
 from kilonet.errors import RecipeError
 from kilonet.evaluation.metrics import cross_entropy
 from kilonet.evaluation.predict import predict_probabilities
@@ -71,7 +71,7 @@ def split_dataset(
     Raises:
         RecipeError: that fraction leaves nothing to train on, or is too small for one image.
     """
-    train, held_back = split_validation(dataset.train_labels, validation, seed)
+    train, held_back = stratified_split(dataset.train_labels, validation, seed)
     if not len(train) or (validation > 0 and not len(held_back)):
         raise RecipeError(
             f"[data] validation: {validation:g} of the {len(dataset.train_labels):,} training "

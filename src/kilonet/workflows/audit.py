@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +19,7 @@ from kilonet.data.split import stratified_folds
 from kilonet.errors import RunError, Stopped, UsageError
 from kilonet.evaluation.confident_learning import Floats, LabelIssues, find_label_issues
 from kilonet.evaluation.predict import predict_probabilities
-from kilonet.files import write_atomically, write_text
+from kilonet.files import csv_text, write_atomically, write_errors, write_json, write_text
 from kilonet.progress import Reporter
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import Resolved, resolve
@@ -149,7 +147,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is in use already. Name another folder with --out.")
-        write_text(path, json.dumps(settings, indent=1) + "\n")
+        write_json(path, settings)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunError(f"Cannot use {folder}: {reason}. Name another folder with --out.") from error
@@ -214,9 +212,9 @@ def _write(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
         "environment": environment(recipe.training.device, threads),
     }
     files = tuple(folder / name for name in (FIGURES, TABLE, PICTURE))
-    try:
-        write_text(files[0], json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        write_text(files[1], _table(rows))
+    with write_errors(folder, "Name another with --out."):
+        write_json(files[0], content)
+        write_text(files[1], csv_text(rows[0] if rows else ["rank"], rows))
         images, labels = dataset.train_images.numpy(), dataset.train_labels.numpy()
         doubtful_labels(
             images,
@@ -227,10 +225,6 @@ def _write(result: Audit, recipe: Recipe, folder: Path, top: int) -> Audit:
             predicted=issues.predicted,
             chosen=top_images,
         )
-    except OSError as error:
-        raise RunError(
-            f"Cannot write to {folder}: {error.strerror or error}. Name another with --out."
-        ) from error
     return replace(result, files=files)
 
 
@@ -258,11 +252,3 @@ def _names(recipe: Recipe) -> list[str]:
         return []
     content = read_folder(folder_path(recipe.data.name), DEFAULT_FORMAT)
     return [one.file.name for one in content.train]
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["rank"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Constraints, Data
 from kilonet.runs.constraints import ConstraintCheck, MeasuredRun, check_constraints
-from kilonet.workflows.runs import Run, find_run, load, require_finished
+from kilonet.workflows.runs import Run, find_run, load
 
 if TYPE_CHECKING:
     from kilonet.data.specs import DataInfo, DatasetSpec
@@ -90,7 +90,7 @@ def check(
         RunError: it is damaged or has not finished.
     """
     run = find_run(source)
-    require_finished(run)
+    run.directory.require_finished()
     metrics, own = run.directory.metrics(), run.recipe.constraints
     measured = MeasuredRun(
         parameters=metrics["parameters"],
@@ -150,7 +150,7 @@ def compare(
 
     runs = (find_run(first), find_run(second))
     for run in runs:
-        require_finished(run)
+        run.directory.require_finished()
     names = {run.directory.metrics()["dataset"] for run in runs}
     if len(names) > 1:
         raise UsageError(

@@ -25,13 +25,13 @@ from kilonet.exports.int8.quantise import CALIBRATION_IMAGES
 from kilonet.exports.targets import ExportFiles, ExportRequest, find_target
 from kilonet.exports.verify import Verification, verify
 from kilonet.extras import require
-from kilonet.files import write_bytes, write_text
+from kilonet.files import write_bytes, write_errors, write_json
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.environment import environment
 from kilonet.training.seeding import generator
 from kilonet.workflows.data import load_run_data
-from kilonet.workflows.runs import Run, find_run, load, require_finished
+from kilonet.workflows.runs import Run, find_run, load
 
 if TYPE_CHECKING:
     from kilonet.workflows.classifier import Classifier
@@ -101,7 +101,7 @@ def export(
     target = find_target(to, int8=int8, raw=raw)
     require("train")
     run = find_run(source)
-    require_finished(run)
+    run.directory.require_finished()
     network = load(run, model=model)
     dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
     if target.from_onnx:
@@ -144,15 +144,11 @@ def _request(
 
 
 def _write(folder: Path, exported: ExportFiles) -> tuple[Path, ...]:
-    try:
+    with write_errors(folder, "Name another folder with --out."):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in exported.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_bytes(folder / name, content)
-    except OSError as error:
-        raise RunError(
-            f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
-        ) from error
     return tuple(folder / name for name in exported.files)
 
 
@@ -174,8 +170,7 @@ def _verify(
 
 
 def _write_report(result: Export) -> None:
-    content = {**result.to_json(), "environment": environment("cpu", 1)}
-    write_text(result.report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(result.report, {**result.to_json(), "environment": environment("cpu", 1)})
 
 
 def save_pretrained(
@@ -198,14 +193,10 @@ def save_pretrained(
     files = folder_files(pretrained, run)
     target = Path(folder)
     _require_own_files(target)
-    try:
+    with write_errors(target, "Name another folder."):
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_bytes(target / name, content)
-    except OSError as error:
-        raise RunError(
-            f"Cannot write to {target}: {error.strerror or error}. Name another folder."
-        ) from error
     return target
 
 

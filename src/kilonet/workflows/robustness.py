@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from kilonet.data.dataset import Dataset
-from kilonet.data.split import split_validation, stratified_split
-from kilonet.errors import RunError, UsageError
+from kilonet.data.split import stratified_split
+from kilonet.errors import UsageError
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.evaluation.robustness import (
     Classify,
@@ -23,7 +22,7 @@ from kilonet.evaluation.robustness import (
     Robustness,
     measure_robustness,
 )
-from kilonet.files import write_text
+from kilonet.files import write_errors, write_json
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter, Silent, track
@@ -36,6 +35,7 @@ from kilonet.workflows.runs import Run, find_run, load
 
 DEFAULT_IMAGES = 1000
 """How many images are distorted by default."""
+_REMEDY = "Name another folder with --out."
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _images_of(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Te
             "Leave out --validation, or train with some."
         )
     labels = dataset.train_labels
-    _, held_back = split_validation(labels, recipe.data.validation, recipe.training.seed)
+    _, held_back = stratified_split(labels, recipe.data.validation, recipe.training.seed)
     return dataset.train_images[held_back], labels[held_back]
 
 
@@ -176,10 +176,8 @@ def _folder(run: Run, out: str | Path | None) -> Path | None:
     if out is None:
         return None if run.path.resolve().parent == find.SHIPPED_FOLDER else run.path
     folder = Path(out)
-    try:
+    with write_errors(folder, _REMEDY):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
     return folder
 
 
@@ -187,16 +185,7 @@ def _write(report: RobustnessReport, folder: Path) -> RobustnessReport:
     """Write figures and plot to ``folder``; return the report with their paths."""
     stem = layout.ROBUSTNESS if report.part == "test" else f"{layout.ROBUSTNESS}-{report.part}"
     files = (folder / f"{stem}.json", folder / f"{stem}.png")
-    try:
-        content = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
-        write_text(files[0], content + "\n")
+    with write_errors(folder, _REMEDY):
+        write_json(files[0], report.to_json())
         plot(report.result, files[1])
-    except OSError as error:
-        raise _unwritable(folder, error) from error
     return replace(report, files=files)
-
-
-def _unwritable(folder: Path, error: OSError) -> RunError:
-    return RunError(
-        f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out."
-    )

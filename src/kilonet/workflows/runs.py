@@ -69,22 +69,13 @@ class Run:
         """
         from kilonet.evaluation.metrics import Metrics
 
-        require_finished(self)
+        self.directory.require_finished()
         return Metrics.from_json(self.directory.metrics()["test"])
 
     @property
     def report(self) -> Path:
         """The report, a page for the browser."""
         return self.directory.file(layout.REPORT_HTML)
-
-
-def require_finished(run: Run) -> None:
-    """Check that ``run`` has been trained to its end.
-
-    Raises:
-        RunError: it has not; the message says how to resume it.
-    """
-    run.directory.require_finished()
 
 
 def find_run(source: str | Path | Run) -> Run:
@@ -122,7 +113,7 @@ def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
     if not isinstance(source, Run) and is_pretrained_folder(Path(source)):
         return read_pretrained(Path(source), model).network
     run = find_run(source)
-    require_finished(run)
+    run.directory.require_finished()
     recipe = run.recipe
     network = network_of(run.directory, recipe, trusted=model)
     best = recipe.training.keep == "best"
