@@ -252,7 +252,7 @@ def test_narrower_vectors(
 ) -> None:
     if "-mavx2" in flags and "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
         pytest.skip("this processor has none")
-    monkeypatch.setattr(library, "_HERE", (flags,))
+    monkeypatch.setattr(library, "_OPTIONAL_FLAGS", (flags,))
     monkeypatch.setattr(library, "kernel_cache", lambda: tmp_path)
     load.cache_clear()
     try:

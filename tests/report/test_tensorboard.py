@@ -110,7 +110,7 @@ def test_without_tensorboard_nothing_is_begun(
         raise AssertionError("a training began")
 
     monkeypatch.setattr(events, "require", missing)
-    monkeypatch.setattr(module, "gather", never)
+    monkeypatch.setattr(module, "open_session", never)
     with pytest.raises(MissingExtraError, match=r'pip install "kilonet\[tensorboard\]"'):
         kilonet.train("quick", overrides=LOGGED, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
