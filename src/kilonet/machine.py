@@ -1,10 +1,14 @@
-"""The machine: its cores, its C compiler, and how OpenMP threads wait. Needs no PyTorch."""
+"""The machine: cores, child processes, the C compiler, and how OpenMP threads wait.
+
+Needs no PyTorch.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +41,20 @@ def processors() -> set[int]:
         return os.sched_getaffinity(0)
     except AttributeError:  # known on Linux only
         return set(range(os.cpu_count() or 1))
+
+
+def python_module(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment of a child process that runs a Python module.
+
+    It finds modules where this process does, but not in the current directory: a file there, such
+    as numpy.py, must not run in place of the library.
+    """
+    here = Path.cwd()
+    folders = [entry for entry in sys.path if entry and Path(entry).absolute() != here]
+    if Path(__file__).parents[1] == here:  # the package is developed here
+        folders.append(str(here))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    return [sys.executable, "-P", "-m", module, *arguments], environment
 
 
 def find_compiler() -> str | None:

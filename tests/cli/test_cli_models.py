@@ -105,4 +105,6 @@ def test_summary_the_other_style(kilonet: Command) -> None:
 def test_summary_refused(refused: Callable[..., str]) -> None:
     assert 'no recipe and no run "gap14k"' in refused("summary", "gap14k")
     assert 'No module "nowhere"' in refused("summary", "nowhere:Net")
-    assert "--model names the class of a run" in refused("summary", "quick", "--model", "a:B")
+    assert "--model names the class of a run or of a recipe file" in refused(
+        "summary", "quick", "--model", "a:B"
+    )

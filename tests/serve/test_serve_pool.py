@@ -164,6 +164,21 @@ def test_pictures_that_a_lost_worker_had_not_begun_are_not_lost(model: Path, zer
     with_pool(model, work)
 
 
+@pytest.mark.parametrize("name", ["traceback.py", "numpy/__init__.py", "kilonet/__init__.py"])
+def test_workers_run_nothing_from_the_current_directory(
+    model: Path, zero: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w'); raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+
+    async def work(pool: WorkerPool) -> None:
+        assert len(await pool.predict([RequestPicture("file", zero)])) == 1
+
+    with_pool(model, work)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no model")

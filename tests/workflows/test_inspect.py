@@ -56,5 +56,5 @@ def test_unknown_style_and_class() -> None:
         kilonet.summary("quick", "keras")
     with pytest.raises(RecipeError, match='No module "nowhere"'):
         kilonet.summary("nowhere:Net")
-    with pytest.raises(UsageError, match="--model names the class of a run"):
+    with pytest.raises(UsageError, match="--model names the class of a run or of a recipe file"):
         kilonet.summary("quick", model="a:B")

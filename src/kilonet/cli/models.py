@@ -57,7 +57,7 @@ def show_recipe(
     from kilonet.recipe.fingerprint import annotated
     from kilonet.recipe.load import resolve
 
-    typer.echo(annotated(resolve(name, overrides or []).recipe), nl=False)
+    typer.echo(annotated(resolve(name, overrides or [], imports=False).recipe), nl=False)
 
 
 @recipes_app.command()

@@ -6,9 +6,11 @@ what was expected, and suggests the nearest key for a misspelt one.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 
 from kilonet.errors import RecipeError, UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_text
+from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.keys import RawTable, known_keys, removal_message, without_removed_keys
 from kilonet.recipe.schema import Recipe
 from kilonet.recipe.validation_messages import explain
@@ -35,16 +38,23 @@ class Resolved:
 
 
 def resolve(
-    source: str | Path | Recipe, overrides: Sequence[str] = (), name: str | None = None
+    source: str | Path | Recipe,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    *,
+    trusted: str | None = None,
+    imports: bool = True,
 ) -> Resolved:
     """Read the recipe ``source`` and apply ``overrides``.
 
     ``source`` is a shipped name, a ``.toml`` path or a ``Recipe``. ``overrides`` are words such as
     ``optimizer.lr=0.05``, ``training.ema=off`` or ``data.name=fashion-mnist``. A new ``name``
     resets its section. ``name`` is the recipe's name (default: the shipped name, or the file's).
+    ``trusted`` is a class that the user named. With ``imports`` false, the network is not built.
 
     Raises:
-        UsageError: the recipe or file does not exist, or an override is not ``section.key=value``.
+        UsageError: the recipe or file does not exist, an override is not ``section.key=value``, or
+            the file names a class elsewhere and the user did not (see ``require_own_class``).
         RecipeError: the text or a value is wrong.
     """
     if isinstance(source, Recipe):
@@ -60,7 +70,47 @@ def resolve(
         apply_override(table, key, value)
     by_user = own or any(key in ("data", "data.name") for key, _ in changes)
     recipe = validate(table, origin)
+    if imports and own and not isinstance(source, Recipe):
+        named = {value for key, value in changes if key == "model.name"} | {trusted}
+        if not any(key == "model" for key, _ in changes) and recipe.model.name not in named:
+            require_own_class(recipe, Path(source))
     return Resolved(name, recipe, data_named=by_user and "name" in table.get("data", {}))
+
+
+def require_own_class(recipe: Recipe, path: Path) -> None:
+    """Check that the recipe file ``path`` makes Kilonet import no code from elsewhere.
+
+    A network class of the user's own must be in the folder of the recipe file, where its author
+    could have put any code. Nothing is imported to find it.
+
+    Raises:
+        UsageError: the class is in another folder.
+    """
+    name = recipe.model.name
+    file = _module_file(name.partition(":")[0].partition(".")[0])
+    if not isinstance(recipe.model, CustomConfig) or file is None:
+        return
+    folder = file.parent.parent if file.name == "__init__.py" else file.parent
+    if folder.resolve() != path.parent.resolve():
+        raise UsageError(
+            f"{path} names the network {name}, for which Kilonet would import {file}. A recipe "
+            "alone imports only classes in its own folder. If you trust this code, name the class "
+            f"yourself: model.name={name} (for summary: --model {name})."
+        )
+
+
+def _module_file(name: str) -> Path | None:
+    """Return the file of a top-level module, which need not be loaded; None if there is none."""
+    if name in sys.modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        return Path(file) if file else None
+    spec = PathFinder.find_spec(name, [str(Path.cwd()), *sys.path])
+    if spec is None:
+        return None
+    if spec.origin is not None:
+        return Path(spec.origin)
+    folders = list(spec.submodule_search_locations or [])  # of a package without __init__.py
+    return Path(folders[0]) if folders else None
 
 
 def parse_recipe(text: str, origin: str) -> Recipe:

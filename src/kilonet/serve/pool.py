@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import math
-import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -16,10 +15,12 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from kilonet.inference.model import ModelError
+from kilonet.machine import python_module
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import log
 
+WORKER_MODULE = "kilonet.serve.worker"
 MAX_GROUPS = 2  # that one worker has at once: the second waits in its pipe
 MAX_GROUP, MAX_GROUP_BYTES = 8, 200_000  # pictures sent to a worker in one message
 CHECK_SECONDS = 0.5  # between checks for stuck workers, and before a lost one is replaced
@@ -210,11 +211,14 @@ class WorkerPool:
         return group
 
     async def _start_worker(self) -> _PoolWorker:
+        limits = str(self._max_pixels), str(self._picture_seconds)
+        command, environment = python_module(WORKER_MODULE, str(self.model), *limits)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "kilonet.serve.worker",
-            str(self.model), str(self._max_pixels), str(self._picture_seconds),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
         worker = _PoolWorker(process)
         self._workers.add(worker)
         try:

@@ -7,10 +7,8 @@ coordinator, even if that is killed.
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kilonet.errors import StudyError
-from kilonet.machine import physical_cores
+from kilonet.machine import physical_cores, python_module
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.coordinator import (
     EpochFinished,
@@ -150,15 +148,15 @@ class _WorkerProcess:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-        modules = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        command, environment = python_module(WORKER_MODULE)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", WORKER_MODULE],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 text=True,
-                env={**os.environ, "PYTHONPATH": modules, **variables},
+                env={**environment, **variables},
                 start_new_session=True,
             )
         except OSError:

@@ -24,8 +24,8 @@ MNIST_SHAPE = (1, 28, 28)
 def summary(source: str | Path | Run, style: Style = "kilonet", *, model: str | None = None) -> str:
     """Return the layer table of ``source``: a recipe, a run, or ``module:Class``.
 
-    ``style`` "torchsummary" prints it as the torchsummary package does. ``model`` is the run's own
-    class if its network is one.
+    ``style`` "torchsummary" prints it as the torchsummary package does. ``model`` is the own
+    class of a run or a recipe file, if its network is one.
 
     Raises:
         UsageError, RecipeError, RunError: there is no such thing, or it is wrong.
@@ -45,17 +45,21 @@ def _network(
 ) -> tuple[nn.Module, tuple[int, int, int], str]:
     """Return the network of ``source``, the (C, H, W) of its images, and its title."""
     from kilonet.data.folder import dataset_spec
-    from kilonet.models.custom import instantiate, load_class
+    from kilonet.models.custom import instantiate, load_class, require_trusted
 
     if isinstance(source, Run) or is_run(source):
         run = find_run(source)
         recipe = run.recipe
         return network_of(run.directory, recipe, trusted), run.data_info.shape, run.name
-    if trusted is not None:
-        raise UsageError(f"--model names the class of a run; {source} is none. Leave it out.")
-    if ":" in str(source):
+    if trusted is not None and not str(source).endswith(SUFFIX):
+        raise UsageError(
+            f"--model names the class of a run or of a recipe file; {source} is none. Leave it out."
+        )
+    if ":" in str(source) and not str(source).endswith(SUFFIX):
         return instantiate(load_class(str(source)), {}), MNIST_SHAPE, str(source)
-    recipe = resolve(_recipe_name(str(source))).recipe
+    recipe = resolve(_recipe_name(str(source)), trusted=trusted).recipe
+    if trusted is not None:
+        require_trusted(recipe.model, Path(source), trusted)
     return network_for(recipe), dataset_spec(recipe.data).shape, str(source)
 
 
