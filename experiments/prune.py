@@ -39,10 +39,15 @@ MAX_LOSS = 0.0002
 BATCH, BATCHES = 500, 20  # of training images, for batch norm's statistics
 
 
+def weights_of(network: nn.Module) -> list[nn.Parameter]:
+    """Return the weights of the convolutions and linear layers."""
+    return [m.weight for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+
+
 def pruned(network: nn.Module, share: float) -> nn.Module:
     """Return a copy of ``network`` whose smallest weights, this share of them, are zero."""
     other = copy.deepcopy(network)
-    weights = [m.weight for m in other.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    weights = weights_of(other)
     sizes = torch.cat(
         [(w.detach().abs() / w.detach().square().mean().sqrt()).flatten() for w in weights]
     )
@@ -79,8 +84,7 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor, info: DataInfo)
 
 def zero_count(network: nn.Module) -> int:
     """Return how many of the stored weights are zero."""
-    weights = [m.weight for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    return sum(int((weight == 0).sum()) for weight in weights)
+    return sum(int((weight == 0).sum()) for weight in weights_of(network))
 
 
 def measure_pruning(name: str, data: Dataset) -> dict[str, Any]:

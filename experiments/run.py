@@ -44,6 +44,7 @@ from stored import add_finding, add_run, add_trial, has_run, has_trial, shared_f
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results"
 LOCKS = HERE.parent / "build" / "locks"
+TRIAL_FIGURES = ("validation_accuracy", "validation_loss", "train_loss")
 SEARCH_BASE = HERE / "search-base.toml"
 COMMIT = commit()  # of the code as it was imported; the checkout may change meanwhile
 
@@ -154,10 +155,7 @@ class SearchTrial(Training):
         return has_trial(self.path, self.label, self.key)
 
     def perform(self, folder: Path) -> float:
-        began, figures = (
-            time.perf_counter(),
-            ("validation_accuracy", "validation_loss", "train_loss"),
-        )
+        began = time.perf_counter()
         session = validated(self)
         last, shape = session.fit.history[-1], tuple(session.dataset.train_images.shape[1:])
         entry = {
@@ -168,7 +166,7 @@ class SearchTrial(Training):
             "macs": total_macs(session.fit.model, shape),
             "seed": self.seed,
             "epochs": session.recipe.training.epochs,
-            **{key: round(last[key], 6) for key in figures},
+            **{key: round(last[key], 6) for key in TRIAL_FIGURES},
             "seconds": round(time.perf_counter() - began, 1),
             "commit": COMMIT,
         }
@@ -188,9 +186,7 @@ def whole_runs(name: str, patterns: Sequence[str], seeds: Sequence[int] | None) 
         {"label": budget["name"], "recipe": budget["name"]} for budget in content["budget"]
     ]
     return [
-        WholeRun(
-            label, entry["recipe"], entry.get("overrides", []), seed, RESULTS / f"{label}.json"
-        )
+        WholeRun(label, entry["recipe"], entry.get("overrides", []), seed, path)
         for seed in seeds or range(content["seeds"])
         for entry in entries
         for label, path in [(entry["label"], RESULTS / f"{entry['label']}.json")]

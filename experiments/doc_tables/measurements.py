@@ -10,12 +10,13 @@ from typing import Any
 from benchmarks.results import Layout
 from pydantic import Field, PositiveInt
 
-from doc_tables.tables import Row, percent, plural, read_json, read_model, table
+from doc_tables.tables import Row, percent, read_json, read_model, table
 from kilonet.data.registry import DATASETS
 from kilonet.errors import UsageError
 from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.statistics import wilson
 from kilonet.exports.verify import Verification
+from kilonet.report.formatting import plural
 
 FORMS = {
     "onnx": "ONNX",

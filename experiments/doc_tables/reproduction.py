@@ -17,11 +17,12 @@ from doc_tables.results import (
     result_of,
     sample_of,
 )
-from doc_tables.tables import NONE, Row, interval, percent, plural, span, table
+from doc_tables.tables import NONE, Row, interval, percent, span, table
 from kilonet.evaluation.statistics import wilson
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
+from kilonet.report.formatting import plural
 
 _WEIGHTS = {
     "best": "those of the epoch with the highest validation accuracy",

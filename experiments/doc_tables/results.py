@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -193,9 +193,13 @@ class Claim(BaseModel):
 class Verdict:
     """Whether a claim holds; ``failures`` says how far off each figure is."""
 
-    holds: bool
-    failures: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    failures: list[str]
+    remarks: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no figure fails."""
+        return not self.failures
 
     def __str__(self) -> str:
         text = "**holds**" if self.holds else f"**does not hold**: {'; '.join(self.failures)}"
@@ -213,7 +217,7 @@ def judge(claim: Claim, result: Result) -> Verdict:
     if not claim.accuracy.reached_by(sample.mean):
         failures.append(_too_low(claim.accuracy, sample))
     remarks = [*_fewer(claim.parameters, result.parameters), *_doubts(claim.accuracy, sample)]
-    return Verdict(not failures, failures, remarks)
+    return Verdict(failures, remarks)
 
 
 def _too_many(noun: str, figure: Figure, value: int) -> str:

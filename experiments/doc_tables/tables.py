@@ -3,8 +3,8 @@
 A declared table has ``columns``, each a heading and a template for its cells, or ``facts``, each a
 label and a template; a few have both. Templates are those of ``str.format`` with the formats of
 ``FORMATS`` besides. Their values come from ``rows``, the name of a function that yields a dict for
-each row, or from ``file``, a JSON file in ``results/``: the file itself, or an entry for each item
-of its list or object ``each``. A heading is a template too, filled with the first row.
+each row, or from ``file``, a JSON file in ``results/``: its content, or the ``first`` entries of
+its list ``each``. A heading is a template too, filled with the first row.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kilonet.errors import DataError
+from kilonet.report.formatting import plural
 
 NONE = "–"
 DECLARATIONS = Path(__file__).with_name("tables.toml")
@@ -49,11 +50,6 @@ def span(values: Sequence[int]) -> str:
     """Format whole numbers as ``5`` or, if they differ, as ``4–6``."""
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low}–{high}"
-
-
-def plural(number: int, noun: str) -> str:
-    """Format ``1 seed`` or ``3 seeds``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -113,15 +109,9 @@ def _declared(
 def _entries(
     results: Path, file: str, each: str = "", first: int | None = None, **_: Any
 ) -> Iterator[Row]:
-    """Yield the file, or each entry of its list or object ``each``, with ``key`` and ``file``."""
+    """Yield the content of ``file``, or the ``first`` entries of its list ``each``."""
     content = read_json(results / file)
-    if not each:
-        yield content
-        return
-    entries = content[each]
-    pairs = entries.items() if isinstance(entries, dict) else enumerate(entries)
-    for key, entry in list(pairs)[:first]:
-        yield {"key": key, "file": content, **entry}
+    yield from content[each][:first] if each else [content]
 
 
 def read_json(path: Path) -> Any:
