@@ -104,8 +104,7 @@ def report(
 def audit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, or folder:PATH.")],
     recipe: Annotated[
-        str,
-        typer.Option("--recipe", metavar="RECIPE", help="The recipe to train."),
+        str, typer.Option("--recipe", metavar="RECIPE", help="The recipe to train.")
     ] = "fast-99",
     overrides: Annotated[
         list[str] | None,

@@ -25,9 +25,7 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to",
-            metavar="TARGET",
-            help="The target: onnx, c, html, lambda or huggingface.",
+            "--to", metavar="TARGET", help="The target: onnx, c, html, lambda or huggingface."
         ),
     ],
     int8: Annotated[

@@ -79,8 +79,7 @@ def summary(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL",
-            help="A recipe, a run, or a class of your own as module:Class.",
+            metavar="MODEL", help="A recipe, a run, or a class of your own as module:Class."
         ),
     ],
     style: Annotated[

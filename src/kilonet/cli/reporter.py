@@ -181,10 +181,7 @@ class StudyTable(ConsoleReporter, StudyObserver):
         self._start = time.monotonic()
         self._progress.stop()  # Rich draws one live display at a time
         self._live = Live(
-            get_renderable=self._table,
-            console=self._console,
-            refresh_per_second=4,
-            transient=True,
+            get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True
         )
         self._live.start()
 

@@ -97,8 +97,7 @@ def study(
         typer.Option("--on", help="Train on this machine or on a Ray cluster."),
     ] = "local",
     address: Annotated[
-        str,
-        typer.Option("--address", metavar="auto|HOST:PORT", help="The Ray cluster."),
+        str, typer.Option("--address", metavar="auto|HOST:PORT", help="The Ray cluster.")
     ] = "auto",
     data_dir: DataDir = None,
     as_json: AsJson = False,

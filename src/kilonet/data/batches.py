@@ -10,11 +10,6 @@ import torch
 from torch import Tensor
 
 
-def epoch_order(size: int, generator: torch.Generator) -> Tensor:
-    """Return a random permutation of 0 … size−1: int64, (size,), on the generator's device."""
-    return torch.randperm(size, generator=generator, device=generator.device)
-
-
 def batches(
     indices: Tensor, batch_size: int, generator: torch.Generator | None
 ) -> Iterator[Tensor]:
@@ -23,7 +18,8 @@ def batches(
     A generator shuffles them first; None keeps their order.
     """
     if generator is not None:
-        indices = indices[epoch_order(len(indices), generator).to(indices.device)]
+        order = torch.randperm(len(indices), generator=generator, device=generator.device)
+        indices = indices[order.to(indices.device)]
     for start in range(0, len(indices), batch_size):
         yield indices[start : start + batch_size]
 

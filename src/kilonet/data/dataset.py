@@ -94,7 +94,7 @@ class Dataset:
 
 def load_dataset(
     name: str,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     *,
     download: bool = True,
     reporter: Reporter | None = None,
@@ -120,7 +120,9 @@ def load_dataset(
     return _dataset(entry, read_files(entry, files), str(folder_of(files)))
 
 
-def _obtain(entry: DatasetSpec, data_dir: Path | None, download: bool, reporter: Reporter) -> Files:
+def _obtain(
+    entry: DatasetSpec, data_dir: str | Path | None, download: bool, reporter: Reporter
+) -> Files:
     remedy = "Allow the download, or name the folder (--data-dir or KILONET_DATA)."
     if download:
         reporter.message(f"{entry.title} is not on this machine; downloading it.")

@@ -86,9 +86,7 @@ def _fetch_from(mirror: str, file: FileSpec, folder: Path, reporter: Reporter) -
     with closing(progress):
         # "identity": otherwise a server may send .gz as an encoding, which is then unpacked.
         downloader = pooch.HTTPDownloader(
-            progressbar=progress,
-            timeout=_TIMEOUT,
-            headers={"Accept-Encoding": "identity"},
+            progressbar=progress, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
         )
         pooch.retrieve(
             url=mirror + file.filename,

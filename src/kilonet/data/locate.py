@@ -25,14 +25,14 @@ from kilonet.files import data_cache, data_dir_from_environment
 Files = dict[str, Location]
 
 
-def search_path(data_dir: Path | None) -> tuple[Path, ...]:
+def search_path(data_dir: str | Path | None) -> tuple[Path, ...]:
     """Return the directories to search: ``data_dir`` or else ``KILONET_DATA``, then the cache."""
-    named = data_dir or data_dir_from_environment()
+    named = Path(data_dir) if data_dir is not None else data_dir_from_environment()
     cache = data_cache()
     return (cache,) if named is None else (named.expanduser(), cache)
 
 
-def locate(entry: DatasetSpec, data_dir: Path | None) -> Files | None:
+def locate(entry: DatasetSpec, data_dir: str | Path | None) -> Files | None:
     """Return the location of each of the set's files, by role; None unless all are present.
 
     Each directory of ``search_path`` may contain the files in Kilonet's layout (``mnist/…``), in
@@ -55,7 +55,7 @@ def folder_of(files: Files) -> Path:
     return next(iter(files.values())).parent
 
 
-def is_available(name: str, data_dir: Path | None = None) -> bool:
+def is_available(name: str, data_dir: str | Path | None = None) -> bool:
     """Return whether the data set can be loaded without a download.
 
     Raises:
@@ -67,7 +67,7 @@ def is_available(name: str, data_dir: Path | None = None) -> bool:
     return not entry.files or locate(entry, data_dir) is not None
 
 
-def incomplete(entry: DatasetSpec, data_dir: Path | None) -> str:
+def incomplete(entry: DatasetSpec, data_dir: str | Path | None) -> str:
     """Return a sentence about the first folder with some but not all of the set's files."""
     for directory in search_path(data_dir):
         for folder in _layouts(entry, directory):
@@ -101,7 +101,7 @@ def _path_of(folder: Path, file: FileSpec) -> Path | None:
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
 
 
-def source_of(entry: DatasetSpec, data_dir: Path | None = None) -> str | None:
+def source_of(entry: DatasetSpec, data_dir: str | Path | None = None) -> str | None:
     """Return where the set is on this machine, None if nowhere; reads no images."""
     if not entry.files:
         return "scikit-learn"

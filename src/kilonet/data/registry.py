@@ -9,12 +9,7 @@ images.
 
 from __future__ import annotations
 
-from kilonet.data.specs import (
-    DIGITS,
-    DatasetSpec,
-    FileSpec,
-    idx_files,
-)
+from kilonet.data.specs import DIGITS, DatasetSpec, FileSpec, idx_files
 from kilonet.errors import UsageError, nearest
 
 _MNIST = DatasetSpec(
@@ -61,16 +56,8 @@ _FASHION_MNIST = DatasetSpec(
     mean=(0.2860,),
     std=(0.3530,),
     classes=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     licence="MIT, Zalando SE",
     homepage="https://github.com/zalandoresearch/fashion-mnist",
@@ -184,16 +171,8 @@ _CIFAR10 = DatasetSpec(
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
     classes=(
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
     ),
     licence="none stated; A. Krizhevsky 2009, who asks to be cited",
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",

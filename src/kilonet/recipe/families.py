@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -77,8 +77,7 @@ class ConvStackConfig(Section):
     head_bias: bool = Field(True, description="Whether the classifier has a bias.")
     activation: Literal["relu", "silu"] = Field("relu", description="The activation function.")
     pool_first: bool = Field(
-        False,
-        description="Pool before batch norm and activation, which then process fewer values.",
+        False, description="Pool before batch norm and activation, which then process fewer values."
     )
 
     @field_validator("layers")
@@ -142,13 +141,12 @@ def _family(value: Any) -> str:
     return "custom" if isinstance(name, str) and ":" in name else str(name)
 
 
-FAMILIES: dict[str, type[Section]] = {
-    "two-conv": TwoConvConfig,
-    "conv-stack": ConvStackConfig,
-    "stacked-1x1": Stacked1x1Config,
-    "plain-valid": PlainValidConfig,
-    "simple": SimpleConfig,
-}
+def by_name(*sections: type[Section]) -> dict[str, type[Section]]:
+    """Return ``sections`` by the value that their key ``name`` must have."""
+    return {get_args(cls.model_fields["name"].annotation)[0]: cls for cls in sections}
+
+
+FAMILIES = by_name(TwoConvConfig, ConvStackConfig, Stacked1x1Config, PlainValidConfig, SimpleConfig)
 
 Model = Annotated[
     Annotated[TwoConvConfig, Tag("two-conv")]

@@ -32,9 +32,7 @@ _LATER: dict[str, dict[str, Any]] = {
     },
 }
 # The same for one network family; other families had keys of these names from the start.
-_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
-    "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
-}
+_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {"stacked-1x1": {"batch_norm": False, "dropout": 0.0}}
 # Keys of the first recipes that were removed; a fingerprint still contains their only value.
 _REMOVED: dict[str, dict[str, Any]] = {"training": {"loss": "cross-entropy"}}
 

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 from pydantic import BaseModel
 
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe import schema
-from kilonet.recipe.families import FAMILIES, CustomConfig
+from kilonet.recipe.families import FAMILIES, CustomConfig, by_name
 
 ALTERNATIVES: dict[str, dict[str, type[BaseModel]]] = {
-    "model": dict(FAMILIES),
-    "optimizer": {
-        "adam": schema.AdamConfig,
-        "adamw": schema.AdamWConfig,
-        "sgd": schema.SgdConfig,
-        "muon": schema.MuonConfig,
-        "rmsprop": schema.RmsPropConfig,
-    },
-    "schedule": {
-        "none": schema.ConstantConfig,
-        "step": schema.StepConfig,
-        "plateau": schema.PlateauConfig,
-        "one-cycle": schema.OneCycleConfig,
-        "cosine": schema.CosineConfig,
-    },
+    "model": {**FAMILIES},
+    "optimizer": {**by_name(*get_args(get_args(schema.Optimizer)[0]))},
+    "schedule": {**by_name(*get_args(get_args(schema.Schedule)[0]))},
 }
 PLAIN: dict[str, type[BaseModel]] = {
     "": schema.Recipe,
@@ -79,14 +67,15 @@ def known_keys(section: str, given: dict[str, Any]) -> dict[str, bool]:
 
 def all_keys() -> list[str]:
     """Return every key of every section once, as ``section.key``."""
-    keys: dict[str, None] = {}
-    for section, cls in PLAIN.items():
-        if section:
-            keys |= dict.fromkeys(f"{section}.{key}" for key in cls.model_fields)
-    for section, alternatives in ALTERNATIVES.items():
-        for cls in alternatives.values():
-            keys |= dict.fromkeys(f"{section}.{key}" for key in cls.model_fields)
-    return list(keys)
+    plain = {section: {"": cls} for section, cls in PLAIN.items() if section}
+    sections = {**plain, **ALTERNATIVES}
+    keys = (
+        f"{section}.{key}"
+        for section, choices in sections.items()
+        for cls in choices.values()
+        for key in cls.model_fields
+    )
+    return list(dict.fromkeys(keys))
 
 
 def removal_message(section: str, key: str) -> str | None:

@@ -82,8 +82,7 @@ class AugmentationConfig(Section):
         "bilinear", description="Interpolation between pixels."
     )
     elastic: Annotated[float, Field(ge=0, le=10)] = Field(
-        0.0,
-        description="Root mean square of a smooth random displacement, in pixels.",
+        0.0, description="Root mean square of a smooth random displacement, in pixels."
     )
     flip: Fraction = Field(
         0.0, description="Probability of mirroring left to right (not for digits or letters)."
@@ -230,8 +229,7 @@ class Training(Section):
         0.0, description="Fraction of each target that is spread evenly over all classes."
     )
     teachers: list[str] = Field(
-        default_factory=list,
-        description="Runs or shipped models used as distillation teachers.",
+        default_factory=list, description="Runs or shipped models used as distillation teachers."
     )
     teacher_share: Fraction = Field(
         0.5, description="Weight of the distillation loss in the total loss."

@@ -22,14 +22,7 @@ from kilonet.recipe.fingerprint import fingerprint, plain
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
-from kilonet.runs.layout import (
-    Row,
-    StoredMetrics,
-    checked,
-    read_history,
-    read_json,
-    read_text,
-)
+from kilonet.runs.layout import Row, StoredMetrics, checked, read_history, read_json, read_text
 
 
 @dataclass(frozen=True)

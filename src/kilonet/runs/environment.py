@@ -15,11 +15,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "pillow")
 
 def environment(device: str, threads: int) -> dict[str, str]:
     """Return versions, hardware, device, threads and commit as texts by name."""
-    facts = {
-        "kilonet": __version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-    }
+    facts = {"kilonet": __version__, "commit": commit(), "python": platform.python_version()}
     facts |= {package: _version(package) for package in PACKAGES}
     facts |= {
         "platform": f"{platform.system()} {platform.machine()}",

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from kilonet.evaluation.statistics import Paired
 from kilonet.report.formatting import Column, Table, count, p_value, percent, signed
-from kilonet.studies.analysis import (
-    SIGNIFICANT,
-    Analysis,
-    CellComparison,
-    CellSummary,
-    EpochsSaved,
-)
+from kilonet.studies.analysis import SIGNIFICANT, Analysis, CellComparison, CellSummary, EpochsSaved
 
 FAILED_TO_LEARN = 0.5
 """A run with less than this fraction of the best run's accuracy did not learn."""

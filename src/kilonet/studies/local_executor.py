@@ -41,7 +41,7 @@ class LocalExecutor:
     The processes share ``gpus`` CUDA devices; with 0 they compute on the CPU.
     """
 
-    def __init__(self, slots: int, runs: Path, data_dir: Path | None, gpus: int = 0) -> None:
+    def __init__(self, slots: int, runs: Path, data_dir: str | Path | None, gpus: int = 0) -> None:
         self.slots = slots
         self._gpus = gpus
         self._paths = {"folder": str(runs), "data_dir": str(data_dir) if data_dir else None}
@@ -199,7 +199,7 @@ class _WorkerProcess:
 
 
 def local_executor(
-    recipe: Recipe, runs: Path, data_dir: Path | None, jobs: int | None
+    recipe: Recipe, runs: Path, data_dir: str | Path | None, jobs: int | None
 ) -> LocalExecutor:
     """Return an executor with ``jobs`` workers; by default one for each core, or for each GPU."""
     gpus = _gpus(recipe)

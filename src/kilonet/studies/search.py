@@ -16,13 +16,7 @@ from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.coordinator import Coordinator, RunObserver
 from kilonet.studies.directory import STORE, StudyDirectory, open_study
 from kilonet.studies.grid import Dimension, parse_space
-from kilonet.studies.plan import (
-    RunJob,
-    StudyPlan,
-    StudyRequest,
-    parse_request,
-    pin_threads,
-)
+from kilonet.studies.plan import RunJob, StudyPlan, StudyRequest, parse_request, pin_threads
 from kilonet.studies.study import ExecutorName, open_executor, resolve_plan, resumable
 from kilonet.studies.trials import BestTrial, OptunaTrials
 
@@ -68,9 +62,8 @@ def search(
         name = _default_name(recipe, dimensions)
     request = parse_request(recipe, (), 1, all_overrides, None, name)
     _check_space(request, dimensions)
-    data_path = Path(data_dir) if data_dir is not None else None
-    with open_executor(request, on, address, jobs, data_path, trials=trials) as executor:
-        plan = _search_plan(resolve_plan(request, data_path, reporter), dimensions)
+    with open_executor(request, on, address, jobs, data_dir, trials=trials) as executor:
+        plan = _search_plan(resolve_plan(request, data_dir, reporter), dimensions)
         with open_study(request.path, plan) as directory, resumable(directory.path):
             queue = _open_trials(request, directory, dimensions, trials)
             Coordinator(queue, executor, _TrialMessages(queue, directory, reporter)).run()

@@ -14,12 +14,7 @@ from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved
-from kilonet.studies.coordinator import (
-    Coordinator,
-    Executor,
-    FixedJobs,
-    StudyObserver,
-)
+from kilonet.studies.coordinator import Coordinator, Executor, FixedJobs, StudyObserver
 from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
 from kilonet.studies.plan import StudyPlan, StudyRequest, Vary, parse_request
@@ -105,9 +100,8 @@ def study(  # noqa: PLR0913 - keyword arguments
     all_overrides = [*overrides, *as_overrides(keywords)]
     request = parse_request(recipe, vary, seeds, all_overrides, baseline, name)
     _check(threshold, jobs)
-    data_path = Path(data_dir) if data_dir is not None else None
-    with open_executor(request, on, address, jobs, data_path) as executor:
-        plan = resolve_plan(request, data_path, reporter)
+    with open_executor(request, on, address, jobs, data_dir) as executor:
+        plan = resolve_plan(request, data_dir, reporter)
         with open_study(request.path, plan) as directory:
             failures = _make_runs(directory, executor, reporter)
             return _conclude(directory, failures, threshold, request.command_line())
@@ -128,7 +122,7 @@ def open_executor(
     on: ExecutorName,
     address: str,
     jobs: int | None,
-    data_dir: Path | None,
+    data_dir: str | Path | None,
     *,
     trials: int | None = None,
 ) -> Iterator[Executor]:
@@ -154,7 +148,9 @@ def open_executor(
         executor.close()
 
 
-def resolve_plan(request: StudyRequest, data_dir: Path | None, reporter: Reporter) -> StudyPlan:
+def resolve_plan(
+    request: StudyRequest, data_dir: str | Path | None, reporter: Reporter
+) -> StudyPlan:
     """Return the plan with the data sets that exist, after checking each network.
 
     Raises:

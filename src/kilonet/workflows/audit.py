@@ -91,9 +91,7 @@ def audit(
     if top < 1:
         raise UsageError(f"--top {top}: name 1 or more.")
     chosen = _audit_recipe(resolve(recipe, [*overrides, f"data.name={name}"]).recipe)
-    dataset = load_recipe_data(
-        chosen.data, Path(data_dir) if data_dir is not None else None, reporter
-    )
+    dataset = load_recipe_data(chosen.data, data_dir, reporter)
     fold_of = stratified_folds(dataset.train_labels, folds, chosen.training.seed)
     folder = Path(out) if out is not None else Path(f"audit-{short_name(name).rpartition(':')[2]}")
     settings = {
@@ -121,7 +119,7 @@ def audit(
 def _audit_recipe(recipe: Recipe) -> Recipe:
     """Return ``recipe`` with the kernels, precision and data that it is really trained with.
 
-    Budgets do not matter to an audit, and teachers have seen the images that are held_out back.
+    Budgets do not matter to an audit, and teachers have seen the images that are held back.
     """
     resolved, _ = choose_compute(recipe.with_training(teachers=[]))
     changes = {"data": resolved_data(recipe.data), "constraints": Constraints()}

@@ -42,10 +42,7 @@ from kilonet.workflows.runs import Run
 from kilonet.workflows.session import fresh_network, open_session
 
 # These keys are for runs, which an estimator does not make; few images need more epochs than MNIST.
-_OVERRIDES = (
-    "constraints.max_epochs=off",
-    "training.record_test_by_epoch=false",
-)
+_OVERRIDES = ("constraints.max_epochs=off", "training.record_test_by_epoch=false")
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -120,7 +117,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with array_errors():
             rows, y = validate_data(self, as_rows(X), y, dtype="numeric")
             check_classification_targets(y)
-        shape = self._shape(X, rows.shape[1])
+        shape = shape_of(X, rows.shape[1], self.input_shape)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ArrayError(f"y has 1 class only, {classes[0]!r}; there is nothing to tell apart.")
@@ -174,10 +171,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         pretrained = find_pretrained(source, model)
         classifier = cls(pretrained.name)
-        classifier.classes_, classifier.image_shape_ = (
-            np.array(pretrained.classes),
-            pretrained.input_shape,
-        )
+        classifier.classes_ = np.array(pretrained.classes)
+        classifier.image_shape_ = pretrained.input_shape
         classifier.n_features_in_ = math.prod(pretrained.input_shape)
         classifier._format = ArrayFormat(pretrained.input_shape, 0.0, 255.0)
         classifier.pretrained_, classifier.history_ = pretrained, []
@@ -195,9 +190,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _shape(self, given: Any, features: int) -> tuple[int, int, int]:
-        return shape_of(given, features, self.input_shape)
 
     def _resolved(self) -> Resolved:
         """Return the recipe with this estimator's parameters in it."""
@@ -228,10 +220,7 @@ def _train(
     _require_no_teachers(resolved)
     if not recipe.data.normalise:
         dataset = dataset.unnormalised()
-    with (
-        torch.random.fork_rng(devices=[]),
-        open_session(resolved, dataset=dataset) as session,
-    ):
+    with torch.random.fork_rng(devices=[]), open_session(resolved, dataset=dataset) as session:
         outcome = session.run(reporter)
         network = fresh_network(recipe, dataset)  # the trained one may have compiled kernels
     put_weights(network, outcome.final_weights(recipe))

@@ -25,7 +25,7 @@ SAMPLES = 20
 
 
 def load_or_substitute(
-    resolved: Resolved, data_dir: Path | None, reporter: Reporter | None = None
+    resolved: Resolved, data_dir: str | Path | None, reporter: Reporter | None = None
 ) -> tuple[Resolved, Dataset, str | None]:
     """Return the recipe with the data set really used, that data set, and a note if it differs.
 
@@ -56,14 +56,16 @@ def load_or_substitute(
 
 
 def load_recipe_data(
-    data: Data, data_dir: Path | None, reporter: Reporter | None = None
+    data: Data, data_dir: str | Path | None, reporter: Reporter | None = None
 ) -> Dataset:
     """Load a recipe's data set; ``reporter`` gets the progress of a download."""
     dataset = load_dataset(data.name, data_dir, image_format=image_format(data), reporter=reporter)
     return dataset if data.normalise else dataset.unnormalised()
 
 
-def load_run_data(run: Run, data_dir: Path | None, reporter: Reporter | None = None) -> Dataset:
+def load_run_data(
+    run: Run, data_dir: str | Path | None, reporter: Reporter | None = None
+) -> Dataset:
     """Load the data set that ``run`` was trained on.
 
     Raises:
@@ -90,7 +92,7 @@ def fetch(
         UsageError: there is no such data set.
         DataError: it cannot be downloaded, or is damaged.
     """
-    return load_dataset(name, _path(data_dir), reporter=reporter)
+    return load_dataset(name, data_dir, reporter=reporter)
 
 
 def report(name: str, reporter: Reporter | None = None) -> FolderReport:
@@ -128,7 +130,7 @@ def show_sample(
     resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
     augment = augmentation_in(1, resolved) if resolved else None
     chosen_format = image_format(resolved.data) if resolved else DEFAULT_FORMAT
-    dataset = load_dataset(name, _path(data_dir), image_format=chosen_format)
+    dataset = load_dataset(name, data_dir, image_format=chosen_format)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     chosen = order[:SAMPLES]
     images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
@@ -141,7 +143,3 @@ def show_sample(
             f"Cannot write {target}: {error.strerror or error}. Name another file with --out."
         ) from error
     return target
-
-
-def _path(given: str | Path | None) -> Path | None:
-    return Path(given) if given is not None else None

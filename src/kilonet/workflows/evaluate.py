@@ -44,11 +44,11 @@ def evaluate(
     from kilonet.workflows.data import load_recipe_data, load_run_data
 
     run = find_run(source)
-    trained_on, folder = run.data_info, Path(data_dir) if data_dir is not None else None
+    trained_on = run.data_info
     other = _data_section(data, trained_on) if data is not None else None
     chosen = choose_device(device)
     network = load(run, model=model).to(chosen)
-    dataset = load_recipe_data(other, folder) if other else load_run_data(run, folder)
+    dataset = load_recipe_data(other, data_dir) if other else load_run_data(run, data_dir)
     probabilities = predict_probabilities(
         network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
     )
@@ -133,10 +133,7 @@ class RunComparison:
 
 
 def compare(
-    first: str | Path | Run,
-    second: str | Path | Run,
-    *,
-    data_dir: str | Path | None = None,
+    first: str | Path | Run, second: str | Path | Run, *, data_dir: str | Path | None = None
 ) -> RunComparison:
     """Compare two finished runs by their correct predictions on test images (McNemar, exact).
 
@@ -183,7 +180,7 @@ def _correct_again(run: Run, data_dir: str | Path | None) -> npt.NDArray[np.bool
     from kilonet.evaluation.predict import predict_probabilities
 
     network, trained_on = load(run), run.data_info
-    data = load_dataset(run.recipe.data.name, Path(data_dir) if data_dir is not None else None)
+    data = load_dataset(run.recipe.data.name, data_dir)
     moments = (trained_on.mean, trained_on.std)
     probabilities = predict_probabilities(network, data.test_images, *moments)
     correct: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == data.test_labels.numpy()

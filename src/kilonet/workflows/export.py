@@ -103,7 +103,7 @@ def export(
     run = find_run(source)
     run.directory.require_finished()
     network = load(run, model=model)
-    dataset = _data(run, Path(data_dir) if data_dir is not None else None, needed=int8)
+    dataset = _data(run, data_dir, needed=int8)
     if target.from_onnx:
         _require_onnx(run)
     exported = target.make(_request(run, network, dataset if int8 else None, raw))
@@ -118,7 +118,7 @@ def export(
     return result
 
 
-def _data(run: Run, data_dir: Path | None, needed: bool) -> Dataset | None:
+def _data(run: Run, data_dir: str | Path | None, needed: bool) -> Dataset | None:
     """Return the run's data set; None if it is not on this machine and not needed."""
     if needed or is_available(run.recipe.data.name, data_dir):
         return load_run_data(run, data_dir)

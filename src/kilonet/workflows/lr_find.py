@@ -52,8 +52,7 @@ def lr_find(
         raise UsageError(f"--steps must be from 20 to 100,000, not {steps}.")
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)])
     resolved = replace(resolved, recipe=_without_schedule(resolved.recipe))
-    folder = Path(data_dir) if data_dir is not None else None
-    with open_session(resolved, data_dir=folder, reporter=reporter) as session:
+    with open_session(resolved, data_dir=data_dir, reporter=reporter) as session:
         result = range_test(session.fit, low, high, steps)
     if out is not None:
         from kilonet.report.run_plots import range_test as plot

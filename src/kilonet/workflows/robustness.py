@@ -15,13 +15,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.data.split import stratified_split
 from kilonet.errors import UsageError
 from kilonet.evaluation.predict import predict_probabilities
-from kilonet.evaluation.robustness import (
-    Classify,
-    Images,
-    Labels,
-    Robustness,
-    measure_robustness,
-)
+from kilonet.evaluation.robustness import Classify, Images, Labels, Robustness, measure_robustness
 from kilonet.files import write_errors, write_json
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
@@ -112,7 +106,7 @@ def robustness(
             "images of 28×28 can be distorted. Leave out --robustness."
         )
     network = load(run, model=model).to(chosen)
-    dataset = load_run_data(run, Path(data_dir) if data_dir is not None else None)
+    dataset = load_run_data(run, data_dir)
     part = "validation" if validation else "test"
     pixels, labels = _images_of(dataset, run, validation)
     indices = _choose(labels, images, part)

@@ -27,12 +27,7 @@ from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, put_weights
 from kilonet.training.data import TrainingData, augmentation_in, split_dataset
-from kilonet.training.device import (
-    choose_compute,
-    configure,
-    device_of_process,
-    threads_restored,
-)
+from kilonet.training.device import choose_compute, configure, device_of_process, threads_restored
 from kilonet.training.distributed import (
     MIN_SHARE,
     SINGLE,
@@ -69,9 +64,7 @@ class Session:
         return self.resolved.recipe
 
     def run(
-        self,
-        reporter: Reporter | None = None,
-        save: Callable[[State], object] = lambda _: None,
+        self, reporter: Reporter | None = None, save: Callable[[State], object] = lambda _: None
     ) -> Outcome:
         """Train to the end; ``save`` gets the state after each epoch.
 
@@ -95,7 +88,7 @@ def open_session(
     *,
     network: nn.Module | None = None,
     dataset: Dataset | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     group: ProcessGroup = SINGLE,
     reporter: Reporter | None = None,
 ) -> Iterator[Session]:

@@ -73,13 +73,12 @@ def train(
     reporter = reporter or Silent()
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
     require_events(resolved.recipe)
+    out = Path(out) if out is not None else None
     if out is not None:
-        require_free(Path(out))
+        require_free(out)
     group = training_group(resolved.recipe)
-    with open_session(
-        resolved, data_dir=_path(data_dir), group=group, reporter=reporter
-    ) as session:
-        run = create_run(session.resolved, _facts(session), _path(out))
+    with open_session(resolved, data_dir=data_dir, group=group, reporter=reporter) as session:
+        run = create_run(session.resolved, _facts(session), out)
         _announce(reporter, run, session)
         with run_errors(run), run.locked():
             return _run_and_finish(session, run, reporter, profile)
@@ -117,7 +116,7 @@ def resume(
         with open_session(
             Resolved(run.facts["recipe"], recipe, data_named=True),
             network=network_of(run, recipe, trusted=model),
-            dataset=load_run_data(Run(run), _path(data_dir), reporter),
+            dataset=load_run_data(Run(run), data_dir, reporter),
             group=training_group(recipe, int(run.facts["environment"].get("workers", "1"))),
         ) as session:
             _restore(session.fit, run.file(layout.STATE))
@@ -175,10 +174,6 @@ def _restore(fit: Fit, path: Path) -> None:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _path(given: str | Path | None) -> Path | None:
-    return Path(given) if given is not None else None
-
-
 def _facts(session: Session) -> dict[str, Any]:
     """Return what a new run records beside its recipe."""
     fit = session.fit
@@ -188,11 +183,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "data_note": session.note,
         "parameters": session.parameters,
         "environment": machine
-        | {
-            "workers": str(fit.group.size),
-            "precision": fit.precision,
-            "kernels": fit.kernels,
-        },
+        | {"workers": str(fit.group.size), "precision": fit.precision, "kernels": fit.kernels},
         layout.DATA: session.dataset.info.to_json(),
     }
 
