@@ -197,6 +197,15 @@ def _parse_value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
+def value_text(value: Any) -> str:
+    """Write a value as users do in an override: ``off``, ``true``, ``0.1``, ``adam``."""
+    if value is None:
+        return OFF
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def apply_override(table: RawTable, key: str, value: Any) -> None:
     """Set ``key`` ("section.key", or a whole "section") in ``table``, or unset it if None.
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kilonet.errors import RunError
+from kilonet.recipe.load import value_text
 from kilonet.recipe.schema import Recipe
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.layout import Row
@@ -24,7 +25,7 @@ class Change:
     new: Any
 
     def __str__(self) -> str:
-        return f"{self.key.partition('.')[2]} {_shown(self.old)} → {_shown(self.new)}"
+        return f"{self.key.partition('.')[2]} {value_text(self.old)} → {value_text(self.new)}"
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,3 @@ def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     for section, content in recipe.model_dump().items():
         if section not in IGNORED:
             yield from ((f"{section}.{key}", value) for key, value in content.items())
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "off"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)

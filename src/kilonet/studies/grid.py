@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from kilonet.errors import UsageError, nearest
-from kilonet.recipe.load import parse_overrides
+from kilonet.recipe.load import parse_overrides, value_text
 
 _OPEN, _CLOSE, _QUOTES = "[{(", "]})", "\"'"
 _RANGE = re.compile(r"(log|uniform|int)\(([^,]+),([^,]+)\)")
@@ -148,17 +148,9 @@ def _label(override: str) -> str:
     if isinstance(value, dict):
         rest = {name: inner for name, inner in value.items() if name != "name"}
         name = str(value.get("name", key))
-        return " ".join([name, *(f"{inner}={_value_text(rest[inner])}" for inner in rest)])
+        return " ".join([name, *(f"{inner}={value_text(rest[inner])}" for inner in rest)])
     short = key.rpartition(".")[2]
-    return _value_text(value) if short == "name" else f"{short}={_value_text(value)}"
-
-
-def _value_text(value: Any) -> str:
-    if value is None:
-        return "off"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return value_text(value) if short == "name" else f"{short}={value_text(value)}"
 
 
 def slug_of(override: str) -> str:
