@@ -36,10 +36,11 @@ def variant(name: str, *changes: str) -> Contestant:
 
 
 BFLOAT16, COMPILED = "training.precision=bfloat16", "training.kernels=compiled"
+TORCH = "training.kernels=torch"
 FASTEST = variant("kilonet, compiled", COMPILED)
 VARIANTS = (
-    variant("kilonet"),
-    variant("kilonet, bfloat16", BFLOAT16),
+    variant("kilonet", TORCH),
+    variant("kilonet, bfloat16", BFLOAT16, TORCH),
     FASTEST,
     variant("kilonet, 1 thread, compiled", COMPILED, "training.threads=1"),
 )

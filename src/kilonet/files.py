@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from platformdirs import user_cache_path
 
-from kilonet.errors import RunError
+from kilonet.errors import RunError, UsageError
 
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
@@ -22,48 +22,70 @@ STUDIES_VARIABLE = "KILONET_STUDIES"
 PART = ".part"  # suffix of a file that is being written
 
 
-def data_cache() -> Path:
-    """Return the directory of downloaded data sets, which may not exist."""
-    return user_cache_path("kilonet", appauthor=False) / "data"
+def data_cache() -> Path | None:
+    """Return the directory of downloaded data sets, which may not exist; None without a home."""
+    return _user_cache("data")
 
 
-def kernel_cache() -> Path:
-    """Return the directory of compiled kernels, which may not exist."""
-    return user_cache_path("kilonet", appauthor=False) / "kernels"
+def kernel_cache() -> Path | None:
+    """Return the directory of compiled kernels, which may not exist; None without a home."""
+    return _user_cache("kernels")
+
+
+def _user_cache(name: str) -> Path | None:
+    try:
+        cache = user_cache_path("kilonet", appauthor=False) / name
+    except RuntimeError:  # no HOME, and the system does not know the user
+        return None
+    return cache if cache.is_absolute() else None
 
 
 def data_dir_from_environment() -> Path | None:
     """Return the directory named by ``KILONET_DATA``, or None if it is unset or empty."""
     value = os.environ.get(DATA_VARIABLE, "")
-    return Path(value).expanduser() if value else None
+    return expand(value) if value else None
 
 
 def runs_dir() -> Path:
     """Return the directory of runs: ``KILONET_RUNS``, or ``runs`` in the current directory."""
-    return Path(os.environ.get(RUNS_VARIABLE) or "runs").expanduser()
+    return expand(os.environ.get(RUNS_VARIABLE) or "runs")
 
 
 def studies_dir() -> Path:
     """Return the directory of studies: ``KILONET_STUDIES``, or ``studies`` in the current one."""
-    return Path(os.environ.get(STUDIES_VARIABLE) or "studies").expanduser()
+    return expand(os.environ.get(STUDIES_VARIABLE) or "studies")
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def expand(path: str | Path) -> Path:
+    """Return ``path`` with the home directory that a "~" at its beginning stands for.
+
+    Raises:
+        UsageError: there is no such user, or the user has no home directory.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        start = Path(path).parts[0]
+        raise UsageError(
+            f"{path}: there is no home directory {start}. Write the whole path instead."
+        ) from None
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
     """Call ``write`` with an open binary file and move the result to ``path`` in one step.
 
     The bytes are synced to disk before the rename, so a crash leaves either the old file or the
-    new one.
+    new one. Its permissions are ``mode`` without those that the umask takes.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

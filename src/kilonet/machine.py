@@ -62,17 +62,39 @@ def find_compiler() -> str | None:
     return next((path for name in COMPILERS if (path := shutil.which(name))), None)
 
 
+def compiler_version(compiler: str) -> bytes:
+    """Return what ``compiler`` prints about its version; nothing if it cannot be run."""
+    try:
+        done = subprocess.run(
+            [compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    except OSError:
+        return b""
+    return done.stdout
+
+
 def compile_library(compiler: str, flags: Sequence[str], source: Path, library: Path) -> None:
     """Compile ``source``, a C file, into the shared library ``library``.
+
+    The compiler's temporary files are written beside ``library``.
 
     Raises:
         KilonetError: the compilation failed; the message has the first line of the compiler.
     """
     command = [compiler, *flags, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    place = {**os.environ, "TMPDIR": str(library.parent)}
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=place
+        )
+    except OSError as error:
+        raise KilonetError(f"{compiler} cannot be run: {error.strerror}") from error
     if done.returncode:
-        first = (done.stderr.splitlines() or ["no message"])[0]
+        message = done.stderr.decode("utf-8", errors="replace")
+        first = (message.splitlines() or ["no message"])[0]
         raise KilonetError(f"{compiler} does not compile {source.name}: {first}")
+    if not library.is_file() or not library.stat().st_size:
+        raise KilonetError(f"{compiler} reports success, but writes no library")
 
 
 def limit_openmp_spinning() -> None:

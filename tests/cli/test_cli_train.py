@@ -52,7 +52,9 @@ def test_the_files_of_a_run(finished: Trained) -> None:
     environment = run.facts["environment"]
     assert {"kilonet", "python", "torch", "numpy", "commit", "processor", "cores"} <= {*environment}
     assert (environment["device"], environment["threads"]) == ("cpu", "1")
+    assert (environment["kernels"] == "compiled") == (run.facts["kernels_note"] is None)
     words = ["data.name=digits", "training.epochs=2", "training.threads=1", "optimizer.lr=0.02"]
+    words.append(f"training.kernels={environment['kernels']}")
     assert run.recipe() == resolve("quick", words).recipe
     rows = run.history()
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -68,11 +70,12 @@ def test_the_files_of_a_run(finished: Trained) -> None:
     assert "22,214" in report
 
 
+@pytest.mark.compiler
 def test_the_output_of_a_training(finished: Trained) -> None:
     lines = finished.stdout.splitlines()
     assert lines[0] == (
-        "quick: 22,214 parameters on Optical digits (scikit-learn), cpu with 1 thread; "
-        f"run {finished.path}"
+        "quick: 22,214 parameters on Optical digits (scikit-learn), cpu with 1 thread and "
+        f"compiled kernels; run {finished.path}"
     )
     assert [line.split("  |  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert all("validation loss" in line and "images/s" in line for line in lines[1:3])

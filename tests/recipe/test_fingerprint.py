@@ -63,9 +63,14 @@ def test_annotated_has_a_sentence_above_each_key_and_names_what_is_off() -> None
 
 
 def test_the_fingerprint_never_changes() -> None:
-    """Stored results contain fingerprints and would lose their recipes."""
-    assert fingerprint(validate(FULL, "test")) == "0eb0c7ec29b6"
-    assert fingerprint(recipe()) == "d4032f95855c"
+    """Stored results contain fingerprints and would lose their recipes.
+
+    The first recipes had no key for the kernels, and were trained with PyTorch's.
+    """
+    kernels = {"training": FULL["training"] | {"kernels": "torch"}}
+    assert fingerprint(validate({**FULL, **kernels}, "test")) == "0eb0c7ec29b6"
+    assert fingerprint(recipe(training={"kernels": "torch"})) == "d4032f95855c"
+    assert fingerprint(recipe(training={"kernels": "auto"})) == fingerprint(recipe())
 
 
 def test_later_keys_change_the_fingerprint_if_used() -> None:
@@ -76,6 +81,8 @@ def test_later_keys_change_the_fingerprint_if_used() -> None:
             {},
             {"precision": "bfloat16"},
             {"precision": "auto"},
+            {"kernels": "torch"},
+            {"kernels": "compiled"},
         )
     ]
     assert len(set(names)) == len(names)

@@ -15,10 +15,13 @@ from trials import figures, fit, same, trained
 from kilonet.errors import UsageError
 from kilonet.kernels.library import KernelError
 from kilonet.models.base import Network
+from kilonet.models.build import build
 from kilonet.progress import Silent
+from kilonet.recipe.load import resolve
 from kilonet.training import device
 from kilonet.training.device import (
     arithmetic,
+    choose_compute,
     choose_device,
     choose_kernels,
     choose_precision,
@@ -141,10 +144,10 @@ SILU = ("model.activation=silu", 'model.layers="c4 M d6 r c8 M"', "model.pool_fi
 
 @pytest.mark.compiler
 def test_choice_of_kernels() -> None:
-    assert choose_kernels("torch", CPU) == "torch"
-    assert choose_kernels("compiled", CPU) == "compiled"
-    assert choose_kernels("auto", CPU) == "compiled"
-    assert choose_kernels("auto", torch.device("cuda")) == "torch"
+    assert choose_kernels("torch", CPU) == ("torch", None)
+    assert choose_kernels("compiled", CPU) == ("compiled", None)
+    assert choose_kernels("auto", CPU) == ("compiled", None)
+    assert choose_kernels("auto", torch.device("cuda")) == ("torch", None)
     with pytest.raises(UsageError, match=r'the device is cuda.*Use "torch"'):
         choose_kernels("compiled", torch.device("cuda"))
 
@@ -154,10 +157,47 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KernelError("there is no C compiler (cc, gcc, clang) on this machine")
 
     monkeypatch.setattr(device, "load", missing)
-    assert choose_kernels("torch", CPU) == "torch"
-    assert choose_kernels("auto", CPU) == "torch"
+    assert choose_kernels("torch", CPU) == ("torch", None)
+    kernels, note = choose_kernels("auto", CPU)
+    assert kernels == "torch"
+    assert note == (
+        "The faster compiled kernels are not used: there is no C compiler (cc, gcc, clang) on this "
+        "machine."
+    )
     with pytest.raises(UsageError, match='"compiled" was requested, but there is no C compiler'):
         choose_kernels("compiled", CPU)
+
+
+def test_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "load", object)
+    monkeypatch.setattr(device, "uses_threads", lambda _: False)
+    assert choose_kernels("auto", CPU, threads=1) == ("compiled", None)
+    kernels, note = choose_kernels("auto", CPU, threads=2)
+    assert kernels == "torch"
+    assert note is not None
+    assert "no OpenMP" in note
+    assert choose_kernels("compiled", CPU, threads=2) == ("compiled", None)
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize(
+    ("changes", "kernels"),
+    [
+        ((), "compiled"),
+        (("training.kernels=torch",), "torch"),
+        (("training.precision=auto",), "compiled"),
+        (("training.precision=bfloat16",), "torch"),
+        (("model.name=stacked-1x1",), "torch"),
+    ],
+)
+def test_auto_takes_compiled_kernels_where_they_apply(
+    monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...], kernels: str
+) -> None:
+    monkeypatch.setattr(device, "_supports_bfloat16", lambda _: True)
+    recipe = resolve("quick", changes).recipe
+    compute = choose_compute(recipe, build(recipe.model, (1, 28, 28), 10))
+    assert compute.recipe.training.kernels == kernels
+    assert compute.note is None
 
 
 @pytest.mark.compiler
@@ -165,7 +205,7 @@ def test_a_network_that_the_kernels_know_is_theirs() -> None:
     network = fit(OURS).model
     assert isinstance(network, Network)
     assert network.has_compiled_blocks
-    theirs = fit().model
+    theirs = fit("training.kernels=torch").model
     assert isinstance(theirs, Network)
     assert not theirs.has_compiled_blocks
 

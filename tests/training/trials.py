@@ -25,6 +25,7 @@ SMALL = (
     "training.epochs=3",
     "training.batch_size=32",
     "training.record_test_by_epoch=false",
+    "training.kernels=torch",
     "optimizer.lr=0.05",
 )
 CLOCKS = ("seconds", "images_per_second")

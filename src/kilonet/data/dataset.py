@@ -124,16 +124,19 @@ def _obtain(
     entry: DatasetSpec, data_dir: str | Path | None, download: bool, reporter: Reporter
 ) -> Files:
     remedy = "Allow the download, or name the folder (--data-dir or KILONET_DATA)."
-    if download:
+    cache = data_cache()
+    if download and cache is None:
+        remedy = "There is no home directory to download it to: set HOME, or KILONET_DATA."
+    elif download and cache is not None:
         reporter.message(f"{entry.title} is not on this machine; downloading it.")
         try:
-            fetch(entry, data_cache(), reporter)
+            fetch(entry, cache, reporter)
         except DownloadError as error:
             remedy = str(error)
     files = locate(entry, data_dir)
     if files is not None:
         return files
-    looked = ", ".join(str(directory) for directory in search_path(data_dir))
+    looked = ", ".join(str(directory) for directory in search_path(data_dir)) or "any folder"
     lacking = incomplete(entry, data_dir)
     raise DatasetNotFoundError(f"{entry.title} is not in {looked}.{lacking} {remedy}")
 

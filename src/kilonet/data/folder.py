@@ -9,6 +9,7 @@ from pathlib import Path
 from kilonet.data.registry import spec
 from kilonet.data.specs import DEFAULT_FORMAT, DatasetSpec, ImageFormat
 from kilonet.errors import DataError, UsageError
+from kilonet.files import expand
 from kilonet.recipe.schema import FOLDER, Data
 
 _FORMATS = "png jpg jpeg jfif gif webp bmp tif tiff ppm pgm pbm pnm"
@@ -47,7 +48,7 @@ def is_folder(name: str) -> bool:
 
 def folder_path(name: str) -> Path:
     """Return the absolute path of the folder in a data set's name."""
-    return Path(name.removeprefix(FOLDER)).expanduser().absolute()
+    return expand(name.removeprefix(FOLDER)).absolute()
 
 
 def short_name(name: str) -> str:

@@ -20,16 +20,15 @@ from kilonet.data.formats import (
 from kilonet.data.registry import DATASETS, spec
 from kilonet.data.specs import TEST_LABELS, DatasetSpec, FileSpec
 from kilonet.errors import DataError
-from kilonet.files import data_cache, data_dir_from_environment
+from kilonet.files import data_cache, data_dir_from_environment, expand
 
 Files = dict[str, Location]
 
 
 def search_path(data_dir: str | Path | None) -> tuple[Path, ...]:
     """Return the directories to search: ``data_dir`` or else ``KILONET_DATA``, then the cache."""
-    named = Path(data_dir) if data_dir is not None else data_dir_from_environment()
-    cache = data_cache()
-    return (cache,) if named is None else (named.expanduser(), cache)
+    named = expand(data_dir) if data_dir is not None else data_dir_from_environment()
+    return tuple(directory for directory in (named, data_cache()) if directory is not None)
 
 
 def locate(entry: DatasetSpec, data_dir: str | Path | None) -> Files | None:

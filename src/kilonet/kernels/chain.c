@@ -47,6 +47,16 @@ static int omp_get_num_threads(void) { return 1; }
 /* The number of images in a block. */
 long chain_lanes(void) { return LANES; }
 
+/* Whether the kernels can use several threads. */
+int chain_has_openmp(void)
+{
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* The size of a step in bytes. */
 long chain_step_size(void) { return (long)sizeof(Step); }
 

@@ -1,19 +1,25 @@
-"""The kernels as a shared library, compiled with the system's compiler and cached."""
+"""The kernels as a shared library, compiled with the system's compiler and cached.
+
+The cache is a directory that only the user can write to. The name of a library has a hash of
+everything it was made from, and the hash of its own content, which is checked before it is loaded.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import hashlib
+import os
 import platform
-import subprocess
+import stat
 import tempfile
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
 from kilonet.errors import KilonetError
-from kilonet.files import kernel_cache
-from kilonet.machine import compile_library, find_compiler
+from kilonet.files import kernel_cache, write_atomically
+from kilonet.machine import compile_library, compiler_version, find_compiler
 
 SOURCE = "chain.c"
 _HEADERS = (
@@ -32,6 +38,7 @@ _OPTIONAL_FLAGS = (
     (_NATIVE,),
     (),
 )
+_MAX_BYTES = 64 * 2**20  # of a cached library; a real one has about 200 KB
 
 
 class KernelError(KilonetError):
@@ -42,50 +49,113 @@ class KernelError(KilonetError):
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this machine's processor.
 
-    The first call takes a few seconds; later ones load the library from the user's cache.
+    The first call takes a few seconds; later ones load the library from the user's cache. Where
+    that cannot be used, the library is compiled in a temporary directory.
 
     Raises:
-        KernelError: there is no C compiler, or compilation fails.
+        KernelError: there is no C compiler, or its library cannot be made or loaded.
     """
     compiler = find_compiler()
     if compiler is None:
         raise KernelError("there is no C compiler (cc, gcc, clang) on this machine")
-    cache = kernel_cache()
-    name = f"{_identity(compiler)}.so"
     try:
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _loaded(cache / name, compiler)
-    except OSError:  # the cache is not writable, or its file is not a library
-        with tempfile.TemporaryDirectory() as folder:
-            return _loaded(Path(folder) / name, compiler)
+        return _cached(compiler)
+    except OSError:  # no cache, it is read-only, or its file system does not execute files
+        pass
+    try:
+        with tempfile.TemporaryDirectory(prefix="kilonet-", ignore_cleanup_errors=True) as folder:
+            return ctypes.CDLL(str(_compile(Path(folder), compiler)))
+    except OSError as error:
+        raise KernelError(f"the library that {compiler} makes cannot be loaded: {error}") from error
 
 
-def _loaded(library: Path, compiler: str) -> ctypes.CDLL:
-    if not library.exists():
-        _compile(library, compiler)
-    return ctypes.CDLL(str(library))
+def uses_threads(library: ctypes.CDLL) -> bool:
+    """Return whether ``library`` was compiled with OpenMP; without it, it works in one thread."""
+    return bool(library.chain_has_openmp())
 
 
-def _compile(library: Path, compiler: str) -> None:
-    """Write ``library`` atomically; other processes may compile it at the same time."""
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        for name in _SOURCES:
-            (Path(folder) / name).write_bytes(_content(name))
-        made = Path(folder) / "made.so"
-        for flags in _OPTIONAL_FLAGS:
-            try:
-                compile_library(compiler, (*_COMMON_FLAGS, *flags), Path(folder) / SOURCE, made)
-                break
-            except KilonetError as error:
-                if flags == _OPTIONAL_FLAGS[-1]:
-                    raise KernelError(str(error)) from error
-        made.replace(library)
+def _cached(compiler: str) -> ctypes.CDLL:
+    """Return the library in the cache; compile it first if there is none that is intact.
+
+    Raises:
+        OSError: the cache cannot be used.
+    """
+    cache = _private_cache()
+    identity = _identity(compiler)
+    for library in sorted(cache.glob(f"{identity}-*.so")):
+        if _is_intact(library):
+            return ctypes.CDLL(str(library))
+        library.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as folder:
+        made = _compile(Path(folder), compiler)
+        loaded = ctypes.CDLL(str(made))  # a library that cannot be loaded is not kept
+        content = made.read_bytes()
+        kept = cache / f"{identity}-{hashlib.sha256(content).hexdigest()}.so"
+        with suppress(OSError):  # a full disk: the library is loaded all the same
+            write_atomically(kept, lambda file: file.write(content), mode=0o600)
+    return loaded
+
+
+def _private_cache() -> Path:
+    """Return the cache's directory, which is made if it is missing.
+
+    Raises:
+        OSError: there is none, it cannot be made, or another user can write to it.
+    """
+    cache = kernel_cache()
+    if cache is None:
+        raise OSError("the user has no home directory")
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if cache.stat().st_mode & 0o077:
+        with suppress(OSError):  # a file system without modes
+            cache.chmod(0o700)
+    if not _is_own(cache.stat()):
+        raise PermissionError(f"{cache} belongs to another user, or others can write to it")
+    return cache
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Return whether a file belongs to this user and nobody else can write to it."""
+    if not hasattr(os, "geteuid"):  # no such modes on Windows
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _is_intact(library: Path) -> bool:
+    """Return whether the user's file ``library`` has the content that its name promises."""
+    try:
+        status = library.lstat()
+        if not (stat.S_ISREG(status.st_mode) and _is_own(status) and status.st_size <= _MAX_BYTES):
+            return False
+        return library.stem.endswith(f"-{hashlib.sha256(library.read_bytes()).hexdigest()}")
+    except OSError:
+        return False
+
+
+def _compile(folder: Path, compiler: str) -> Path:
+    """Return the library, compiled in ``folder``.
+
+    Raises:
+        KernelError: the compiler fails.
+        OSError: the sources cannot be written.
+    """
+    for name in _SOURCES:
+        (folder / name).write_bytes(_content(name))
+    made = folder / "made.so"
+    failure = ""
+    for flags in _OPTIONAL_FLAGS:
+        try:
+            compile_library(compiler, (*_COMMON_FLAGS, *flags), folder / SOURCE, made)
+            return made
+        except KilonetError as error:
+            failure = str(error)
+    raise KernelError(failure)
 
 
 def _identity(compiler: str) -> str:
     """Return a hash of compiler, processor, sources and flags, which names the library."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    facts = [version, _processor(), *map(_content, _SOURCES)]
+    facts = [os.fsencode(compiler), compiler_version(compiler), _processor()]
+    facts += map(_content, _SOURCES)
     facts += [str(flags).encode() for flags in (_COMMON_FLAGS, *_OPTIONAL_FLAGS)]
     return hashlib.sha256(b"\0".join(facts)).hexdigest()[:16]
 
@@ -93,7 +163,7 @@ def _identity(compiler: str) -> str:
 def _processor() -> bytes:
     """Return the processor's features; machines with different ones may share a home directory."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     features = [line for line in lines if line.startswith(("flags", "Features", "model name"))]

@@ -33,6 +33,16 @@ def fuse(blocks: Iterable[nn.Module], shape: tuple[int, int, int]) -> FusedChain
     package's dropout), ``Separable``, ``Residual`` of these, and max pooling. Only the first
     convolution may have a stride.
     """
+    steps = _steps(blocks)
+    return None if steps is None else FusedChain(steps, shape)
+
+
+def can_fuse(blocks: Iterable[nn.Module]) -> bool:
+    """Return whether the kernels support ``blocks``; needs no compiled library."""
+    return _steps(blocks) is not None
+
+
+def _steps(blocks: Iterable[nn.Module]) -> list[ChainStep] | None:
     steps: list[ChainStep] = []
     source = 0
     try:
@@ -40,7 +50,7 @@ def fuse(blocks: Iterable[nn.Module], shape: tuple[int, int, int]) -> FusedChain
             source = _add(block, source, steps)
     except _UnsupportedError:
         return None
-    return FusedChain(steps, shape) if steps and isinstance(steps[0], ConvUnit) else None
+    return steps if steps and isinstance(steps[0], ConvUnit) else None
 
 
 def can_evaluate(x: torch.Tensor) -> bool:

@@ -121,7 +121,11 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     Raises:
         RecipeError: the text is not TOML, or not a recipe.
     """
-    return validate(without_removed_keys(_parse_toml(text, origin)), origin)
+    table = without_removed_keys(_parse_toml(text, origin))
+    training = table.get("training")
+    if isinstance(training, dict):  # stored before the key existed: PyTorch's were the only ones
+        training.setdefault("kernels", "torch")
+    return validate(table, origin)
 
 
 def validate(table: RawTable, origin: str) -> Recipe:

@@ -266,10 +266,10 @@ class Training(Section):
         'are float32. "auto": bfloat16 if the device supports it.',
     )
     kernels: Literal["torch", "compiled", "auto"] = Field(
-        "torch",
+        "auto",
         description="Kernels of a network's blocks in training on a CPU: PyTorch's, or compiled C "
-        'in float32, which is faster and equal up to rounding. "auto": compiled if there is a C '
-        "compiler.",
+        'in float32, which is faster and equal up to rounding. "auto": compiled where a C '
+        "compiler and the network allow it.",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="CPU threads of each process (unset: PyTorch's default)."

@@ -11,14 +11,16 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from kilonet.errors import UsageError, nearest
-from kilonet.kernels.library import KernelError, load
+from kilonet.kernels.library import KernelError, load, uses_threads
 from kilonet.machine import processors
 from kilonet.models.base import Network
+from kilonet.models.compiling import can_fuse
 from kilonet.recipe.schema import Recipe
 
 KINDS = ("auto", "cpu", "cuda", "mps")
@@ -62,16 +64,44 @@ def device_of_process(device: str, local_rank: int) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def choose_compute(recipe: Recipe) -> tuple[Recipe, torch.device]:
-    """Return ``recipe`` with the kernels and precision that it will be trained with, and where.
+@dataclass(frozen=True)
+class Compute:
+    """How a recipe is trained here.
+
+    ``recipe`` has the kernels and the precision that are used. ``note`` says why PyTorch's kernels
+    are used where the compiled ones would be faster; it is None if there is nothing to say.
+    """
+
+    recipe: Recipe
+    device: torch.device
+    note: str | None
+
+
+def choose_compute(recipe: Recipe, network: nn.Module | None = None) -> Compute:
+    """Return the device, kernels and precision for ``recipe`` on this machine.
+
+    ``network`` is the network to train: "auto" takes compiled kernels if they support it.
 
     Raises:
         UsageError: the device, kernels or precision that the recipe names are not available.
     """
-    device = choose_device(recipe.training.device)
-    kernels = choose_kernels(recipe.training.kernels, device)
-    precision = choose_precision(recipe.training.precision, device, kernels)
-    return recipe.with_training(kernels=kernels, precision=precision), device
+    training = recipe.training
+    device = choose_device(training.device)
+    kernels: str = training.kernels
+    note: str | None = None
+    if kernels == "auto" and (not _suits(network) or training.precision == "bfloat16"):
+        kernels = "torch"
+    elif kernels != "torch":
+        kernels, note = choose_kernels(kernels, device, training.threads)
+    precision = choose_precision(training.precision, device, kernels)
+    return Compute(recipe.with_training(kernels=kernels, precision=precision), device, note)
+
+
+def _suits(network: nn.Module | None) -> bool:
+    """Return whether the compiled kernels support ``network``; None stands for any."""
+    if network is None:
+        return True
+    return isinstance(network, Network) and can_fuse(network.blocks())
 
 
 def compute_units(device: torch.device) -> int:
@@ -129,26 +159,35 @@ def keep_freed_memory() -> None:
     mallopt(top_pad, 2**26)
 
 
-def choose_kernels(name: str, device: torch.device) -> str:
-    """Return "torch" or "compiled" for ``name``; "auto" takes compiled ones where available.
+def choose_kernels(
+    name: str, device: torch.device, threads: int | None = None
+) -> tuple[str, str | None]:
+    """Return "torch" or "compiled" for ``name``, and why "auto" cannot take compiled ones.
+
+    "auto" takes compiled ones on a CPU where they are available, and for more than one of
+    ``threads`` (by default PyTorch's number) only if they can use several. The reason is None if
+    compiled ones were not wanted, or are for another device.
 
     Raises:
         UsageError: compiled ones were requested by name and are not available.
     """
-    if name == "torch":
-        return name
+    if name == "torch" or (name == "auto" and device.type != "cpu"):
+        return "torch", None
     try:
         if device.type != "cpu":
             raise KernelError(f"they are for CPUs, and the device is {device}")
-        load()
+        library = load()
+        in_one = (threads or torch.get_num_threads()) == 1
+        if name == "auto" and not (in_one or uses_threads(library)):
+            raise KernelError("the C compiler has no OpenMP, so they would use one thread only")
     except KernelError as error:
         if name == "auto":
-            return "torch"
+            return "torch", f"The faster compiled kernels are not used: {error}."
         raise UsageError(
             f'training.kernels: "compiled" was requested, but {error}. Use "torch", or "auto" to '
             "have them where they are available."
         ) from error
-    return "compiled"
+    return "compiled", None
 
 
 def use_kernels(kernels: str, model: nn.Module, device: torch.device) -> nn.Module:

@@ -82,7 +82,7 @@ class Fit:
         self.device = device
         self.group = group
         self.phases = PhaseTimer(device)
-        self.kernels = choose_kernels(recipe.training.kernels, device)
+        self.kernels, _ = choose_kernels(recipe.training.kernels, device)
         self.precision = choose_precision(recipe.training.precision, device, self.kernels)
         self.model = use_kernels(self.kernels, model, device)
         self.augment = augmentation_in(1, recipe)

@@ -121,7 +121,7 @@ def _audit_recipe(recipe: Recipe) -> Recipe:
 
     Budgets do not matter to an audit, and teachers have seen the images that are held back.
     """
-    resolved, _ = choose_compute(recipe.with_training(teachers=[]))
+    resolved = choose_compute(recipe.with_training(teachers=[])).recipe
     changes = {"data": resolved_data(recipe.data), "constraints": Constraints()}
     return resolved.model_copy(update=changes)
 

@@ -48,14 +48,15 @@ class Session:
     """A training that is ready to start.
 
     ``resolved`` is the recipe with the device, kernels, precision and data set really used;
-    ``note`` says why the data set differs from the recipe's, if it does. ``parameters`` is the
-    size of the network.
+    ``note`` says why the data set differs from the recipe's, if it does, and ``kernels_note`` why
+    the compiled kernels are not used, if they cannot be. ``parameters`` is the size of the network.
     """
 
     resolved: Resolved
     parameters: int
     dataset: Dataset
     note: str | None
+    kernels_note: str | None
     fit: Fit
 
     @property
@@ -104,13 +105,15 @@ def open_session(
         DataError: the data set cannot be found or is damaged.
         TrainingError: the processes cannot connect.
     """
-    recipe, device = choose_compute(resolved.recipe)
+    recipe = resolved.recipe
     if dataset is None:
         recipe = recipe.model_copy(update={"data": resolved_data(recipe.data)})
-    resolved = replace(resolved, recipe=recipe)
     if network is None:
         network = fresh_network(recipe, dataset)
     parameters = check_budget(network, recipe, resolved.name)
+    compute = choose_compute(recipe, network)
+    device = compute.device
+    resolved = replace(resolved, recipe=compute.recipe)
     note = None
     with threads_restored():
         if dataset is None:
@@ -123,7 +126,7 @@ def open_session(
         try:
             _send_to_followers(group, recipe, device, data)
             fit = Fit(network, data, recipe, device, group)
-            yield Session(resolved, parameters, dataset, note, fit)
+            yield Session(resolved, parameters, dataset, note, compute.note, fit)
         finally:
             destroy_process_group(group)
 

@@ -181,6 +181,7 @@ def _facts(session: Session) -> dict[str, Any]:
     return {
         "fingerprint": fingerprint(session.recipe, fit.group.size),
         "data_note": session.note,
+        "kernels_note": session.kernels_note,
         "parameters": session.parameters,
         "environment": machine
         | {"workers": str(fit.group.size), "precision": fit.precision, "kernels": fit.kernels},
@@ -190,8 +191,9 @@ def _facts(session: Session) -> dict[str, Any]:
 
 def _announce(reporter: Reporter, run: RunDirectory, session: Session) -> None:
     machine = run.facts["environment"]
-    if session.note:
-        reporter.message(f"Note: {session.note}")
+    for note in (session.note, session.kernels_note):
+        if note:
+            reporter.message(f"Note: {note}")
     reporter.message(
         f"{session.resolved.name}: {session.parameters:,} parameters on {session.dataset.title}, "
         f"{machine['device']} with {_hardware(machine)}; run {run.path}"
@@ -199,10 +201,12 @@ def _announce(reporter: Reporter, run: RunDirectory, session: Session) -> None:
 
 
 def _hardware(machine: dict[str, str]) -> str:
-    """Return what computes, such as "2 processes of 1 thread each in bfloat16"."""
+    """Return what computes, such as "2 processes of 1 thread each and compiled kernels"."""
     threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
     single = machine["workers"] == "1"
     hardware = threads if single else f"{machine['workers']} processes of {threads} each"
+    if machine["kernels"] == "compiled":
+        return f"{hardware} and compiled kernels"
     return hardware + (" in bfloat16" if machine["precision"] == "bfloat16" else "")
 
 
