@@ -159,3 +159,40 @@ def test_a_recipe_describes_and_resolves_it(
     assert short_name(recorded.name) == "folder:pictures"
     assert folder_path("folder:pictures") == pictures
     assert is_available("folder:pictures") and not is_available("folder:none")
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("train", "test"), {"train", "test"}),
+        (("training", "testing"), {"train", "test"}),
+        (("train", "val"), {"train"}),
+        (("training", "validation", "test"), {"train", "test"}),
+    ],
+)
+def test_names_of_splits(
+    tmp_path: Path, names: tuple[str, ...], splits: set[str], upper: bool
+) -> None:
+    for name in names:
+        write_pictures(tmp_path / "all" / (name.capitalize() if upper else name), 3)
+    folder = list_folder(tmp_path / "all")
+    assert folder.classes == CLASSES
+    assert len(folder.pictures) == 3 * len(CLASSES) * len(names)
+    assert {picture.split for picture in folder.pictures} == splits
+
+
+def test_links_in_a_circle_are_not_followed(pictures: Path) -> None:
+    before = list_folder(pictures)
+    (pictures / CLASSES[0] / "again").symlink_to(pictures / CLASSES[0])
+    (pictures / CLASSES[0] / "up").symlink_to("..")
+    (pictures / CLASSES[1] / "nowhere").symlink_to("nowhere")
+    after = list_folder(pictures)
+    assert after.pictures == before.pictures
+    assert after.classes == CLASSES
+
+
+def test_the_folder_that_macos_adds_is_ignored(pictures: Path) -> None:
+    (pictures / "__MACOSX" / CLASSES[0]).mkdir(parents=True)
+    (pictures / "__MACOSX" / CLASSES[0] / "._a.png").write_bytes(b"x")
+    assert list_folder(pictures).classes == CLASSES

@@ -14,6 +14,12 @@ from kilonet.recipe.schema import FOLDER, Data
 
 _FORMATS = "png jpg jpeg jfif gif webp bmp tif tiff ppm pgm pbm pnm"
 SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
+_TRAINING = ("train", "training")
+_SPLITS = {
+    **dict.fromkeys((*_TRAINING, "val", "valid", "validation"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_MACOS = "__MACOSX"  # the folder that macOS adds to archives
 _LAYOUT = "Put the pictures of each class into a sub-folder with the class's name."
 
 
@@ -59,7 +65,8 @@ def short_name(name: str) -> str:
 def list_folder(path: Path) -> PictureFolder:
     """List the pictures in ``path``: ``CLASS/…``, or ``train/CLASS/…`` and ``test/CLASS/…``.
 
-    Ignores hidden files; includes sub-folders of a class.
+    Upper case, ``training``, ``testing`` and ``val`` are recognised as well. Ignores hidden files,
+    links in a circle and ``__MACOSX``; includes sub-folders of a class.
 
     Raises:
         UsageError: the folder does not exist.
@@ -77,40 +84,58 @@ def list_folder(path: Path) -> PictureFolder:
 
 
 def _listed(path: Path) -> PictureFolder:
-    splits = ("train", "test") if (path / "train").is_dir() else ("",)
-    classes = _class_names(path / splits[0])
-    files = [
-        (file, label, split)
-        for split in splits
-        for label, name in enumerate(classes)
-        for file in _files(path / split / name)
-    ]
-    if "test" in splits:
-        _check_test(path, classes)
+    splits = _split_folders(path)
+    train = path / next(iter(splits), "")
+    classes = _class_names(train)
+    for name, split in splits.items():
+        if split == "test" or path / name != train:
+            _check_split(path / name, train, classes)
     pictures, others = [], []
-    for file, label, split in files:
-        name = file.relative_to(path).as_posix()
-        if file.suffix.lower() in SUFFIXES:
-            pictures.append(PictureFile(name, label, split))
-        else:
-            others.append(name)
-    folder = PictureFolder(path, classes, tuple(pictures), tuple(others))
-    _check_classes(folder, path / splits[0])
-    return folder
+    for folder, split in (splits or {"": ""}).items():
+        for label, name in enumerate(classes):
+            for file in _files(path / folder / name, (path.resolve(),)):
+                relative = file.relative_to(path).as_posix()
+                if file.suffix.lower() in SUFFIXES:
+                    pictures.append(PictureFile(relative, label, split))
+                else:
+                    others.append(relative)
+    folder_content = PictureFolder(path, classes, tuple(pictures), tuple(others))
+    _check_classes(folder_content, train)
+    return folder_content
+
+
+def _split_folders(path: Path) -> dict[str, str]:
+    """Return the split of each sub-folder that is one, training first; empty if all are classes.
+
+    A folder of validation pictures counts as training: validation images are drawn from these.
+    """
+    names = [entry.name for entry in _visible(path) if entry.is_dir()]
+    found = {name: _SPLITS[name.lower()] for name in names if name.lower() in _SPLITS}
+    training = [name for name in found if name.lower() in _TRAINING]
+    if not training or ("train" not in training and len(found) < len(names)):
+        return {}
+    first = "train" if "train" in training else training[0]
+    return {first: "train"} | {name: split for name, split in found.items() if name != first}
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
     return tuple(sorted(folder.name for folder in _visible(path) if folder.is_dir()))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
+def _files(folder: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the files below ``folder``; links back to one of ``parents`` are not followed."""
+    real = folder.resolve()
+    if folder.is_dir() and real not in parents:
         for entry in _visible(folder):
-            yield from _files(entry) if entry.is_dir() else [entry]
+            yield from _files(entry, (*parents, real)) if entry.is_dir() else [entry]
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and entry.name != _MACOS
+    )
 
 
 def _check_classes(folder: PictureFolder, where: Path) -> None:
@@ -131,14 +156,12 @@ def _check_classes(folder: PictureFolder, where: Path) -> None:
             )
 
 
-def _check_test(path: Path, classes: tuple[str, ...]) -> None:
-    if (path / "test").is_dir():
-        for name in _class_names(path / "test"):
-            if name not in classes:
-                raise DataError(
-                    f'{path / "test" / name}: there is no class "{name}" in {path / "train"}. '
-                    "Rename or remove it."
-                )
+def _check_split(folder: Path, train: Path, classes: tuple[str, ...]) -> None:
+    for name in _class_names(folder):
+        if name not in classes:
+            raise DataError(
+                f'{folder / name}: there is no class "{name}" in {train}. Rename or remove it.'
+            )
 
 
 def image_format(data: Data) -> ImageFormat:
