@@ -66,7 +66,7 @@ def finish_run(run: RunDirectory, accuracy: float = 0.95, parameters: int = 20_0
     epochs = run.recipe().training.epochs
     run.write_history([history_row(epoch, accuracy) for epoch in range(1, epochs + 1)])
     run.write_json(layout.METRICS, figures(accuracy, parameters, epochs))
-    return run.updated(finished=True)
+    return run.update_facts(finished=True)
 
 
 def history_row(epoch: int, accuracy: float = 0.95) -> dict[str, float]:

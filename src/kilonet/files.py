@@ -19,7 +19,7 @@ from kilonet.errors import RunError, UsageError
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
 STUDIES_VARIABLE = "KILONET_STUDIES"
-PART = ".part"  # suffix of a file that is being written
+PART_SUFFIX = ".part"  # suffix of a file that is being written
 
 
 def data_cache() -> Path | None:
@@ -77,7 +77,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], mode: int 
     The bytes are synced to disk before the rename, so a crash leaves either the old file or the
     new one. Its permissions are ``mode`` without those that the umask takes.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART_SUFFIX}")
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             write(file)

@@ -1,6 +1,6 @@
 """The machine: cores, child processes, the C compiler, and how OpenMP threads wait.
 
-Needs no PyTorch.
+Does not import PyTorch.
 """
 
 from __future__ import annotations
@@ -79,31 +79,34 @@ def compile_library(compiler: str, flags: Sequence[str], source: Path, library: 
     The compiler's temporary files are written beside ``library``.
 
     Raises:
-        KilonetError: the compilation failed; the message has the first line of the compiler.
+        KilonetError: the compilation failed; the message contains the first line that the compiler
+            printed.
     """
     command = [compiler, *flags, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
     place = {**os.environ, "TMPDIR": str(library.parent)}
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=place
         )
     except OSError as error:
         raise KilonetError(f"{compiler} cannot be run: {error.strerror}") from error
-    if done.returncode:
-        message = done.stderr.decode("utf-8", errors="replace")
+    if result.returncode:
+        message = result.stderr.decode("utf-8", errors="replace")
         first = (message.splitlines() or ["no message"])[0]
-        raise KilonetError(f"{compiler} does not compile {source.name}: {first}")
+        raise KilonetError(f"{compiler} could not compile {source.name}: {first}")
     if not library.is_file() or not library.stat().st_size:
         raise KilonetError(f"{compiler} reports success, but writes no library")
 
 
 def limit_openmp_spinning() -> None:
-    """Make OpenMP threads that wait at a barrier yield their core early, unless the user decided.
+    """Make OpenMP threads that wait at a barrier yield their core early.
+
+    A value of ``GOMP_SPINCOUNT`` that the user has set stays.
 
     GNU OpenMP spins 300,000 times by default (``GOMP_SPINCOUNT`` in its manual), several
     milliseconds. On a busy machine a spinning thread can occupy the core that the awaited thread
     needs, and a step takes many times longer than on one thread. Without spinning, each of the
-    hundreds of barriers of a step wakes its threads anew, which is slow as well. A tenth of a
+    hundreds of barriers of a step must wake its threads again, which is slow as well. A tenth of a
     millisecond is a good compromise. Call this before PyTorch is loaded: it has no effect once
     libgomp is loaded, nor on other OpenMP libraries.
     """

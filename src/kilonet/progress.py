@@ -15,7 +15,7 @@ class Reporter(Protocol):
     """Receives messages and progress. It has no influence on the result."""
 
     def message(self, text: str) -> None:
-        """Handle one line for the user. A line that begins with "Note:" deserves emphasis."""
+        """Handle one line for the user. A line that begins with "Note:" should be emphasised."""
 
     def task_started(self, description: str, total: int, unit: str = "") -> None:
         """Begin a task of ``total`` steps, such as a download; ``unit`` "B" counts bytes."""
@@ -29,7 +29,9 @@ class Reporter(Protocol):
     def epoch_started(self, epoch: int, epochs: int, images: int) -> None:
         """Begin ``epoch`` of ``epochs``, counted from 1, over ``images`` training images."""
 
-    def batch_done(self, images: int, loss: float, accuracy: float, rate: float) -> None:
+    def batch_done(
+        self, images: int, loss: float, accuracy: float, images_per_second: float
+    ) -> None:
         """Report ``images`` done, running mean loss and accuracy, and images per second."""
 
     def epoch_done(self, row: Row, is_best: bool) -> None:
@@ -37,7 +39,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """A reporter that ignores everything; the base class of reporters that handle a part."""
+    """A reporter that ignores everything; the base class of those that handle some events."""
 
     def message(self, text: str) -> None:
         """Ignore the message."""
@@ -54,7 +56,9 @@ class Silent:
     def epoch_started(self, epoch: int, epochs: int, images: int) -> None:
         """Ignore the epoch."""
 
-    def batch_done(self, images: int, loss: float, accuracy: float, rate: float) -> None:
+    def batch_done(
+        self, images: int, loss: float, accuracy: float, images_per_second: float
+    ) -> None:
         """Ignore the batch."""
 
     def epoch_done(self, row: Row, is_best: bool) -> None:

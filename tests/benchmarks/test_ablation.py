@@ -1,4 +1,4 @@
-"""The ablation: what is switched, and that nothing else is."""
+"""The ablation benchmark changes exactly one optimisation at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from benchmarks.ablation import EVERYTHING, REFERENCE, STEPS, at
+from benchmarks.ablation import EVERYTHING, REFERENCE, VARIANTS, contestants_at
 from benchmarks.contestants import pieces_loop
 from torch import nn
 
@@ -33,45 +33,47 @@ def test_the_rate_is_kept() -> None:
     assert {m.p for m in network("torch").modules() if isinstance(m, nn.Dropout)} == {0.05}
 
 
-def test_a_network_taken_apart_is_the_same_function() -> None:
+def test_unfused_network_computes_the_same() -> None:
     model = network("kilonet").eval()
     images = torch.randn(3, 1, 28, 28)
     with torch.no_grad():
         whole = model(images)
-        apart = pieces_loop.taken_apart(model)
+        apart = pieces_loop.unfused(model)
         torch.testing.assert_close(apart(images), whole)
     assert not any(isinstance(module, ConvBlock) for module in apart.modules())
     assert sum(isinstance(module, Dropout) for module in apart.modules()) == 6
 
 
-def test_each_set_of_pieces_is_one_that_the_loop_takes() -> None:
+def test_options_match_the_parameters_of_the_loop() -> None:
     pieces = {field.name for field in fields(pieces_loop.Pieces)}
-    for contestant in at(2).values():
+    for contestant in contestants_at(2).values():
         assert set(contestant.options) == pieces | {"threads"}
 
 
-def test_one_piece_at_a_time() -> None:
-    """Each rung adds one piece to the one before; each "everything …" changes one."""
+def test_one_optimisation_at_a_time() -> None:
+    """Each "+" variant turns on one more optimisation; each "everything …" changes one."""
 
     def differences(first: str, second: str) -> int:
-        return sum(STEPS[first][key] != STEPS[second][key] for key in EVERYTHING)
+        return sum(VARIANTS[first][key] != VARIANTS[second][key] for key in EVERYTHING)
 
-    rungs = ["nothing", *(name for name in STEPS if name.startswith("+")), REFERENCE]
-    assert [differences(a, b) for a, b in pairwise(rungs)] == [1] * 5
-    others = [name for name in STEPS if name.startswith("everything ") or "," in name]
-    assert len(others) + len(rungs) == len(STEPS)
+    additions = ["nothing", *(name for name in VARIANTS if name.startswith("+")), REFERENCE]
+    assert [differences(a, b) for a, b in pairwise(additions)] == [1] * 5
+    others = [name for name in VARIANTS if name.startswith("everything ") or "," in name]
+    assert len(others) + len(additions) == len(VARIANTS)
     assert [differences(name, REFERENCE) for name in others] == [1] * len(others)
 
 
-def test_names_tell_the_threads_apart() -> None:
-    names = [contestant.name for threads in (1, 2) for contestant in at(threads).values()]
-    assert len(set(names)) == 2 * len(STEPS)
+def test_names_contain_the_number_of_threads() -> None:
+    names = [
+        contestant.name for threads in (1, 2) for contestant in contestants_at(threads).values()
+    ]
+    assert len(set(names)) == 2 * len(VARIANTS)
     assert names[0] == "nothing, 1 thread"
 
 
 @pytest.mark.mnist
-def test_a_step_is_taken(mnist_dir: object) -> None:
-    class EnoughError(Exception):
+def test_loop_reports_steps(mnist_dir: object) -> None:
+    class StopTrainingError(Exception):
         pass
 
     counted: list[int] = []
@@ -79,12 +81,12 @@ def test_a_step_is_taken(mnist_dir: object) -> None:
     def after_step(images: int) -> None:
         counted.append(images)
         if len(counted) == 2:
-            raise EnoughError
+            raise StopTrainingError
 
     threads = torch.get_num_threads()
     switches = {**EVERYTHING, "bfloat16": True, "keep_memory": False, "threads": 1}
     try:
-        with pytest.raises(EnoughError):
+        with pytest.raises(StopTrainingError):
             pieces_loop.train(after_step, str(mnist_dir), 1, 32, **switches)
     finally:
         torch.set_num_threads(threads)

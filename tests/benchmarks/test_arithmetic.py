@@ -1,4 +1,4 @@
-"""The limit: the operations counted by hand, and a throughput that is one."""
+"""The arithmetic limit: operation counts match a manual count; measurements are consistent."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OTHERS = (
 )
 
 
-def test_the_operations_are_those_counted_by_hand() -> None:
+def test_operation_counts_match_a_manual_count() -> None:
     macs, flops = arithmetic.costs()
     assert macs == FIRST + sum(OTHERS)
-    # Forward, and for the weights' gradient, everything; for the input's, all but the first layer.
+    # The forward pass and the weight gradients use every layer; the input gradients, all but the first.
     assert flops == 2 * (2 * FIRST + 3 * sum(OTHERS))
 
 
-def test_a_measurement_holds_together() -> None:
+def test_measurement_is_consistent() -> None:
     threads = torch.get_num_threads()
     found = arithmetic.measure(quick=True)
     assert torch.get_num_threads() == threads

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from benchmarks.contest import ROOT, BenchmarkError
-from benchmarks.entries import BACKENDS, PEERS, PLAIN, VARIANTS, Settings, chosen, command, variant
+from benchmarks.entries import (
+    BACKENDS,
+    PEERS,
+    PLAIN,
+    VARIANTS,
+    Settings,
+    command,
+    selected,
+    variant,
+)
 
 from benchmarks import entries
 
@@ -60,22 +69,22 @@ def test_a_variant_of_ours_is_a_name_and_its_overrides() -> None:
 
 def test_who_is_left_out_is_left_out() -> None:
     settings = Settings(Path("/peers/python"), "/data", without=("tinygrad", "keras"))
-    names = {contestant.name for contestant in chosen(settings, [*VARIANTS, *PEERS])}
+    names = {contestant.name for contestant in selected(settings, [*VARIANTS, *PEERS])}
     assert names == {contestant.name for contestant in VARIANTS} | {"plain", "lightning"}
 
 
 def test_a_name_that_is_nobodys_is_refused() -> None:
-    entries.require_names(["plain"])
+    entries.require_contestants(["plain"])
     with pytest.raises(BenchmarkError, match=r'--without plane: .* Did you mean "plain"'):
-        entries.require_names(["plane"])
+        entries.require_contestants(["plane"])
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(BenchmarkError, match=r"tinygrad .* clang, .* --without tinygrad"):
-        chosen(SETTINGS, PEERS)
-    assert chosen(Settings(Path("p"), "d", without=("tinygrad",)), PEERS)
+        selected(SETTINGS, PEERS)
+    assert selected(Settings(Path("p"), "d", without=("tinygrad",)), PEERS)
 
 
 def test_missing_peers_are_named() -> None:

@@ -25,7 +25,7 @@ def five_runs() -> None:
     finish_run(start_run("optimizer.lr=0.05", "data.name=fashion-mnist"), accuracy=0.914)
     finish_run(start_run(recipe="gap-14k"), accuracy=0.9952, parameters=14_210)
     finish_run(start_run(recipe="gap-14k"), accuracy=0.995, parameters=14_210)
-    run = start_run(recipe="plain-valid-adam").updated(parameters=23_354)
+    run = start_run(recipe="plain-valid-adam").update_facts(parameters=23_354)
     run.write_history([history_row(1, 0.9), history_row(2, 0.97)])
 
 

@@ -10,7 +10,7 @@ import pytest
 from compiled import SANITIZED, written
 from networks import example, example_int8, pictures
 
-from kilonet.exports.c.calls import by_orientation, shared_filters, split_unit
+from kilonet.exports.c.calls import one_per_orientation_group, shared_filters, split_common_factor
 from kilonet.exports.c.emit import emit
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
@@ -88,11 +88,11 @@ def test_ram_is_that_of_the_network_written_out() -> None:
 
 
 def test_numbers_in_common() -> None:
-    values, unit = split_unit(np.array([6, -9, 0]))
+    values, unit = split_common_factor(np.array([6, -9, 0]))
     assert (values.tolist(), unit) == ([2, -3, 0], 3)
-    assert split_unit(np.zeros(3, np.int16))[1] == 1
-    once, shift = by_orientation(np.array([5, 5, 5, 5, 7, 7, 7, 7]))
+    assert split_common_factor(np.zeros(3, np.int16))[1] == 1
+    once, shift = one_per_orientation_group(np.array([5, 5, 5, 5, 7, 7, 7, 7]))
     assert (once.tolist(), shift) == ([5, 7], 2)
-    every, shift = by_orientation(np.array([5, 5, 5, 6]))
+    every, shift = one_per_orientation_group(np.array([5, 5, 5, 6]))
     assert (every.tolist(), shift) == ([5, 5, 5, 6], 0)
-    assert by_orientation(np.array([5, 5]))[1] == 0
+    assert one_per_orientation_group(np.array([5, 5]))[1] == 0

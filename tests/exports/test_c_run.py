@@ -25,5 +25,5 @@ def test_runs() -> None:
 
 def test_a_compiler_that_refuses_is_quoted() -> None:
     made = replace(emit(example("quick").graph, "net"), source="#error no such thing\n")
-    with pytest.raises(KilonetError, match=r"does not compile net.c: .*no such thing"):
+    with pytest.raises(KilonetError, match=r"could not compile net.c: .*no such thing"):
         CompiledNetwork(made, str(find_compiler()), 10, None)

@@ -102,7 +102,7 @@ def test_a_run_without_a_model() -> None:
     run = start_run()
     with pytest.raises(RunError, match=r"has not finished. Resume it: kilonet train --resume"):
         find_model(run.path)
-    finish_run(run).updated(onnx_note="Net cannot be exported.")
+    finish_run(run).update_facts(onnx_note="Net cannot be exported.")
     with pytest.raises(RunError, match=r"has no model\.onnx: Net cannot be exported\."):
         find_model(run.path)
 

@@ -100,7 +100,7 @@ def test_options() -> None:
 
 @pytest.mark.parametrize("layers", ["c4 M M M M M", "c4 M9 M9", "c4 A9 A4"])
 def test_nothing_left_of_the_image(layers: str) -> None:
-    with pytest.raises(RecipeError, match=rf'layers: "{layers}" leaves nothing of a 28×28 image'):
+    with pytest.raises(RecipeError, match=rf'layers: "{layers}" reduces a 28×28 image to size 0'):
         ConvStack(layers)
 
 
@@ -249,5 +249,7 @@ def test_maps_are_averaged_into_logits() -> None:
 
 
 def test_maps_need_one_for_each_class() -> None:
-    with pytest.raises(RecipeError, match=r"ends in 10 channels, one for each class; .* 8\. .*d\*"):
+    with pytest.raises(
+        RecipeError, match=r"last layer with 10 channels, one for each class; .* 8\. .*d\*"
+    ):
         ConvStack("c8", "maps")

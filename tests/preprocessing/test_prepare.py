@@ -21,7 +21,7 @@ from kilonet.preprocessing.prepare import (
     BOX,
     MAX_STROKE,
     MIN_STROKE,
-    if_prepared,
+    as_mnist_image,
     stroke_width,
     to_28x28,
 )
@@ -178,7 +178,7 @@ def prepared() -> np.ndarray:  # type: ignore[type-arg]
 
 def test_a_prepared_image_stays_as_it_is() -> None:
     image = prepared()
-    found, inverted = if_prepared(image), if_prepared(255 - image)
+    found, inverted = as_mnist_image(image), as_mnist_image(255 - image)
     assert found is not None
     assert inverted is not None
     assert np.array_equal(found, image)
@@ -195,4 +195,4 @@ def test_images_that_are_not_prepared() -> None:
         np.zeros_like(image),
         np.pad(image[::2, ::2], 7),
     ):
-        assert if_prepared(other) is None
+        assert as_mnist_image(other) is None

@@ -9,7 +9,7 @@ import pytest
 from tables import changed
 
 from kilonet.recipe.catalog import recipe_names
-from kilonet.recipe.fingerprint import annotated, fingerprint, plain
+from kilonet.recipe.fingerprint import fingerprint, to_annotated_toml, to_toml
 from kilonet.recipe.load import parse_recipe, resolve, validate
 from kilonet.recipe.schema import Recipe
 
@@ -29,13 +29,13 @@ def recipe(**tables: dict[str, Any]) -> Recipe:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-@pytest.mark.parametrize("write", [plain, annotated])
+@pytest.mark.parametrize("write", [to_toml, to_annotated_toml])
 def test_shipped_recipes_come_back_equal(name: str, write: Any) -> None:
     original = resolve(name).recipe
     assert parse_recipe(write(original), name) == original
 
 
-@pytest.mark.parametrize("write", [plain, annotated])
+@pytest.mark.parametrize("write", [to_toml, to_annotated_toml])
 @pytest.mark.parametrize(
     "table",
     [
@@ -52,7 +52,7 @@ def test_recipes_come_back_equal(table: dict[str, Any], write: Any) -> None:
 
 
 def test_annotated_has_a_sentence_above_each_key_and_names_what_is_off() -> None:
-    lines = annotated(recipe()).splitlines()
+    lines = to_annotated_toml(recipe()).splitlines()
     keys = [i for i, line in enumerate(lines) if re.match(r"(# )?\w+ = ", line)]
     assert len(keys) > 30
     for index in keys:

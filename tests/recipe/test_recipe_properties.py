@@ -12,7 +12,7 @@ from tables import NOISE, WORDS, Table, nearly_recipes, recipe_tables
 
 from kilonet.errors import KilonetError, RecipeError
 from kilonet.recipe.catalog import recipe_names
-from kilonet.recipe.fingerprint import annotated, fingerprint, plain
+from kilonet.recipe.fingerprint import fingerprint, to_annotated_toml, to_toml
 from kilonet.recipe.load import parse_recipe, resolve, validate
 from kilonet.recipe.schema import Recipe
 
@@ -28,7 +28,7 @@ def holds_nan(value: Any) -> bool:
 def holds_up(recipe: Recipe) -> None:
     assert len(fingerprint(recipe)) == 12
     assume(not holds_nan(recipe.model_dump()))  # which does not even equal itself
-    for write in (plain, annotated):
+    for write in (to_toml, to_annotated_toml):
         again = parse_recipe(write(recipe), "written")
         assert again == recipe
         assert fingerprint(again) == fingerprint(recipe)

@@ -236,7 +236,7 @@ def test_markdown_shows_foreign_text_and_obeys_none_of_it() -> None:
 def test_recorded_test_accuracy_is_named_as_what_it_is() -> None:
     rows = [{**row, "test_accuracy": 0.8125} for row in facts().history]
     for text in pages(facts(history=rows)):
-        assert "test accuracy (recorded only, decides nothing)" in text and "81.25 %" in text
+        assert "test accuracy (recorded only; no decision uses it)" in text and "81.25 %" in text
         assert "evaluated once" not in text and "The test set decided nothing." in text
     assert all("recorded" not in text for text in pages(facts()))
 

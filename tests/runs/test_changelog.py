@@ -47,7 +47,7 @@ def test_a_finished_run() -> None:
 
 
 def test_an_unfinished_run_shows_its_latest_epoch() -> None:
-    run = start_run("training.epochs=4").updated(parameters=22_214)
+    run = start_run("training.epochs=4").update_facts(parameters=22_214)
     run.write_history([history_row(1, 0.5), history_row(2, 0.25)])
     (entry,) = entries()
     assert (entry.epochs, entry.epochs_planned, entry.finished) == (2, 4, False)

@@ -13,7 +13,7 @@ from kilonet import files
 from kilonet.errors import RunError
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory, require_free
+from kilonet.runs.directory import RunDirectory, require_unused
 from kilonet.runs.find import open_run
 from trained import finish_run, history_row, start_run
 
@@ -94,13 +94,13 @@ def test_invalid_paths(tmp_path: Path, place: str) -> None:
 
 
 def test_invalid_paths_are_found_before_anything_is_created(tmp_path: Path) -> None:
-    require_free(tmp_path)
-    require_free(tmp_path / "new")
+    require_unused(tmp_path)
+    require_unused(tmp_path / "new")
     assert names(tmp_path) == set()
     (tmp_path / "file").write_text("", encoding="utf-8")
     for place in (tmp_path, tmp_path / "file", tmp_path / ("x" * 300)):
         with pytest.raises(RunError, match="--out"):
-            require_free(place)
+            require_unused(place)
 
 
 def test_the_runs_directory_is_a_file(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
 
 def test_facts_are_updated_on_disk() -> None:
-    run = start_run().updated(finished=True, onnx_note="none")
+    run = start_run().update_facts(finished=True, onnx_note="none")
     assert run.finished
     assert open_run(run.path).facts == run.facts
 

@@ -76,7 +76,7 @@ def test_facts_that_are_not_an_object(content: bytes) -> None:
 
 
 def test_additional_facts_are_kept() -> None:
-    run = start_run().updated(later={"added": [1]})
+    run = start_run().update_facts(later={"added": [1]})
     assert open_run(run.path).facts["later"] == {"added": [1]}
 
 

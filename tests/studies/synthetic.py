@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kilonet.recipe.fingerprint import plain
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.load import resolve
 from kilonet.studies.directory import RunResult
 from kilonet.studies.plan import PlannedCell, StudyPlan
@@ -14,7 +14,7 @@ IMAGES = 1000
 
 def plan_of(*labels: str, seeds: int = 3) -> StudyPlan:
     """Return a plan with cells of these labels, the first the baseline."""
-    toml = plain(resolve("quick", ["data.name=digits"]).recipe)
+    toml = to_toml(resolve("quick", ["data.name=digits"]).recipe)
     cells = [PlannedCell(label, label, [f"optimizer.name={label}"], toml) for label in labels]
     return StudyPlan("quick", cells, list(range(seeds)))
 

@@ -158,7 +158,7 @@ def test_stops_at_an_accuracy() -> None:
     outcome = trained("training.epochs=9", "training.stop_at_accuracy=0.0")
     assert len(outcome.history) == 1
     assert outcome.stopped_because.startswith("validation accuracy reached ")
-    assert outcome.stopped_because.endswith("(asked for 0.00%)")
+    assert outcome.stopped_because.endswith("(target: 0.00%)")
 
 
 def test_stops_at_the_first_epoch_that_reaches_the_accuracy() -> None:

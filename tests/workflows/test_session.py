@@ -183,7 +183,7 @@ def test_a_precision_that_the_device_lacks(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(device, "_supports_bfloat16", lambda device: False)
-    monkeypatch.setattr(session, "load_or_substitute", lambda *_: pytest.fail("data was loaded"))
+    monkeypatch.setattr(session, "load_or_fall_back", lambda *_: pytest.fail("data was loaded"))
     with pytest.raises(UsageError, match="the device cpu has no arithmetic for it"):
         kilonet.train(file, precision="bfloat16", kernels="torch", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -212,7 +212,7 @@ def test_the_session_is_what_will_be_trained(file: Path, monkeypatch: pytest.Mon
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
     forbidden: Any = lambda *_: pytest.fail("data was loaded")  # noqa: E731
-    monkeypatch.setattr(session, "load_or_substitute", forbidden)
+    monkeypatch.setattr(session, "load_or_fall_back", forbidden)
     small = resolve(file, ["constraints.max_parameters=100"])
     with pytest.raises(RecipeError, match="618"), open_session(small):
         pass

@@ -85,7 +85,7 @@ def test_nothing_is_printed_without_a_console(
         (["training.epochs=0"], RecipeError, "must be at least 1"),
         (["training.device=cdua"], UsageError, 'Did you mean "cuda"'),
         (["data.name=mnits"], UsageError, 'Did you mean "mnist"'),
-        (["model.layers=c8 M M M M M"], RecipeError, "leaves nothing of a 28×28 image"),
+        (["model.layers=c8 M M M M M"], RecipeError, "reduces a 28×28 image to size 0"),
         (["model.name=nowhere:Net"], RecipeError, 'No module "nowhere"'),
         (["model.name=two-conv", "model.hidden=100000"], RecipeError, "must be at most 99,999"),
         (["model.layers=c99999 c99999"], RecipeError, "cannot be built"),
@@ -128,9 +128,7 @@ def test_a_recipe_that_the_data_does_not_suit_is_refused_before_there_is_a_run(
 
 def test_a_used_directory_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = start_run(path=tmp_path / "mine")
-    monkeypatch.setattr(
-        session, "load_or_substitute", lambda *_: pytest.fail("data was looked for")
-    )
+    monkeypatch.setattr(session, "load_or_fall_back", lambda *_: pytest.fail("data was looked for"))
     with pytest.raises(RunError, match=f"--resume {run.path}"):
         kilonet.train("quick", out=str(run.path))
 

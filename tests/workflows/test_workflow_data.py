@@ -13,7 +13,7 @@ from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.errors import DataError, UsageError
 from kilonet.recipe.load import resolve
 from kilonet.workflows import data
-from kilonet.workflows.data import fetch, load_or_substitute, show_sample
+from kilonet.workflows.data import fetch, load_or_fall_back, show_sample
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def nothing_but_digits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_at_hand_is_used() -> None:
     resolved = resolve("quick", ["data.name=digits"])
-    again, dataset, note = load_or_substitute(resolved, None, None)
+    again, dataset, note = load_or_fall_back(resolved, None, None)
     assert (again, dataset.name, note) == (resolved, "digits", None)
 
 
 def test_pixels_go_from_0_to_1_where_the_recipe_says() -> None:
-    usual = load_or_substitute(resolve("quick", ["data.name=digits"]), None, None)[1]
+    usual = load_or_fall_back(resolve("quick", ["data.name=digits"]), None, None)[1]
     words = ["data.name=digits", "data.normalise=false"]
-    bare = load_or_substitute(resolve("quick", words), None, None)[1]
+    bare = load_or_fall_back(resolve("quick", words), None, None)[1]
     assert (bare.mean, bare.std) == ((0.0,), (1.0,)) != (usual.mean, usual.std)
     assert bare.train_images.equal(usual.train_images)
     pixels = normalise(bare.train_images, bare.mean, bare.std)
@@ -44,7 +44,7 @@ def test_pixels_go_from_0_to_1_where_the_recipe_says() -> None:
 
 @pytest.mark.usefixtures("nothing_but_digits")
 def test_digits_stand_in_where_the_user_named_nothing() -> None:
-    resolved, dataset, note = load_or_substitute(resolve("quick"), None, None)
+    resolved, dataset, note = load_or_fall_back(resolve("quick"), None, None)
     assert dataset.name == resolved.recipe.data.name == "digits"
     assert resolved.recipe.training == resolve("quick").recipe.training
     assert note is not None
@@ -55,7 +55,7 @@ def test_digits_stand_in_where_the_user_named_nothing() -> None:
 @pytest.mark.usefixtures("nothing_but_digits")
 def test_what_the_user_named_fails() -> None:
     with pytest.raises(DatasetNotFoundError):
-        load_or_substitute(resolve("quick", ["data.name=mnist"]), None, None)
+        load_or_fall_back(resolve("quick", ["data.name=mnist"]), None, None)
 
 
 @pytest.mark.usefixtures("nothing_but_digits")
@@ -63,10 +63,10 @@ def test_a_file_of_ones_own_counts_by_whether_it_names_the_data(tmp_path: Path) 
     text = '[model]\nname="simple"\n[optimizer]\nname="sgd"\n[training]\nepochs=1\n'
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
-    assert load_or_substitute(resolve(path), None, None)[1].name == "digits"
+    assert load_or_fall_back(resolve(path), None, None)[1].name == "digits"
     path.write_text(text + '[data]\nname="mnist"\n', encoding="utf-8")
     with pytest.raises(DatasetNotFoundError):
-        load_or_substitute(resolve(path), None, None)
+        load_or_fall_back(resolve(path), None, None)
 
 
 def test_damaged_data_is_no_reason_for_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_damaged_data_is_no_reason_for_a_stand_in(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(data, "load_dataset", damaged)
     with pytest.raises(DataError, match="damaged"):
-        load_or_substitute(resolve("quick"), None, None)
+        load_or_fall_back(resolve("quick"), None, None)
 
 
 def test_a_sample_with_and_without_augmentation(tmp_path: Path) -> None:

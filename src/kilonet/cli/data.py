@@ -37,7 +37,8 @@ def ls(data_dir: DataDir = None) -> None:
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Data sets, as the list names them.")
+        list[str],
+        typer.Argument(metavar="NAME...", help='Names of data sets; "kilonet data" lists them.'),
     ],
     data_dir: DataDir = None,
 ) -> None:
@@ -54,7 +55,9 @@ def fetch(
 
 @app.command("show")
 def show_samples(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of a data set, or folder:PATH.")
+    ],
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", metavar="RECIPE", help="Also show this recipe's augmentation."),

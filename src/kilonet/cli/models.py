@@ -54,10 +54,10 @@ def show_recipe(
     ] = None,
 ) -> None:
     """Print a recipe with every key and a description of each."""
-    from kilonet.recipe.fingerprint import annotated
+    from kilonet.recipe.fingerprint import to_annotated_toml
     from kilonet.recipe.load import resolve
 
-    typer.echo(annotated(resolve(name, overrides or [], imports=False).recipe), nl=False)
+    typer.echo(to_annotated_toml(resolve(name, overrides or [], imports=False).recipe), nl=False)
 
 
 @recipes_app.command()

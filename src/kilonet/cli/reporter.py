@@ -90,10 +90,12 @@ class ConsoleReporter:
         self._epochs = epochs
         self._show_bar(f"epoch {epoch}/{epochs}", images, "")
 
-    def batch_done(self, images: int, loss: float, accuracy: float, rate: float) -> None:
+    def batch_done(
+        self, images: int, loss: float, accuracy: float, images_per_second: float
+    ) -> None:
         """Move the bar."""
         if self._task is not None:
-            facts = f"loss {loss:.4f}  accuracy {accuracy:.2%}  {rate:,.0f} images/s"
+            facts = f"loss {loss:.4f}  accuracy {accuracy:.2%}  {images_per_second:,.0f} images/s"
             self._progress.update(self._task, completed=images, facts=facts)
 
     def epoch_done(self, row: Row, is_best: bool) -> None:

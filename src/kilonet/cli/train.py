@@ -44,11 +44,15 @@ def train(
         bool,
         Flag(
             "--profile",
-            help="Also print the time of each phase, and the speed as a share of the limit.",
+            help="Also print the time of each phase, and the speed as a percentage of this "
+            "machine's arithmetic limit.",
         ),
     ] = False,
 ) -> None:
-    """Train a recipe and write a run directory with weights, plots and a report."""
+    """Train a recipe and write a run directory with weights, plots and a report.
+
+    "kilonet recipes show RECIPE" prints all keys of a recipe with their descriptions.
+    """
     words = ([recipe] if recipe is not None else []) + (overrides or [])
     name, changes = split_words(words)
     _check_together(words, {"--out": out}, resume, model)

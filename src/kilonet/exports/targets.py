@@ -1,8 +1,12 @@
 """The export targets and the files that each one makes.
 
 A target is a function from an ``ExportRequest`` to ``ExportFiles``. The files are made in memory
-and written only when all of them exist. To add a target, write its function here and add it to
-``TARGETS``; the command, the checks and the report use that table.
+and written only when all of them exist. The command, the checks and the report use ``TARGETS``.
+
+To add a target, write its function here and add it to ``TARGETS``. Add a row to
+``test_files_and_how_they_run`` in ``tests/exports/test_targets.py``, and a section to
+``docs/exporting.md``. A new graph operator needs ``graph/operators.py``, ``graph/lower.py`` and
+``graph/interpret.py``, and then each target. CONTRIBUTING.md has an example.
 """
 
 from __future__ import annotations
@@ -65,7 +69,7 @@ class ExportRequest:
 
     @property
     def stem(self) -> str:
-        """The name of an export that can be float or int8."""
+        """The file name without suffix; int8 exports end in "-int8"."""
         return self.name if self.calibration is None else f"{self.name}-int8"
 
 
@@ -77,7 +81,7 @@ class ExportFiles:
     """The content of each file by name, and how to run the export.
 
     ``start`` takes the folder with the files and gives None where this machine cannot run them;
-    ``not_runnable`` then says why. ``budget`` is what the target states about itself, in bytes.
+    ``not_runnable`` then says why. ``budget`` holds figures that the target reports, in bytes.
     ``remark`` is what a user must know about the files.
     """
 

@@ -37,12 +37,13 @@ def activation(name: str) -> nn.Module:
 class P4Conv2d(nn.Conv2d):
     """A convolution over the group p4 of rotations by 90° (Cohen and Welling 2016).
 
-    Output channels are orientation channels: each four in a row use one filter in the four
-    orientations. ``weight`` stores one filter of every four, (⌈O/4⌉, I/groups, K, K), so it has a
-    quarter of a convolution's weights. A lifting convolution takes any input, such as an image. A
-    ``regular`` one takes orientation channels too, and shifts the input channels of a filter
-    cyclically within each four as it rotates the filter; rotating the image then rotates the
-    output and shifts its orientation channels, and nothing else. ``filters`` returns all filters.
+    Every group of four consecutive output channels ("orientation channels") uses one filter,
+    rotated by 0°, 90°, 180° and 270°. ``weight`` stores one filter of every four, (⌈O/4⌉, I/groups,
+    K, K), so it has a quarter of a convolution's weights. A lifting convolution takes any input,
+    such as an image. A ``regular`` one takes orientation channels too, and shifts the input
+    channels of a filter cyclically within each four as it rotates the filter; rotating the image
+    then rotates the output and shifts its orientation channels, and nothing else. ``filters``
+    returns all filters.
     """
 
     index: torch.Tensor
@@ -88,9 +89,9 @@ def _rotate(filters: torch.Tensor, times: int, *, regular: bool) -> torch.Tensor
 class ShiftNorm2d(nn.BatchNorm2d):
     """Batch norm that learns a shift only; its scale is one fixed number for all channels.
 
-    The weights of the next layer can replace a learnt scale, except in the activation: SiLU is
-    nearly linear around 0, and ``scale`` sets how far values reach into its curved part. With
-    ``orientation_channels`` each four channels in a row share one shift.
+    A learnt scale is redundant, because the next layer's weights can absorb it. ``scale`` only
+    controls how nonlinear the activation acts: SiLU is nearly linear around 0. With
+    ``orientation_channels`` every group of four consecutive channels shares one shift.
     """
 
     def __init__(self, channels: int, scale: float, *, orientation_channels: bool = False) -> None:

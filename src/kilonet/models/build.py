@@ -1,4 +1,4 @@
-"""From a recipe's ``[model]`` section to a network."""
+"""Build the network of a recipe's ``[model]`` section, and check its parameter budget."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build(
         given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
         raise RecipeError(
             f"[model] {model.name} with {given} cannot be built: {_first_line(error)}. "
-            "Choose smaller numbers."
+            "Choose smaller values for these keys."
         ) from error
 
 

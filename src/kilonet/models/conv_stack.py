@@ -32,31 +32,37 @@ _NAMES = {
     "average": "pool",
 }
 
-_TEMPERATURE = 20.0  # initial value: channel averages are small numbers
+_INITIAL_LOGIT_SCALE = 20.0  # channel averages are small, so logits start with a large scale
 
-_Step = tuple[LayerSpec, LayerSpec | None]  # a layer, and the pooling that moves into its block
+# A layer, and the pooling that is built into its block, or None.
+_LayerWithPooling = tuple[LayerSpec, LayerSpec | None]
 
 
 class ConvStack(Network):
     """A chain of ``layers``, e.g. ``"c8 M d20 r M d24 r r r"``, and a head.
 
-    ``kilonet.recipe.layer_spec`` describes the layers: full convolutions (c, p; with a v unpadded,
-    which crops an empty margin), depthwise-separable ones (d) with a fraction of the weights and
-    the same receptive field, residual blocks (r, R), which make deep chains trainable, the last
-    residual block again with the same weights (s), which adds depth without parameters, and
-    poolings (M, A). The head "gap" averages each channel over the image and applies a linear map
-    (Lin et al. 2014); "fc" applies a linear map to all values. ``pool_first`` moves a pooling that
-    follows a convolution into its block, before batch norm and activation.
+    ``kilonet.recipe.layer_spec`` describes the layers:
+
+    - c, p: full convolutions; v removes the padding, which crops an empty margin.
+    - d: a depthwise-separable convolution, with a fraction of the weights and the same receptive
+      field.
+    - r, R: a residual block, which makes deep chains trainable.
+    - s: the last residual block again with the same weights, which adds depth without parameters.
+    - M, A: max and average pooling.
+
+    The head "gap" averages each channel over the image and applies a linear map (Lin et al. 2014);
+    "fc" applies a linear map to all values. ``pool_first`` moves a pooling that follows a
+    convolution into its block, before batch norm and activation.
 
     Three options save parameters in very small networks. p4 filters (t, g) are stored once and
     used in four orientations, which saves three quarters. ``norm_scale`` fixes batch norm's scale
-    instead of learning it. The head "maps" is global average pooling alone (Lin et al. 2014): the
-    chain ends in one channel for each class (``d*``), and the logits are the channels' averages
-    times one learnt number.
+    instead of learning it. The head "maps" has no linear layer (Lin et al. 2014): the last layer
+    has one channel per class (``d*``), and a logit is the average of its channel times one learnt
+    scale.
 
     Raises:
-        RecipeError: poolings and strides shrink the image to nothing, or the head is "maps" and
-            the chain does not end in as many channels as classes.
+        RecipeError: poolings and strides reduce the image to size 0, or the head is "maps" and the
+            chain does not end in as many channels as classes.
     """
 
     def __init__(
@@ -92,7 +98,8 @@ class ConvStack(Network):
             _require_class_channels(channels, num_classes)
             self.head.add_module("gap", nn.AdaptiveAvgPool2d(1))
             self.head.add_module("flatten", nn.Flatten())
-            self.head.add_module("temperature", LearnedScale(_TEMPERATURE))
+            # The name in stored weights; the scale multiplies.
+            self.head.add_module("temperature", LearnedScale(_INITIAL_LOGIT_SCALE))
         elif head == "gap":
             self.head.add_module("gap", nn.AdaptiveAvgPool2d(1))
             self.head.add_module("classifier", nn.Conv2d(channels, num_classes, 1, bias=head_bias))
@@ -108,43 +115,47 @@ class ConvStack(Network):
         return logits
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Return all modules but the head."""
+        """Return all modules except the head."""
         return list(self.features)
 
 
 def _require_class_channels(channels: int, num_classes: int) -> None:
     if channels != num_classes:
         raise RecipeError(
-            f'[model] head: "maps" needs a chain that ends in {num_classes} channels, one for each '
-            f"class; it ends in {channels}. End it with a layer such as d*."
+            f'[model] head: "maps" needs a last layer with {num_classes} channels, one for each '
+            f"class; it has {channels}. End the layers with one such as d*."
         )
 
 
 def _chain(
-    steps: Sequence[_Step], channels: int, dropout: float, options: ConvOptions
+    steps: Sequence[_LayerWithPooling], channels: int, dropout: float, options: ConvOptions
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the named modules of the chain, numbered by kind: conv1, pool1, conv2."""
+    """Yield the modules with their names, numbered within each kind: conv1, pool1, conv2."""
     counts: Counter[str] = Counter()
-    owner: tuple[LayerSpec, nn.Module] | None = None  # the last residual block with own weights
+    # The last residual block that is not "shared"; shared blocks use its weights.
+    weight_source: tuple[LayerSpec, nn.Module] | None = None
     for spec, pooling in steps:
         name = _NAMES[spec.kind]
         counts[name] += 1
         out = spec.channels or channels
         pool = _pool(pooling) if pooling is not None else None
         if spec.kind == "shared":
-            assert owner is not None
-            module = _module(owner[0], (channels, out), pool, dropout, options)
-            share_weights(module, owner[1])
+            assert weight_source is not None
+            module = _module(weight_source[0], (channels, out), pool, dropout, options)
+            share_weights(module, weight_source[1])
         else:
             module = _module(spec, (channels, out), pool, dropout, options)
-            owner = (spec, module) if spec.is_residual else owner
+            weight_source = (spec, module) if spec.is_residual else weight_source
         yield f"{name}{counts[name]}", module
         channels = out
 
 
-def _with_poolings(specs: Sequence[LayerSpec], *, pool_first: bool) -> list[_Step]:
-    """Pair each layer with None, or with ``pool_first`` a convolution with the next pooling."""
-    steps: list[_Step] = []
+def _with_poolings(specs: Sequence[LayerSpec], *, pool_first: bool) -> list[_LayerWithPooling]:
+    """Pair each layer with the pooling that is built into its block.
+
+    With ``pool_first``, that is the pooling that follows a convolution; otherwise None.
+    """
+    steps: list[_LayerWithPooling] = []
     for spec in specs:
         before, pooling = steps[-1] if steps and pool_first else (None, None)
         if spec.is_pooling and before and before.is_convolution and pooling is None:
@@ -163,7 +174,7 @@ def _module(
 ) -> nn.Module:
     if spec.is_pooling:
         return _pool(spec)
-    own: ConvOptions = {
+    block_options: ConvOptions = {
         **options,
         "p4": spec.p4,
         "orientation_channels": spec.orientation_channels,
@@ -173,9 +184,9 @@ def _module(
     if spec.kind in ("separable", "residual-separable"):
         block = partial(Separable, linear_depthwise=spec.linear)
     if spec.is_residual:
-        return Residual(block(channels, spec.kernel, **own), dropout)
-    rest = {"padded": spec.padded, "pool": pool, "dropout": dropout}
-    return block(channels, spec.kernel, spec.stride, **rest, **own)
+        return Residual(block(channels, spec.kernel, **block_options), dropout)
+    arguments = {"padded": spec.padded, "pool": pool, "dropout": dropout}
+    return block(channels, spec.kernel, spec.stride, **arguments, **block_options)
 
 
 def _pool(spec: LayerSpec) -> nn.Module:
@@ -193,8 +204,9 @@ def _output_shape(
             _, channels, height, width = features(torch.zeros(1, *input_shape)).shape
     except RuntimeError as error:
         raise RecipeError(
-            f'[model] layers: "{layers}" leaves nothing of a '
-            f"{input_shape[1]}×{input_shape[2]} image; pool or stride less."
+            f'[model] layers: "{layers}" reduces a '
+            f"{input_shape[1]}×{input_shape[2]} image to size 0; use fewer poolings or smaller "
+            "strides."
         ) from error
     finally:
         features.train(was_training)

@@ -25,10 +25,10 @@ def letterbox(
 ) -> Bytes:
     """Return a picture as uint8 of ``shape``, (C, H, W), with one channel (grey) or three (RGB).
 
-    The aspect ratio stays: the picture is resized (bilinear, antialiased) to the largest size that
-    fits and centred on black. A picture that has the size already keeps its pixels. Transparent
-    pixels become white if the visible ones are dark, else black. ``source`` and EXIF orientation
-    are as in ``decode_grey``.
+    The aspect ratio is kept: the picture is resized (bilinear, antialiased) to the largest size
+    that fits and centred on black. A picture that already has this size is not resampled.
+    Transparent pixels become white if the visible ones are dark, else black. ``source`` and EXIF
+    orientation are as in ``decode_grey``.
 
     Raises:
         PictureError: ``source`` is not a picture, is damaged, or exceeds ``max_pixels``.

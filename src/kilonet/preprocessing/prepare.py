@@ -78,13 +78,13 @@ def split(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> list[Image2
 def prepare_picture(
     source: PictureSource, *, max_pixels: int = MAX_PIXELS, several: bool = False
 ) -> PreparedPicture:
-    """Return the digits of a picture with what is to be said of them: one, unless ``several``.
+    """Return the digits of a picture and remarks on them; one digit, unless ``several``.
 
     Raises:
         PictureError: there is no digit, or more than one without ``several``.
     """
     picture = decode_grey(source, max_pixels=max_pixels)
-    prepared = if_prepared(picture.grey)
+    prepared = as_mnist_image(picture.grey)
     if prepared is not None:
         return PreparedPicture([PreparedDigit(prepared)], picture.has_more)
     inks = find_digits(picture)
@@ -94,11 +94,11 @@ def prepare_picture(
     return PreparedPicture(digits, picture.has_more)
 
 
-def if_prepared(grey: Image28) -> Image28 | None:
+def as_mnist_image(grey: Image28) -> Image28 | None:
     """Return ``grey`` as bright ink on black if it is an MNIST image already, else None.
 
-    It is one if it is 28×28, its border is almost empty, and its ink is bright, in a box of 16 to
-    20 pixels, with the centre of mass in the middle.
+    The image counts as an MNIST image if it is 28×28, its border is almost empty, and its ink is
+    bright, in a box of 16 to 20 pixels, with the centre of mass in the middle.
     """
     if grey.shape != (SIDE, SIDE):
         return None
@@ -131,8 +131,9 @@ def _count_digits(ink: Floats) -> int:
 def to_28x28(ink: DigitInk, name: str) -> Image28:
     """Return one digit as an MNIST image: uint8 (28, 28), bright ink on 0.
 
-    The ink is scaled to 80 pixels, almost bilevel, and its strokes are brought to a usual width.
-    The result is scaled to 20 pixels by area averaging and centred by its centre of mass.
+    The ink is scaled to 80 pixels, almost bilevel, and its strokes are thickened or thinned to
+    between 2 and 4 pixels (of 20). The result is scaled to 20 pixels by area averaging and centred
+    by its centre of mass.
 
     Raises:
         NoiseError: the strokes are so thin for their length that nothing is left. ``name`` is what
@@ -141,7 +142,7 @@ def to_28x28(ink: DigitInk, name: str) -> Image28:
     canvas = _to_canvas(ink)
     if not canvas.any():
         raise NoiseError(name)
-    canvas = _usual_stroke_width(canvas)
+    canvas = _limit_stroke_width(canvas)
     ys, xs = _extent(canvas.sum(axis=1)), _extent(canvas.sum(axis=0))
     side = max(ys[1] - ys[0], xs[1] - xs[0])
     small = _resize(canvas, _around(ys, side), _around(xs, side))
@@ -163,7 +164,7 @@ def _to_canvas(ink: DigitInk) -> Floats:
 # Stroke width
 
 
-def _usual_stroke_width(canvas: Floats) -> Floats:
+def _limit_stroke_width(canvas: Floats) -> Floats:
     side = max(high - low for low, high in (_extent(canvas.sum(axis=axis)) for axis in (0, 1)))
     unit = side / BOX
     width = stroke_width(canvas) / unit
@@ -226,8 +227,8 @@ def _resize(
 def _overlaps(length: int, low: float, high: float, count: int) -> Floats:
     """Return the weights, (count, length), that resample ``low`` to ``high`` of ``length`` pixels.
 
-    Each result is the mean over its own width, so that nothing is lost, but over at least one
-    pixel: enlarging is linear interpolation. Pixels outside are 0.
+    Reducing is area averaging. Enlarging averages over one source pixel, which is linear
+    interpolation. Pixels outside are 0.
     """
     step = (high - low) / count
     width = max(1.0, step)

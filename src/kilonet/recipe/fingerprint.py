@@ -14,7 +14,7 @@ from kilonet.recipe.schema import Recipe
 
 # Keys that are newer than the first results, with the value that recipes had before. A fingerprint
 # contains such a key only if its value differs.
-_LATER: dict[str, dict[str, Any]] = {
+_ADDED_LATER: dict[str, dict[str, Any]] = {
     "data": {"normalise": True},
     "training": {
         "precision": "float32",
@@ -32,17 +32,19 @@ _LATER: dict[str, dict[str, Any]] = {
     },
 }
 # The same for one network family; other families had keys of these names from the start.
-_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {"stacked-1x1": {"batch_norm": False, "dropout": 0.0}}
+_ADDED_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
+    "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
+}
 # Keys of the first recipes that were removed; a fingerprint still contains their only value.
 _REMOVED: dict[str, dict[str, Any]] = {"training": {"loss": "cross-entropy"}}
 
 
-def plain(recipe: Recipe) -> str:
+def to_toml(recipe: Recipe) -> str:
     """Return the resolved recipe as TOML with every key, which repeats the run."""
     return tomli_w.dumps(_table(recipe))
 
 
-def annotated(recipe: Recipe) -> str:
+def to_annotated_toml(recipe: Recipe) -> str:
     """Return the resolved recipe as TOML with a sentence above each key, optional keys included."""
     lines: list[str] = []
     for key in type(recipe).model_fields:
@@ -60,7 +62,8 @@ def annotated(recipe: Recipe) -> str:
 def fingerprint(recipe: Recipe, processes: int = 1) -> str:
     """Return 12 hexadecimal digits that identify the recipe, without seed, device and texts.
 
-    More than one training process is part of the fingerprint, as the key ``training.workers`` was.
+    With more than one process, their number is part of the fingerprint under the removed key
+    ``training.workers``, so that old fingerprints stay valid.
     """
     table = _table(recipe)
     if processes > 1:
@@ -71,9 +74,9 @@ def fingerprint(recipe: Recipe, processes: int = 1) -> str:
         table["training"].pop(key, None)
     for section, removed in _REMOVED.items():
         table[section] |= removed
-    for section, before in _LATER.items():
+    for section, before in _ADDED_LATER.items():
         _leave_out(table[section], before)
-    _leave_out(table["model"], _LATER_OF_FAMILY.get(recipe.model.name, {}))
+    _leave_out(table["model"], _ADDED_LATER_OF_FAMILY.get(recipe.model.name, {}))
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

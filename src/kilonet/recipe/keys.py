@@ -100,8 +100,8 @@ def as_overrides(keywords: Mapping[str, Any]) -> list[str]:
     by an underscore (``data_name``). None unsets an optional key.
 
     Raises:
-        UsageError: a keyword is no key, or a key of several sections, or has a value that no recipe
-            can hold.
+        UsageError: a keyword is not a key, is a key of several sections, or has a value that no
+            recipe can hold.
     """
     return [f"{_key_of(word)}={_toml_value(word, value)}" for word, value in keywords.items()]
 
@@ -128,7 +128,7 @@ def _toml_value(word: str, value: Any) -> str:
     if value is None:
         return "off"
     if isinstance(value, str | bool | int | float | list | tuple):
-        with suppress(TypeError):  # something in a list
+        with suppress(TypeError):  # a list with a value that TOML cannot store
             return tomli_w.dumps({"v": value}).partition("=")[2].strip()
     raise UsageError(
         f"{word} = {value!r}: a recipe holds numbers, texts, booleans and lists of them, "

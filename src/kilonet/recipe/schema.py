@@ -91,15 +91,16 @@ class AugmentationConfig(Section):
         0, description="Side in pixels of a square that is erased at a random position (0: none)."
     )
     stroke: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.0, description="Largest change of the stroke width, about, in pixels; wider or narrower."
+        0.0,
+        description="Approximate largest change of the stroke width in pixels, wider or narrower.",
     )
     blur: Annotated[float, Field(ge=0, le=10)] = Field(
         0.0, description="Largest standard deviation of a Gaussian blur, in pixels."
     )
     paper: Fraction = Field(
         0.0,
-        description="Largest strength of a paper background: uneven light and paler ink, still "
-        "brighter than the paper (1: half the light and half the ink).",
+        description="Largest strength of a simulated paper background: uneven lighting and lower "
+        "ink contrast (at 1, both are reduced by up to half).",
     )
     noise: Annotated[float, Field(ge=0, le=255)] = Field(
         0.0, description="Largest standard deviation of normal noise, in grey levels of 255."

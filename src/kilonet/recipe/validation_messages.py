@@ -33,11 +33,11 @@ _LIMITS = {
     "less_than": ("below", "lt"),
     "less_than_equal": ("at most", "le"),
 }
-_NO_SECTION = ("model_type", "model_attributes_type", "dict_type")
+_NOT_A_TABLE = ("model_type", "model_attributes_type", "dict_type")
 
 
 def explain(errors: Sequence[ErrorDetails], table: RawTable) -> str:
-    """Return a sentence about the first mistake in ``table``; unknown keys come first.
+    """Return a sentence about the first mistake in ``table``; an unknown key has priority.
 
     It names section and key, and says what was expected, what the value is and what the key means.
     """
@@ -49,18 +49,19 @@ def explain(errors: Sequence[ErrorDetails], table: RawTable) -> str:
         return _unknown_key(path, table)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _unknown_name(path[0], table)
-    if kind in _NO_SECTION and len(path) == 1:
+    if kind in _NOT_A_TABLE and len(path) == 1:
         return _no_section(path[0], table)
     if kind == "missing":
-        return f"{_where(path).rstrip(':')} is missing; a recipe needs it.{_meaning(path, table)}"
+        place = _location(path).rstrip(":")
+        return f"{place} is missing; a recipe needs it.{_description(path, table)}"
     if kind == "value_error":
         sentence = f"{first['ctx']['error']!s}."
-        return f"{_where(path)} {sentence}" if path else sentence
-    problem = f"{expected(first)}, not {_shown(first['input'])}."
-    return f"{_where(path)} {problem}{_meaning(path, table)}"
+        return f"{_location(path)} {sentence}" if path else sentence
+    problem = f"{expected_value(first)}, not {_format_value(first['input'])}."
+    return f"{_location(path)} {problem}{_description(path, table)}"
 
 
-def expected(error: ErrorDetails) -> str:
+def expected_value(error: ErrorDetails) -> str:
     """Return "must be ...": the values that are valid."""
     kind = error["type"]
     if kind in _TYPES:
@@ -80,7 +81,7 @@ def _path(error: ErrorDetails) -> list[str]:
     return [path[0], *path[2:]] if path[:1] and choices_at(path[0]) else path
 
 
-def _where(path: list[str]) -> str:
+def _location(path: list[str]) -> str:
     """Return "[section] key:", with "item N" for an index in a list."""
     section, *rest = path
     if section in SCALARS:
@@ -96,7 +97,7 @@ def _unknown_key(path: list[str], table: RawTable) -> str:
         return removed
     keys = known_keys(section, _section(table, section))
     hint = nearest(path[-1], keys) or f" Known: {', '.join(keys)}."
-    return f"{f'[{section}] ' if section else ''}unknown key {_shown(path[-1])}.{hint}"
+    return f"{f'[{section}] ' if section else ''}unknown key {_format_value(path[-1])}.{hint}"
 
 
 def _unknown_name(section: str, table: RawTable) -> str:
@@ -109,18 +110,18 @@ def _unknown_name(section: str, table: RawTable) -> str:
     if given is None:
         return f"[{section}] name is missing; a recipe needs it. {known}"
     hint = nearest(str(given), options)
-    return f"[{section}] name: there is no {section} {_shown(given)}.{hint} {known}"
+    return f"[{section}] name: there is no {section} {_format_value(given)}.{hint} {known}"
 
 
 def _no_section(section: str, table: RawTable) -> str:
     keys = ["name"] if choices_at(section) else [*known_keys(section, {})]
     return (
         f"[{section}] must be a section with keys such as {section}.{keys[0]}, "
-        f"not {_shown(table.get(section))}."
+        f"not {_format_value(table.get(section))}."
     )
 
 
-def _meaning(path: list[str], table: RawTable) -> str:
+def _description(path: list[str], table: RawTable) -> str:
     """Return the schema's description of the key at ``path``."""
     section, key = ("", path[0]) if len(path) == 1 or path[0] in SCALARS else path[:2]
     cls = section_class(section, _section(table, section))
@@ -137,7 +138,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     plain = isinstance(value, str | bool | None)
     text = json.dumps(value, ensure_ascii=False) if plain else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

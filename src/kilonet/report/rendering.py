@@ -100,7 +100,7 @@ _EPOCH_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "train_accuracy": ("train accuracy", percent),
     "validation_loss": ("validation loss", lambda loss: f"{loss:.4f}"),
     "validation_accuracy": ("validation accuracy", percent),
-    "test_accuracy": ("test accuracy (recorded only, decides nothing)", percent),
+    "test_accuracy": ("test accuracy (recorded only; no decision uses it)", percent),
     "seconds": ("seconds", lambda seconds: f"{seconds:.1f}"),
     "images_per_second": ("images/s", lambda speed: f"{speed:,.0f}"),
 }

@@ -36,7 +36,7 @@ from kilonet.report.style import (
 Row = Mapping[str, Any]
 Lines = dict[str, npt.NDArray[np.float64]]
 
-TEST_LABEL = "test (recorded only, decides nothing)"
+TEST_LABEL = "test (recorded only; no decision uses it)"
 
 _LINE_STYLES = {
     "train": (TRAIN, "-", "o"),
@@ -165,7 +165,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str], pa
 
 def _draw_cells(axes: Axes, counts: npt.NDArray[np.int64]) -> None:
     mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    highest = max(int(mistakes.max(initial=0)), 10)  # one or two mistakes stay pale
+    highest = max(int(mistakes.max(initial=0)), 10)  # one or two mistakes get a light colour
     shades = np.ma.masked_equal(mistakes, 0)
     axes.imshow(shades, cmap=_MISTAKES, norm=LogNorm(1, highest))
     for row, column in np.argwhere(counts):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kilonet.errors import UsageError
 from kilonet.recipe.schema import Constraints
-from kilonet.recipe.validation_messages import expected
+from kilonet.recipe.validation_messages import expected_value
 
 _FLAGS = {"required_layers": "require-layer"}
 
@@ -83,4 +83,6 @@ def parse_constraints(given: dict[str, Any]) -> Constraints:
         key = str(first["loc"][0])
         flag = _FLAGS.get(key, key.replace("_", "-"))
         meaning = Constraints.model_fields[key].description
-        raise UsageError(f"--{flag} {expected(first)}, not {first['input']}. {meaning}") from None
+        raise UsageError(
+            f"--{flag} {expected_value(first)}, not {first['input']}. {meaning}"
+        ) from None

@@ -17,8 +17,8 @@ from typing import Any
 from kilonet.data.registry import spec
 from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
-from kilonet.files import PART, csv_text, runs_dir, write_json, write_text
-from kilonet.recipe.fingerprint import fingerprint, plain
+from kilonet.files import PART_SUFFIX, csv_text, runs_dir, write_json, write_text
+from kilonet.recipe.fingerprint import fingerprint, to_toml
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
@@ -71,7 +71,7 @@ class RunDirectory:
 
     def data_info(self) -> DataInfo:
         """Return what ``run.json`` says about the images; the data itself is not needed."""
-        stored = self.facts.get(layout.DATA)
+        stored = self.facts.get(layout.DATA_KEY)
         if stored is not None:
             return DataInfo.from_json(stored)
         return DataInfo.of_published(spec(self.recipe().data.name))
@@ -106,7 +106,7 @@ class RunDirectory:
         """Write ``content`` to the file ``name`` in this run."""
         write_json(self.file(name), content)
 
-    def updated(self, **facts: Any) -> RunDirectory:
+    def update_facts(self, **facts: Any) -> RunDirectory:
         """Write changed ``facts`` to ``run.json`` and return the updated run."""
         changed = RunDirectory(self.path, {**self.facts, **facts})
         self.write_json(layout.RUN, changed.facts)
@@ -129,8 +129,8 @@ class RunDirectory:
 def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = None) -> RunDirectory:
     """Create a run's directory: ``path``, or the next free ``runs/RECIPE-N``.
 
-    ``facts`` must have ``environment`` (see ``layout.EnvironmentFacts``) and ``data_note``, and may
-    have more. If a file cannot be written, nothing is left behind.
+    ``facts`` must contain ``environment`` (see ``layout.EnvironmentFacts``) and ``data_note``;
+    other facts are optional. If a file cannot be written, nothing is left behind.
 
     Raises:
         RunError: ``path`` is in use already, or cannot be written.
@@ -144,8 +144,8 @@ def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = No
         **facts,
     }
     try:
-        folder = _claim(path) if path is not None else _next_free(resolved.name)
-        return _fill(RunDirectory(folder, content), resolved.recipe)
+        folder = _create_unused(path) if path is not None else _next_free(resolved.name)
+        return _write_first_files(RunDirectory(folder, content), resolved.recipe)
     except OSError as error:
         where = path if path is not None else runs_dir()
         raise RunError(
@@ -154,7 +154,7 @@ def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = No
         ) from error
 
 
-def require_free(path: Path) -> None:
+def require_unused(path: Path) -> None:
     """Check that ``path`` does not exist, or is an empty directory.
 
     Raises:
@@ -176,8 +176,8 @@ def require_free(path: Path) -> None:
     )
 
 
-def _claim(path: Path) -> Path:
-    require_free(path)
+def _create_unused(path: Path) -> Path:
+    require_unused(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -196,11 +196,11 @@ def _next_free(recipe: str) -> Path:
             return path
 
 
-def _fill(run: RunDirectory, recipe: Recipe) -> RunDirectory:
-    """Write the first files; ``run.json``, which makes the folder a run, last."""
+def _write_first_files(run: RunDirectory, recipe: Recipe) -> RunDirectory:
+    """Write the recipe, then ``run.json``: only a folder with that file counts as a run."""
     try:
-        write_text(run.file(layout.RECIPE), plain(recipe))
-        return run.updated()
+        write_text(run.file(layout.RECIPE), to_toml(recipe))
+        return run.update_facts()
     except BaseException:
         run.file(layout.RECIPE).unlink(missing_ok=True)
         with suppress(OSError):
@@ -209,27 +209,27 @@ def _fill(run: RunDirectory, recipe: Recipe) -> RunDirectory:
 
 
 @contextmanager
-def locked(folder: Path, busy: KilonetError, patience: float = 0) -> Iterator[None]:
+def locked(folder: Path, busy_error: KilonetError, timeout: float = 0) -> Iterator[None]:
     """Lock ``folder`` against other processes; remove files that a killed process left incomplete.
 
-    Waits ``patience`` seconds for another process's lock. The lock ends with the process, even if
-    it is killed.
+    Waits ``timeout`` seconds for another process's lock. The lock ends with the process, even if it
+    is killed.
 
     Raises:
-        KilonetError: ``busy`` if another process has the lock; an error of the same class if the
-            folder cannot be written.
+        KilonetError: ``busy_error`` if another process has the lock; an error of the same class if
+            the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / layout.LOCK, timeout=patience)
+    lock = FileLock(folder / layout.LOCK, timeout=timeout)
     try:
         lock.acquire()
     except Timeout:
-        raise busy from None
+        raise busy_error from None
     except OSError as error:
-        raise type(busy)(f"Cannot write to {folder}: {error.strerror or error}.") from None
+        raise type(busy_error)(f"Cannot write to {folder}: {error.strerror or error}.") from None
     try:
-        for incomplete in folder.glob(f".*{PART}"):
+        for incomplete in folder.glob(f".*{PART_SUFFIX}"):
             incomplete.unlink()
         yield
     finally:

@@ -20,7 +20,7 @@ FORMAT = 1
 """The version of this layout; ``run.json`` contains it."""
 
 RUN = "run.json"
-DATA = "data"  # the key in run.json with what the network must know about its images
+DATA_KEY = "data"  # the key in run.json with what the network must know about its images
 RECIPE = "recipe.toml"
 HISTORY = "history.csv"
 STATE = "state.safetensors"

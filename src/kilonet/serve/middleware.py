@@ -62,7 +62,7 @@ class Middleware:
             await exchange.send_problem(problem)
         except Exception as error:
             log("failure", level="error", traceback=traceback.format_exc())
-            text = f"This is a mistake in Kilonet ({type(error).__name__}). Please report it."
+            text = f"This is a bug in Kilonet ({type(error).__name__}). Please report it."
             await exchange.send_problem(Problem(500, text))
 
     def _record(self, method: str, scope: Scope, exchange: _Exchange, seconds: float) -> None:

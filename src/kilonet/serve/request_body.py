@@ -16,7 +16,7 @@ from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.problems import Problem, too_many_pictures
 from kilonet.serve.settings import Settings, option
 
-FILES = (
+IMAGE_TYPES = (
     "application/octet-stream",
     "image/png",
     "image/jpeg",
@@ -68,8 +68,8 @@ async def read_body(request: Request, settings: Settings) -> bytes:
 
 
 def _check_headers(request: Request, settings: Settings) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
+    content_encoding = request.headers.get("content-encoding", "identity")
+    if content_encoding.lower() != "identity":
         raise Problem(
             415,
             "Compressed bodies are not supported. Send it without Content-Encoding.",
@@ -109,7 +109,7 @@ def parse_body(body: bytes, content_type: str, max_pictures: int) -> ParsedBody:
         return ParsedBody(*json_body.parse_json(body, max_pictures))
     if media_type == FORM:
         return _parse_form(body, content_type, max_pictures)
-    if media_type in FILES:
+    if media_type in IMAGE_TYPES:
         return ParsedBody([RequestPicture("file", body)], single=True)
     fault = (
         f'"{media_type[:60]}" is not supported' if media_type else "The request has no Content-Type"
@@ -117,8 +117,8 @@ def parse_body(body: bytes, content_type: str, max_pictures: int) -> ParsedBody:
     raise Problem(
         415,
         f"{fault}. Send a picture's file (Content-Type: image/png, image/jpeg, …, or "
-        f"{FILES[0]}), a form with files ({FORM}), or {JSON}.",
-        headers={"accept": ", ".join((*FILES, FORM, JSON))},
+        f"{IMAGE_TYPES[0]}), a form with files ({FORM}), or {JSON}.",
+        headers={"accept": ", ".join((*IMAGE_TYPES, FORM, JSON))},
     )
 
 
@@ -241,7 +241,7 @@ class _TooManyPartsError(Exception):
 
 def describe_body() -> dict[str, Any]:
     """Return OpenAPI's description of the request body of ``/predict``."""
-    binary = {"schema": {"type": "string", "contentMediaType": FILES[0]}}
+    binary = {"schema": {"type": "string", "contentMediaType": IMAGE_TYPES[0]}}
     form = {
         "type": "object",
         "minProperties": 1,
@@ -255,6 +255,6 @@ def describe_body() -> dict[str, Any]:
     content = {
         JSON: {"schema": {"oneOf": shapes}},
         FORM: {"schema": form},
-        **dict.fromkeys(FILES, binary),
+        **dict.fromkeys(IMAGE_TYPES, binary),
     }
     return {"requestBody": {"required": True, "content": content}}

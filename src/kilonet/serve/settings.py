@@ -38,7 +38,9 @@ class Settings:
     workers: int = _setting(
         0, "processes", "Worker processes, which decode and classify; 0 is one per core.", 0, 1024
     )
-    max_body: int = _setting(8_000_000, "bytes", "Largest request body; more is a 413.", 1)
+    max_body: int = _setting(
+        8_000_000, "bytes", "Largest request body; a larger one gets status 413.", 1
+    )
     max_pixels: int = _setting(
         16_000_000, "pixels", "Largest picture, checked before decoding; more is a 413.", 784
     )
@@ -47,7 +49,10 @@ class Settings:
         128, "requests", "Open prediction requests, with their bodies in memory; more is a 503.", 1
     )
     max_per_client: int = _setting(
-        64, "requests", "The same from one address; behind a proxy, as many as at once.", 1
+        64,
+        "requests",
+        "Open prediction requests of one client address; behind a proxy, as many as --max-at-once.",
+        1,
     )
     head_seconds: float = _setting(
         10.0, "seconds", "Time for a request's headers to arrive; later is a 408.", 0.01
@@ -67,10 +72,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for one in fields(self):
-            value, metadata = getattr(self, one.name), one.metadata
+        for setting in fields(self):
+            value, metadata = getattr(self, setting.name), setting.metadata
             if "minimum" in metadata and not metadata["minimum"] <= value <= metadata["maximum"]:
-                raise UsageError(_out_of_range(one, value))
+                raise UsageError(_out_of_range(setting, value))
 
     @property
     def processes(self) -> int:
@@ -85,15 +90,18 @@ def option(name: str) -> str:
 
 def help_text(name: str) -> str:
     """Return the sentence that describes the setting ``name``."""
-    return next(str(one.metadata["help"]) for one in fields(Settings) if one.name == name)
+    return next(
+        str(setting.metadata["help"]) for setting in fields(Settings) if setting.name == name
+    )
 
 
 def settings_table() -> str:
     """Return all settings as a Markdown table, for the documentation."""
     rows = [
-        f"| `{option(one.name)}` | {_format(one.default)} | {one.metadata.get('unit') or '–'} | "
-        f"{one.metadata['help']} |"
-        for one in fields(Settings)
+        f"| `{option(setting.name)}` | {_format(setting.default)} | "
+        f"{setting.metadata.get('unit') or '–'} | "
+        f"{setting.metadata['help']} |"
+        for setting in fields(Settings)
     ]
     return "\n".join(
         ["| option | default | unit | what it does |", "| :--- | ---: | :--- | :--- |", *rows]
@@ -106,10 +114,10 @@ def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _out_of_range(one: Field[Any], value: Any) -> str:
-    minimum, maximum = one.metadata["minimum"], one.metadata["maximum"]
+def _out_of_range(setting: Field[Any], value: Any) -> str:
+    minimum, maximum = setting.metadata["minimum"], setting.metadata["maximum"]
     allowed = f"at least {minimum:g}" if maximum == math.inf else f"{minimum:g} to {maximum:g}"
-    return f"{option(one.name)} is {value}; it must be {allowed}. {one.metadata['help']}"
+    return f"{option(setting.name)} is {value}; it must be {allowed}. {setting.metadata['help']}"
 
 
 # The API key

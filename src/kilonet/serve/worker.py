@@ -34,7 +34,7 @@ from kilonet.serve.monitoring import log, write_log_in_thread
 PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
 GROUP_SECONDS = 0.2  # after which the rest of a group waits again, behind other clients' pictures
 TOO_SLOW = "The picture takes more than {:g} seconds to prepare. Scale it down."
-UNPREPARED = "The picture could not be prepared. This is a mistake in Kilonet; please report it."
+UNPREPARED = "The picture could not be prepared. This is a bug in Kilonet; please report it."
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from kilonet.errors import UsageError
 from kilonet.files import studies_dir
 from kilonet.recipe.catalog import SUFFIX
-from kilonet.recipe.fingerprint import plain
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, parse_recipe, resolve
 from kilonet.recipe.schema import Recipe
@@ -183,7 +183,7 @@ def make_plan(
     if seeds * len(cells) > MAX_RUNS:
         raise UsageError(f"That is {seeds * len(cells):,} runs; the maximum is {MAX_RUNS:,}.")
     planned = [
-        PlannedCell(cell.label, cell.slug, list(cell.overrides), plain(pin_threads(one.recipe)))
+        PlannedCell(cell.label, cell.slug, list(cell.overrides), to_toml(pin_threads(one.recipe)))
         for cell, one in zip(cells, resolved, strict=True)
     ]
     _require_distinct(planned)
@@ -198,7 +198,7 @@ def pin_threads(recipe: Recipe) -> Recipe:
 
 def with_seed(toml: str, seed: int) -> str:
     """Return the recipe ``toml`` with its seed replaced."""
-    return plain(parse_recipe(toml, "the study's plan").with_training(seed=seed))
+    return to_toml(parse_recipe(toml, "the study's plan").with_training(seed=seed))
 
 
 def _same_recipe(toml: str, earlier: str) -> bool:

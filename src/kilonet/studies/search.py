@@ -10,7 +10,7 @@ from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
-from kilonet.recipe.fingerprint import plain
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.coordinator import Coordinator, RunObserver
@@ -134,7 +134,7 @@ def _open_trials(
         recipe = resolve(request.recipe, [*request.overrides, *overrides]).recipe
         data = recipe.data.model_copy(update={"name": base.data.name})
         recipe = pin_threads(recipe.model_copy(update={"data": data}))
-        return RunJob(f"trial-{number}", directory.plan.recipe, plain(recipe), prunable=True)
+        return RunJob(f"trial-{number}", directory.plan.recipe, to_toml(recipe), prunable=True)
 
     return OptunaTrials(
         directory.file(STORE),

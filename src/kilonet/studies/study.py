@@ -161,7 +161,7 @@ def resolve_plan(
     from kilonet.models.build import check_budget
     from kilonet.report.tensorboard import require_events
     from kilonet.training.device import choose_device
-    from kilonet.workflows.data import load_or_substitute
+    from kilonet.workflows.data import load_or_fall_back
     from kilonet.workflows.runs import network_for
 
     dataset_names: dict[str, str] = {}
@@ -172,7 +172,7 @@ def resolve_plan(
         check_budget(network_for(one.recipe), one.recipe, f"{one.name} ({cell.label})")
         name = one.recipe.data.name
         if name not in dataset_names:
-            used, _, note = load_or_substitute(one, data_dir, reporter)
+            used, _, note = load_or_fall_back(one, data_dir, reporter)
             dataset_names[name] = used.recipe.data.name
             if note:
                 reporter.message(f"Note: {note}")

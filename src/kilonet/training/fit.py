@@ -64,9 +64,9 @@ class Outcome:
 class Fit:
     """The training of one network by one recipe on one device, by one process of ``group``.
 
-    ``model`` is changed in place. ``state`` returns everything that the next epoch depends on. A
-    fit that ``restore`` gives this state continues to the same bits on the same machine with the
-    same number of processes. Afterwards ``phases`` says where the time went.
+    ``model`` is changed in place. ``state`` returns everything that the next epoch depends on.
+    After ``restore`` of that state, training ends with bit-identical weights on the same machine
+    with the same number of processes. Afterwards ``phases`` says where the time went.
     """
 
     def __init__(
@@ -163,18 +163,18 @@ class Fit:
     def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
         """Visit every training image once; return the epoch's training figures."""
         seed, images = self.recipe.training.seed, len(self.data.train)
-        order = generator(seed, "order", epoch)
-        changes = generator(seed, "augmentation", epoch, self.group.rank)
+        order_rng = generator(seed, "order", epoch)
+        augmentation_rng = generator(seed, "augmentation", epoch, self.group.rank)
         self.augment = augmentation_in(epoch, self.recipe)
         torch.manual_seed(derive(seed, "dropout", epoch, self.group.rank))
         rate = self.optimizer.param_groups[0]["lr"]
         metrics = RunningMetrics(self.device, self.group)
         reporter.epoch_started(epoch, self.recipe.training.epochs, images)
         self.model.train()
-        everything = torch.arange(images, device=self.device)
-        for batch in batches(everything, self.recipe.training.batch_size, order):
+        indices = torch.arange(images, device=self.device)
+        for batch in batches(indices, self.recipe.training.batch_size, order_rng):
             with step_errors(epoch):
-                metrics.add(*self.train_batch(batch, changes), self.group.copies(batch))
+                metrics.add(*self.train_batch(batch, augmentation_rng), self.group.copies(batch))
             if metrics.is_due():
                 reporter.batch_done(*metrics.read(epoch))
         self._combine_processes(metrics)
@@ -187,22 +187,24 @@ class Fit:
             "images_per_second": images_per_second,
         }
 
-    def train_batch(self, batch: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def train_batch(
+        self, batch: Tensor, augmentation_rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step with the training images at the indices ``batch``, int64 (N,).
 
         Returns mean loss, logits and labels of this process's share. Augmentation draws from
-        ``changes``, dropout from PyTorch's default generator.
+        ``augmentation_rng``, dropout from PyTorch's default generator.
         """
         share, weight = self.group.share(batch)
-        images, labels = self._inputs(share, changes)
+        images, labels = self._inputs(share, augmentation_rng)
         loss, logits = self._step(images, labels, weight)
         return loss, logits, labels
 
-    def _inputs(self, indices: Tensor, changes: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _inputs(self, indices: Tensor, augmentation_rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the training images at ``indices``, augmented and normalised, and labels."""
         train, data = self.data.train, self.data
         with self.phases("data"):
-            images = self.augment(train.images[indices], changes)
+            images = self.augment(train.images[indices], augmentation_rng)
             return normalise(images, data.mean, data.std), train.labels[indices]
 
     def _step(self, images: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
@@ -231,7 +233,7 @@ class Fit:
         return loss.detach(), logits.detach()
 
     def _distilled(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
-        """Return ``loss``, that of the labels, mixed with that of the teachers' logits."""
+        """Return the weighted sum of ``loss`` (labels) and the distillation loss (teachers)."""
         training = self.recipe.training
         with arithmetic(self.precision, self.device):
             probabilities = teacher_probabilities(self.data.teachers, images, training.temperature)
@@ -286,7 +288,7 @@ class Fit:
         return self.ema.module if self.ema is not None else self.model
 
     def _record(self, row: Row) -> None:
-        """Append ``row``; keep the weights if no earlier epoch was as good on validation."""
+        """Append ``row``; keep the weights if every earlier validation accuracy was lower."""
         accuracies = [earlier["validation_accuracy"] for earlier in self._validated()]
         self.history.append(row)
         # Without validation images the latest weights count as the best.
@@ -298,13 +300,13 @@ class Fit:
         return [row for row in self.history if "validation_accuracy" in row]
 
     def _reason_to_stop(self) -> str:
-        """Return why training is over, or an empty string; a function of the history alone."""
+        """Return why training is over, or an empty string; it depends only on the history."""
         training, epochs = self.recipe.training, len(self.history)
         rows = self._validated()
         if rows and training.stop_at_accuracy is not None:
             reached, goal = rows[-1]["validation_accuracy"], training.stop_at_accuracy
             if reached >= goal:
-                return f"validation accuracy reached {reached:.2%} (asked for {goal:.2%})"
+                return f"validation accuracy reached {reached:.2%} (target: {goal:.2%})"
         if training.patience is not None and epochs - self.best_epoch >= training.patience:
             return f"no better validation accuracy for {training.patience} epochs"
         if epochs >= training.epochs:

@@ -80,8 +80,8 @@ def _one_cycle(
         )
     except ZeroDivisionError:  # its formula fails if the rise ends with the first batch
         raise RecipeError(
-            f"[schedule] warmup: {settings.warmup:g} of {total} batches leaves no batch to rise "
-            "in. Choose another fraction, smaller batches or more epochs."
+            f"[schedule] warmup: {settings.warmup:g} of {total} batches leaves no batch for "
+            "the warm-up. Choose another fraction, smaller batches or more epochs."
         ) from None
 
 

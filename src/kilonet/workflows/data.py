@@ -1,4 +1,4 @@
-"""Data sets for workflows: the one of a recipe or of a run, a substitute, a sample, a folder."""
+"""Load the data set of a recipe or a run (with a fallback), draw a sample, report on a folder."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from kilonet.training.data import augmentation_in
 from kilonet.training.seeding import generator
 from kilonet.workflows.runs import Run
 
-SUBSTITUTE = "digits"
-SAMPLES = 20
+FALLBACK_DATASET = "digits"
+SAMPLE_COUNT = 20
 
 
-def load_or_substitute(
+def load_or_fall_back(
     resolved: Resolved, data_dir: str | Path | None, reporter: Reporter | None = None
 ) -> tuple[Resolved, Dataset, str | None]:
-    """Return the recipe with the data set really used, that data set, and a note if it differs.
+    """Return the recipe with the data set that is used, that data set, and a note.
 
     If the user named no data set, and the recipe's can neither be found nor downloaded,
-    scikit-learn's bundled digits replace it, and the note says so. A damaged file is an error,
-    not a reason to train on something else.
+    scikit-learn's bundled digits replace it, and the note says so. A damaged file is an error, not
+    a reason to train on something else.
 
     Raises:
         DataError: the data set that the user named cannot be found, or is damaged.
@@ -43,14 +43,14 @@ def load_or_substitute(
     except DatasetNotFoundError:
         if resolved.data_named:
             raise
-    dataset = load_dataset(SUBSTITUTE)
+    dataset = load_dataset(FALLBACK_DATASET)
     title = spec(name).title
     note = (
         f"{title} could not be found or downloaded, so this run uses {dataset.title} instead. "
         f"To train on {title}, connect to the internet and run again, or name a folder that holds "
         "its files: --data-dir DIR or KILONET_DATA=DIR."
     )
-    data = resolved.recipe.data.model_copy(update={"name": SUBSTITUTE})
+    data = resolved.recipe.data.model_copy(update={"name": FALLBACK_DATASET})
     recipe = resolved.recipe.model_copy(update={"data": data})
     return replace(resolved, recipe=recipe), dataset, note
 
@@ -76,9 +76,10 @@ def load_run_data(
     if dataset.fingerprint != trained_on.fingerprint:
         raise DataError(
             f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "
-            f"on: their fingerprint is {dataset.fingerprint}, and was {trained_on.fingerprint}. "
+            f"on: the fingerprint is now {dataset.fingerprint}; the run recorded "
+            f"{trained_on.fingerprint}. "
             f"Put them back, or train again. (kilonet evaluate {run.path} --data {data.name} "
-            "measures on what is there now.)"
+            "evaluates the run on the pictures that are there now.)"
         )
     return dataset
 
@@ -100,7 +101,7 @@ def report(name: str, reporter: Reporter | None = None) -> FolderReport:
 
     Raises:
         UsageError: ``name`` is not folder:PATH of an existing folder.
-        DataError: it has no two classes of readable pictures.
+        DataError: it has fewer than two classes with readable pictures.
     """
     if not is_folder(name):
         raise UsageError(
@@ -120,7 +121,7 @@ def show_sample(
 ) -> Path:
     """Write a labelled sample of the training images of ``name`` to the PNG ``path``; return it.
 
-    With a ``recipe`` the picture shows each image also as the recipe's augmentation changes it.
+    With a ``recipe``, each image is shown a second time, with that recipe's augmentation.
 
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
@@ -132,8 +133,8 @@ def show_sample(
     chosen_format = image_format(resolved.data) if resolved else DEFAULT_FORMAT
     dataset = load_dataset(name, data_dir, image_format=chosen_format)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
-    chosen = order[:SAMPLES]
-    images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
+    indices = order[:SAMPLE_COUNT]
+    images, labels = dataset.train_images[indices], dataset.train_labels[indices]
     changed = augment(images, generator(seed, "augmentation")).numpy() if augment else None
     target = Path(path)
     try:

@@ -24,7 +24,7 @@ from kilonet.models.measure import (
     total_macs,
 )
 from kilonet.models.summary import summary_text
-from kilonet.recipe.fingerprint import plain
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.schema import Recipe
 from kilonet.report.facts import ReportFacts
 from kilonet.report.tensorboard import Events
@@ -92,7 +92,7 @@ def finish(
     write_text(run.file(layout.SUMMARY), summary_text(evaluated.model, evaluated.shape, run.name))
     note = _export(run, evaluated)
     write_report(run.path, _facts(run, evaluated))
-    return run.updated(finished=True, onnx_note=note)
+    return run.update_facts(finished=True, onnx_note=note)
 
 
 def _evaluate_on_test(
@@ -159,7 +159,7 @@ def _facts(run: RunDirectory, evaluated: EvaluatedRun) -> ReportFacts:
     return ReportFacts(
         title=run.name,
         recipe_name=run.facts["recipe"],
-        recipe_text=plain(recipe),
+        recipe_text=to_toml(recipe),
         dataset_title=dataset.title,
         dataset_name=dataset.name,
         dataset_note=run.facts["data_note"],

@@ -1,10 +1,10 @@
-"""The one place that assembles a training.
+"""Assemble a training. Nothing else creates a ``Fit`` for training.
 
     recipe -> device, kernels, precision -> network -> budget -> data, teachers -> Fit
 
-``open_session`` does these steps in this order, for a run, an estimator, an audit, a range test or
-a benchmark alike. The network, the data set and the number of processes can be given. Under
-``torchrun`` the leading process opens a session and sends it to the others, which ``follow``.
+``open_session`` does these steps in this order, for runs, estimators, audits, range tests and
+benchmarks. The network, the data set and the number of processes can be given. Under ``torchrun``
+the leading process opens a session and sends it to the other processes, which call ``follow``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from kilonet.training.distributed import (
 )
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.seeding import derive
-from kilonet.workflows.data import load_or_substitute
+from kilonet.workflows.data import load_or_fall_back
 from kilonet.workflows.runs import find_run, load, network_for
 
 
@@ -47,7 +47,7 @@ from kilonet.workflows.runs import find_run, load, network_for
 class Session:
     """A training that is ready to start.
 
-    ``resolved`` is the recipe with the device, kernels, precision and data set really used;
+    ``resolved`` is the recipe with the device, kernels, precision and data set that are used;
     ``note`` says why the data set differs from the recipe's, if it does, and ``kernels_note`` why
     the compiled kernels are not used, if they cannot be. ``parameters`` is the size of the network.
     """
@@ -93,11 +93,11 @@ def open_session(
     group: ProcessGroup = SINGLE,
     reporter: Reporter | None = None,
 ) -> Iterator[Session]:
-    """Assemble a training and provide it; at the end PyTorch's threads are as before.
+    """Assemble a training as a context; on exit, restore PyTorch's number of threads.
 
-    ``network`` is fresh by default. ``dataset`` is by default the recipe's, or the bundled digits
-    where that cannot be found (see ``load_or_substitute``). ``group`` are the processes that train
-    together. Nothing is downloaded before the network is within its budget.
+    By default a new network is initialised. ``dataset`` is by default the recipe's, or the bundled
+    digits if that cannot be found (see ``load_or_fall_back``). ``group`` are the processes that
+    train together. Nothing is downloaded before the network is within its budget.
 
     Raises:
         UsageError: the device, kernels, precision or teachers are not available.
@@ -117,7 +117,7 @@ def open_session(
     note = None
     with threads_restored():
         if dataset is None:
-            resolved, dataset, note = load_or_substitute(resolved, data_dir, reporter)
+            resolved, dataset, note = load_or_fall_back(resolved, data_dir, reporter)
         recipe = resolved.recipe
         configure(device, recipe.training.threads, recipe.training.deterministic)
         data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
@@ -215,7 +215,7 @@ def training_group(recipe: Recipe, processes: int | None = None) -> ProcessGroup
 def _send_to_followers(
     group: ProcessGroup, recipe: Recipe, device: torch.device, data: TrainingData
 ) -> None:
-    """Connect to the other processes, and send them what they need; alone, do nothing."""
+    """Connect to the other processes, and send them the task and data, if there are any."""
     if group.size == 1:
         return
     init_process_group(group)
@@ -234,7 +234,7 @@ def is_follower() -> bool:
 
 
 def follow() -> None:
-    """Train with the leader, which sends recipe and images; keep nothing of it.
+    """Train with the leader, which sends recipe and images; discard the result.
 
     Raises:
         WorkerLostError: another process no longer answers.

@@ -19,7 +19,7 @@ from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.tensorboard import Events, events_of, require_events
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory, create_run, require_free
+from kilonet.runs.directory import RunDirectory, create_run, require_unused
 from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
 from kilonet.training.checkpoints import State, load_state, save_state
@@ -75,7 +75,7 @@ def train(
     require_events(resolved.recipe)
     out = Path(out) if out is not None else None
     if out is not None:
-        require_free(out)
+        require_unused(out)
     group = training_group(resolved.recipe)
     with open_session(resolved, data_dir=data_dir, group=group, reporter=reporter) as session:
         run = create_run(session.resolved, _facts(session), out)
@@ -92,11 +92,11 @@ def resume(
     model: str | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
-    """Resume a run after its last whole epoch, and return it finished.
+    """Continue a run after its last completed epoch, and return the finished run.
 
-    The result equals that of an undisturbed run to the bit, on the same machine with the same
-    number of threads, which are set as recorded. ``model`` names the run's own class if its
-    network is one. A run that has finished is returned as it is.
+    The result is bit-identical to that of an uninterrupted run on the same machine with the same
+    number of threads, which are set as recorded. ``model`` names the run's own class if its network
+    is one. A run that has finished is returned as it is.
 
     Raises:
         UsageError: there is no such run, or another number of processes trained it.
@@ -185,7 +185,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "parameters": session.parameters,
         "environment": machine
         | {"workers": str(fit.group.size), "precision": fit.precision, "kernels": fit.kernels},
-        layout.DATA: session.dataset.info.to_json(),
+        layout.DATA_KEY: session.dataset.info.to_json(),
     }
 
 

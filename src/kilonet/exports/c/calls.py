@@ -1,4 +1,4 @@
-"""Parts of calls that float and integer networks share: constants, structs, stored weights."""
+"""Code that the generated C calls of float and int8 networks share: constants, structs, weights."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from kilonet.recipe.layer_spec import ORIENTATIONS
 class Call:
     """One step in C: a comment, constant structs, the call, and the constants that it reads.
 
-    ``functions`` are the names of the functions that it needs; ``channels`` is how many sums it
-    stores at once.
+    ``functions`` are the names of the functions that it needs; ``channels`` is the number of
+    accumulators that it needs at the same time.
     """
 
     comment: str
@@ -38,14 +38,14 @@ class Call:
         return "\n".join([f"    /* {self.comment} */", *self.structs, f"    {self.call};"])
 
 
-def comment(plan: MemoryPlan, step: PlannedCall, label: str, what: str) -> str:
+def step_comment(plan: MemoryPlan, step: PlannedCall, label: str, what: str) -> str:
     """Return the comment on a step: its label, shapes, and ``what``."""
     sources = " and ".join(shape_text(plan.shapes[source]) for source in step.op.sources)
     pooled = f", then {step.pool[0]}x{step.pool[1]} max pooling" if step.pool != (1, 1) else ""
     return f"{label}: {sources} -> {shape_text(step.shape)}, {what}{pooled}"
 
 
-def window(plan: MemoryPlan, step: PlannedCall, name: str, **given: Any) -> str:
+def window_struct(plan: MemoryPlan, step: PlannedCall, name: str, **given: Any) -> str:
     """Return the window struct of a step; ``given`` are kernel, stride, padding and groups."""
     channels, height, width = plan.shapes[step.op.source]
     kernel, stride = given["kernel"], given["stride"]
@@ -80,7 +80,7 @@ def convolution_function(op: Any, p4: P4Filters | None) -> tuple[str, str, str]:
     return "conv2d_p4", described, f"{int(p4.regular)}, "
 
 
-def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
+def convolution_weights(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArray[Any]:
     """Return convolution weights in the order in which the C reads them."""
     if depthwise:
         return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
@@ -92,13 +92,13 @@ def filters(weight: npt.NDArray[Any], groups: int, depthwise: bool) -> npt.NDArr
 def p4_weights(p4: P4Filters, function: str) -> npt.NDArray[Any]:
     """Return the stored weights of p4 filters in the order in which ``function`` reads them."""
     if function != "pointwise_p4":
-        return filters(p4.base, 1, function == "depthwise_p4")
-    fields, inputs, *_ = p4.base.shape
-    by_input = p4.base.reshape(fields, inputs // ORIENTATIONS, ORIENTATIONS)
+        return convolution_weights(p4.base, 1, function == "depthwise_p4")
+    stored_filters, inputs, *_ = p4.base.shape
+    by_input = p4.base.reshape(stored_filters, inputs // ORIENTATIONS, ORIENTATIONS)
     return np.ascontiguousarray(by_input.transpose(1, 0, 2))
 
 
-def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
+def linear_weights(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
     """Return a matrix (O, N) as [input][output], its inputs in the order of shape ``memory``."""
     order = np.arange(weight.shape[1])
     if len(memory) == 3:
@@ -106,13 +106,13 @@ def matrix(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
     return np.ascontiguousarray(weight[:, order].T)
 
 
-def pixels(shape: Shape) -> int:
+def pixel_count(shape: Shape) -> int:
     """Return H·W of a map, 1 for a vector."""
     return prod(shape[1:])
 
 
 def shared_filters(op: QConv2d) -> P4Filters | None:
-    """Return the p4 filters of an integer layer, or None unless they are equal to the bit."""
+    """Return the p4 filters of an integer layer, or None if its orientations are not identical."""
     p4 = find_p4_filters(op.weights.weight, op.groups)
     return p4 if p4 is not None and p4.are_equal else None
 
@@ -124,22 +124,25 @@ def has_byte_scales(plan: MemoryPlan) -> bool:
 
 
 def fits_bytes(weights: QuantisedWeights) -> bool:
-    """Return whether multipliers are bytes and offsets signed bytes, times a unit of the layer."""
-    multipliers, _ = split_unit(weights.multiplier)
-    offsets, _ = split_unit(weights.offset)
+    """Return whether multipliers fit uint8 and offsets int8, after division by a common factor.
+
+    Each layer has one common factor for its multipliers and one for its offsets.
+    """
+    multipliers, _ = split_common_factor(weights.multiplier)
+    offsets, _ = split_common_factor(weights.offset)
     return bool(multipliers.max() <= 255 and np.abs(offsets).max() <= 127)
 
 
-def split_unit(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
+def split_common_factor(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
     """Return integers divided by their greatest common divisor, and that divisor."""
     unit = reduce(gcd, values.tolist()) or 1
     return values.astype(np.int64) // unit, unit
 
 
-def by_orientation(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Return one of every four values and 2 if each four in a row are equal; else all and 0.
+def one_per_orientation_group(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Return one value per group of four, and 2, if each group is equal; otherwise all, and 0.
 
-    The second result is the right shift that turns a channel into an index.
+    Shift a channel number right by the second result to get the index of its value.
     """
     if (
         len(values) % ORIENTATIONS == 0

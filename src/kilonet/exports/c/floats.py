@@ -9,13 +9,13 @@ import numpy as np
 
 from kilonet.exports.c.calls import (
     Call,
-    comment,
     convolution_function,
-    filters,
-    matrix,
+    convolution_weights,
+    linear_weights,
     p4_weights,
-    pixels,
-    window,
+    pixel_count,
+    step_comment,
+    window_struct,
     window_text,
 )
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall
@@ -48,10 +48,10 @@ def _input_scaling(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         ConstantArray(f"{label}_offset", op.offset),
     )
     call = (
-        f"input_scaling(image, {pixels(op.shape)}, {op.shape[0]}, {scale.name}, {offset.name}, "
-        f"{plan.place(step.output)})"
+        f"input_scaling(image, {pixel_count(op.shape)}, {op.shape[0]}, {scale.name}, "
+        f"{offset.name}, {plan.place(step.output)})"
     )
-    text = comment(plan, step, label, "normalisation of pixels")
+    text = step_comment(plan, step, label, "normalisation of pixels")
     return Call(text, call, ("input_scaling",), constants=[scale, offset])
 
 
@@ -62,7 +62,7 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     function, what, regular = convolution_function(op, p4)
     stored = _whole(op, label) if p4 is None else _shared(op, p4, function, label)
     names = [constant.name if constant else "0" for constant in stored]
-    geometry = window(
+    geometry = window_struct(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
@@ -70,7 +70,7 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"{_low(op.relu)}, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _with_relu(window_text(what, op), op.relu)),
+        step_comment(plan, step, label, _with_relu(window_text(what, op), op.relu)),
         call,
         ("window", function, *(["scaled"] if p4 else [])),
         [geometry],
@@ -81,7 +81,9 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
 
 def _whole(op: ops.Conv2d, label: str) -> list[ConstantArray | None]:
     """Return the constants of a convolution: weights and biases."""
-    weight = ConstantArray(f"{label}_weight", filters(op.weight, op.groups, op.depthwise))
+    weight = ConstantArray(
+        f"{label}_weight", convolution_weights(op.weight, op.groups, op.depthwise)
+    )
     return [weight, ConstantArray(f"{label}_bias", op.bias)]
 
 
@@ -96,22 +98,24 @@ def _shared(op: ops.Conv2d, p4: P4Filters, function: str, label: str) -> list[Co
 def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.Linear)
-    weight = ConstantArray(f"{label}_weight", matrix(op.weight, plan.memory(op.source)))
+    weight = ConstantArray(f"{label}_weight", linear_weights(op.weight, plan.memory(op.source)))
     bias = ConstantArray(f"{label}_bias", op.bias)
     call = (
         f"linear({plan.place(op.source)}, {op.weight.shape[1]}, {weight.name}, {bias.name}, "
         f"{len(op.bias)}, {_low(op.relu)}, {plan.place(step.output)})"
     )
-    text = comment(plan, step, label, _with_relu("matrix", op.relu))
+    text = step_comment(plan, step, label, _with_relu("matrix", op.relu))
     return Call(text, call, ("linear",), [], [weight, bias])
 
 
 def max_pool(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, ops.MaxPool)
-    geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding)
+    geometry = window_struct(
+        plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding
+    )
     call = f"max_pool(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
-    text = comment(plan, step, label, window_text("max pooling", op))
+    text = step_comment(plan, step, label, window_text("max pooling", op))
     return Call(text, call, ("window", "max_pool"), [geometry])
 
 
@@ -120,9 +124,9 @@ def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     kernel, stride = plan.shapes[op.source][1:], (1, 1)
     if isinstance(op, ops.AvgPool):
         kernel, stride = op.kernel, op.stride
-    geometry = window(plan, step, label, kernel=kernel, stride=stride)
+    geometry = window_struct(plan, step, label, kernel=kernel, stride=stride)
     call = f"mean(&{label}, {plan.place(op.source)}, {plan.place(step.output)})"
-    text = comment(plan, step, label, f"mean of {kernel[0]}x{kernel[1]}")
+    text = step_comment(plan, step, label, f"mean of {kernel[0]}x{kernel[1]}")
     return Call(text, call, ("window", "mean"), [geometry])
 
 
@@ -133,7 +137,7 @@ def _pointwise(function: str) -> Callable[[MemoryPlan, PlannedCall, str], Call]:
             f"{function}({plan.place(step.op.source)}, {prod(step.shape)}, {slope}"
             f"{plan.place(step.output)})"
         )
-        return Call(comment(plan, step, label, function), text, (function,))
+        return Call(step_comment(plan, step, label, function), text, (function,))
 
     return call
 
@@ -143,7 +147,7 @@ def _add(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     assert isinstance(op, ops.Add)
     left, right = map(plan.place, op.sources)
     call = f"add({left}, {right}, {prod(op.shape)}, {_low(op.relu)}, {plan.place(step.output)})"
-    return Call(comment(plan, step, label, _with_relu("sum", op.relu)), call, ("add",))
+    return Call(step_comment(plan, step, label, _with_relu("sum", op.relu)), call, ("add",))
 
 
 def _mul(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -152,10 +156,10 @@ def _mul(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     channels = op.shape[0]
     step_over = channels if plan.shapes[op.sources[1]] == op.shape else 0
     call = (
-        f"multiply({left}, {pixels(op.shape)}, {channels}, {right}, {step_over}, "
+        f"multiply({left}, {pixel_count(op.shape)}, {channels}, {right}, {step_over}, "
         f"{plan.place(step.output)})"
     )
-    return Call(comment(plan, step, label, "product"), call, ("multiply",))
+    return Call(step_comment(plan, step, label, "product"), call, ("multiply",))
 
 
 def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -163,11 +167,11 @@ def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     for source in op.sources:
         channels = plan.shapes[source][0]
         calls.append(
-            f"join({plan.place(source)}, {pixels(op.shape)}, {channels}, {op.shape[0]}, "
+            f"join({plan.place(source)}, {pixel_count(op.shape)}, {channels}, {op.shape[0]}, "
             f"{plan.place(step.output)} + {before})"
         )
         before += channels
-    return Call(comment(plan, step, label, "concatenation"), ";\n    ".join(calls), ("join",))
+    return Call(step_comment(plan, step, label, "concatenation"), ";\n    ".join(calls), ("join",))
 
 
 def flatten(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -176,7 +180,7 @@ def flatten(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"flatten({plan.place(step.op.source)}, {height * width}, {channels}, "
         f"{plan.place(step.output)})"
     )
-    return Call(comment(plan, step, label, "channel by channel"), call, ("flatten",))
+    return Call(step_comment(plan, step, label, "channel by channel"), call, ("flatten",))
 
 
 CALLS: Mapping[type[Operator], Callable[[MemoryPlan, PlannedCall, str], Call]] = {

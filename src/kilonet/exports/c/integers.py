@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 from kilonet.exports.c.calls import (
     Call,
-    by_orientation,
-    comment,
     convolution_function,
-    filters,
+    convolution_weights,
     has_byte_scales,
-    matrix,
+    linear_weights,
+    one_per_orientation_group,
     p4_weights,
-    pixels,
+    pixel_count,
     shared_filters,
-    split_unit,
-    window,
+    split_common_factor,
+    step_comment,
+    window_struct,
     window_text,
 )
 from kilonet.exports.c.floats import flatten, max_pool
@@ -64,7 +64,7 @@ def _requantisation(
     if to.divisors:
         divisors, orientation_shift = np.array(to.divisors, np.uint8), 0
         if has_byte_scales(plan):
-            divisors, orientation_shift = by_orientation(divisors)
+            divisors, orientation_shift = one_per_orientation_group(divisors)
             fields["orientation_shift"] = orientation_shift
         constants = [ConstantArray(f"{label}_divisors", divisors)]
         fields["divisors"] = constants[0].name
@@ -92,13 +92,13 @@ def _byte_scaling(
     fields: dict[str, object], label: str, weights: QuantisedWeights
 ) -> list[ConstantArray]:
     """Return the constants of a scaling with byte multipliers, and add its ``fields``."""
-    integers, unit = split_unit(weights.multiplier)
-    multipliers, orientation_shift = by_orientation(integers.astype(np.uint8))
+    integers, unit = split_common_factor(weights.multiplier)
+    multipliers, orientation_shift = one_per_orientation_group(integers.astype(np.uint8))
     constants = [ConstantArray(f"{label}_multiplier", multipliers)]
     fields |= {"shift": weights.shift, "multiplier_unit": unit}
     fields |= {"orientation_shift": orientation_shift, "multiplier": constants[0].name}
     if weights.offset.any():
-        offsets, unit = split_unit(weights.offset)
+        offsets, unit = split_common_factor(weights.offset)
         constants.append(ConstantArray(f"{label}_offset", offsets.astype(np.int8)))
         fields |= {"offset_unit": unit << weights.offset_shift, "offset": constants[1].name}
     return constants
@@ -110,7 +110,7 @@ def _with_activation(what: str, to: Requantisation) -> str:
 
 
 def _filters(op: QConv2d) -> npt.NDArray[np.int8]:
-    return filters(op.weights.weight, op.groups, op.depthwise)
+    return convolution_weights(op.weights.weight, op.groups, op.depthwise)
 
 
 def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
@@ -122,7 +122,7 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     weight = ConstantArray(f"{label}_weight", stored)
     scaling, constants = _scaling(plan, label, op.weights, op.zero_point)
     requantisation, divisors = _requantisation(plan, label, op.requantisation)
-    geometry = window(
+    geometry = window_struct(
         plan, step, label, kernel=op.kernel, stride=op.stride, padding=op.padding, groups=op.groups
     )
     call = (
@@ -130,7 +130,7 @@ def _conv2d(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"&{label}_requantisation, {plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _with_activation(window_text(what, op), op.requantisation)),
+        step_comment(plan, step, label, _with_activation(window_text(what, op), op.requantisation)),
         call,
         ("window", "rounded", "requantisation", "scaling", function),
         [geometry, scaling, requantisation],
@@ -143,7 +143,9 @@ def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QLinear)
     function = "linear_int16" if op.requantisation.is_int16 else "linear"
-    weight = ConstantArray(f"{label}_weight", matrix(op.weights.weight, plan.memory(op.source)))
+    weight = ConstantArray(
+        f"{label}_weight", linear_weights(op.weights.weight, plan.memory(op.source))
+    )
     scaling, constants = _scaling(plan, label, op.weights, op.zero_point)
     requantisation, divisors = _requantisation(plan, label, op.requantisation)
     call = (
@@ -152,7 +154,7 @@ def _linear(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
         f"{plan.place(step.output)})"
     )
     return Call(
-        comment(plan, step, label, _with_activation("matrix", op.requantisation)),
+        step_comment(plan, step, label, _with_activation("matrix", op.requantisation)),
         call,
         ("rounded", "requantisation", "scaling", function),
         [scaling, requantisation],
@@ -165,13 +167,13 @@ def _mean(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     op = step.op
     assert isinstance(op, QMean)
     function = "mean_int16" if op.requantisation.is_int16 else "mean"
-    geometry = window(plan, step, label, kernel=op.kernel, stride=op.stride)
+    geometry = window_struct(plan, step, label, kernel=op.kernel, stride=op.stride)
     requantisation, _ = _requantisation(plan, label, op.requantisation)
     call = (
         f"{function}(&{label}, {plan.place(op.source)}, {op.zero_point}, {op.multiplier}, "
         f"{op.shift}, &{label}_requantisation, {plan.place(step.output)})"
     )
-    text = comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
+    text = step_comment(plan, step, label, f"mean of {op.kernel[0]}x{op.kernel[1]}")
     functions = ("window", "rounded", "requantisation", function)
     return Call(text, call, functions, [geometry, requantisation])
 
@@ -183,11 +185,11 @@ def _activation(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     step_over = int(len(op.multipliers) > 1)
     requantisation, constants = _requantisation(plan, label, op.requantisation)
     call = (
-        f"activation({plan.place(op.source)}, {pixels(op.shape)}, {op.shape[0]}, {op.zero_point}, "
-        f"{multiplier.name}, {step_over}, {op.shift}, &{label}_requantisation, "
+        f"activation({plan.place(op.source)}, {pixel_count(op.shape)}, {op.shape[0]}, "
+        f"{op.zero_point}, {multiplier.name}, {step_over}, {op.shift}, &{label}_requantisation, "
         f"{plan.place(step.output)})"
     )
-    text = comment(plan, step, label, _with_activation("pointwise", op.requantisation))
+    text = step_comment(plan, step, label, _with_activation("pointwise", op.requantisation))
     functions = ("rounded", "requantisation", "activation")
     return Call(text, call, functions, [requantisation], [multiplier, *constants])
 
@@ -203,10 +205,10 @@ def _sum(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     )
     requantisation, divisors = _requantisation(plan, label, op.requantisation)
     call = (
-        f"add({left}, {right}, {pixels(op.shape)}, {op.shape[0]}, {op.shift}, "
+        f"add({left}, {right}, {pixel_count(op.shape)}, {op.shape[0]}, {op.shift}, "
         f"&{label}_requantisation, {plan.place(step.output)})"
     )
-    text = comment(plan, step, label, _with_activation("sum", op.requantisation))
+    text = step_comment(plan, step, label, _with_activation("sum", op.requantisation))
     return Call(text, call, ("rounded", "requantisation", "add"), [requantisation], divisors)
 
 
@@ -218,11 +220,11 @@ def _product(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     left, right = map(plan.place, op.sources)
     requantisation, _ = _requantisation(plan, label, op.requantisation)
     call = (
-        f"multiply({left}, {op.zero_points[0]}, {pixels(op.shape)}, {channels}, {right}, "
+        f"multiply({left}, {op.zero_points[0]}, {pixel_count(op.shape)}, {channels}, {right}, "
         f"{op.zero_points[1]}, {step_over}, {op.multiplier}, {op.shift}, "
         f"&{label}_requantisation, {plan.place(step.output)})"
     )
-    text = comment(plan, step, label, "product")
+    text = step_comment(plan, step, label, "product")
     return Call(text, call, ("rounded", "requantisation", "multiply"), [requantisation])
 
 
@@ -235,12 +237,12 @@ def _concat(plan: MemoryPlan, step: PlannedCall, label: str) -> Call:
     ):
         channels = plan.shapes[source][0]
         calls.append(
-            f"join({plan.place(source)}, {zero_point}, {multiplier}, {pixels(op.shape)}, "
+            f"join({plan.place(source)}, {zero_point}, {multiplier}, {pixel_count(op.shape)}, "
             f"{channels}, {op.shape[0]}, {op.shift}, &{label}_requantisation, "
             f"{plan.place(step.output)} + {before})"
         )
         before += channels
-    text = comment(plan, step, label, "concatenation")
+    text = step_comment(plan, step, label, "concatenation")
     functions = ("rounded", "requantisation", "join")
     return Call(text, ";\n    ".join(calls), functions, [requantisation])
 

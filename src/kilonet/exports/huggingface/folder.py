@@ -24,7 +24,7 @@ from kilonet.models.measure import (
     running_statistics,
     total_macs,
 )
-from kilonet.recipe.fingerprint import plain
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import card_in
@@ -50,7 +50,7 @@ def folder_files(pretrained: Pretrained, run: RunDirectory | None) -> dict[str, 
     """Return the content of every file in the folder by name, with the recipe of a ``run``."""
     files = {**pretrained.files(), CARD: exported_card(pretrained, run).encode()}
     if run is not None:
-        files[layout.RECIPE] = plain(run.recipe()).encode()
+        files[layout.RECIPE] = to_toml(run.recipe()).encode()
     return files
 
 

@@ -50,7 +50,7 @@ FusesActivation = ops.Conv2d | ops.Linear | ops.Add
 
 
 def quantise(graph: Graph, images: Pixels) -> QuantisedGraph:
-    """Return ``graph`` in integers, calibrated on some hundred ``images`` uint8 (N, C, H, W).
+    """Return ``graph`` in integers, calibrated on a few hundred ``images`` uint8 (N, C, H, W).
 
     Raises:
         UnsupportedOperatorError: an operator has no integer version, or the image has more than
@@ -104,7 +104,7 @@ class _Quantiser:
         around |= {outputs.get(op.output, op.output) for op in convolutions}
         return around if self.byte_scales else set()
 
-    def leaves_bias(self, op: Layer, bias: Any) -> bool:
+    def next_layer_corrects_bias(self, op: Layer, bias: Any) -> bool:
         """Return whether the next layer corrects the bias of a layer that has none.
 
         The layer's offsets then need not be stored.
@@ -118,7 +118,7 @@ class _Quantiser:
         return self.encodings[op.source]
 
     def result(self, op: Operator) -> tuple[str, Requantisation, float]:
-        """Return the name of the result of ``op``, its requantisation, and the size of v = 1.
+        """Return the result's name, its requantisation, and the real value of one integer unit.
 
         If an activation is fused with ``op``, the result is the activation's.
         """
@@ -179,7 +179,7 @@ def _p4_filters(graph: Graph) -> dict[str, P4Filters]:
 
 
 def _requantisation(op: Operator, encoding: Encoding) -> tuple[Requantisation, float]:
-    """Return the requantisation for the output of ``op``, and the real size of v = 1."""
+    """Return the requantisation for the output of ``op``, and the real value of one unit."""
     if encoding.is_int16:
         return Requantisation(0, -32768, 32767), encoding.scale
     zero_point = encoding.zero_point
@@ -233,7 +233,7 @@ def _layer(state: _Quantiser, op: Layer) -> None:
         quantised = QConv2d(**common, **geometry, weights=weights)
     else:
         quantised = QLinear(**common, weights=weights)
-    if not state.leaves_bias(op, bias):
+    if not state.next_layer_corrects_bias(op, bias):
         correction = _mean_shift(state, op, quantised, bias, units)
         weights = with_bias(weights, bias + correction, units, form)
         quantised = replace(quantised, weights=weights)
