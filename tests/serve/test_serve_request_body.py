@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from kilonet.serve.messages import RequestPicture
 from kilonet.serve.problems import Problem
-from kilonet.serve.request_body import FILES, MAX_OTHER_PARTS, describe_body, form_files, parse_body
+from kilonet.serve.request_body import (
+    IMAGE_TYPES,
+    MAX_OTHER_PARTS,
+    describe_body,
+    form_files,
+    parse_body,
+)
 from service import PATIENCE, Live, received
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
@@ -159,7 +165,7 @@ def test_any_bytes_are_files_or_a_problem(body: bytes, content_type: str) -> Non
             assert problem.status in (400, 413)
 
 
-@pytest.mark.parametrize("kind", [*FILES, "Image/PNG", "image/png; charset=x"])
+@pytest.mark.parametrize("kind", [*IMAGE_TYPES, "Image/PNG", "image/png; charset=x"])
 def test_a_file_as_the_body(kind: str) -> None:
     found = parse_body(b"bytes", kind, 3)
     assert found.pictures == [RequestPicture("file", b"bytes")]
@@ -200,4 +206,4 @@ def test_unsupported_types(kind: str) -> None:
 
 def test_the_description_lists_every_media_type() -> None:
     content = describe_body()["requestBody"]["content"]
-    assert set(content) == {*FILES, "multipart/form-data", "application/json"}
+    assert set(content) == {*IMAGE_TYPES, "multipart/form-data", "application/json"}
