@@ -1,1 +1,1 @@
-"""How fast Kilonet trains, against what people use instead: ``make bench``."""
+"""Compare Kilonet's training speed with that of other libraries: ``make bench``."""

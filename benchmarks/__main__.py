@@ -15,38 +15,46 @@ from rich.console import Console
 
 from benchmarks.contest import ROOT
 from benchmarks.contestants import task
-from benchmarks.entries import Settings, mnist_folder, require_names, require_peers
+from benchmarks.entries import Settings, mnist_folder, require_contestants, require_peers
 from benchmarks.results import Result, store
 from benchmarks.tables import tables
 from kilonet.errors import KilonetError
 
-USUAL = ("throughput", "pieces", "full", "reach")
-KNOWN = (*USUAL, "backends")
+DEFAULT_TABLES = ("throughput", "pieces", "full", "reach")
+TABLES = (*DEFAULT_TABLES, "backends")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's description."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("which", nargs="*", metavar="TABLE", help=f"{', '.join(KNOWN)}")
-    made.add_argument("--peers", type=Path, default=ROOT / ".venv" / "peers" / "bin" / "python")
-    made.add_argument("--results", type=Path, help="folder (default: results, or build/bench)")
-    made.add_argument("--quick", action="store_true", help="few steps: shows that it works")
-    made.add_argument("--rounds", type=int, default=Settings.rounds)
-    made.add_argument("--steps", type=int, default=Settings.steps)
-    made.add_argument("--without", action="append", default=[], metavar="CONTESTANT")
-    made.add_argument("--epochs", type=int, default=task.EPOCHS, help="of the full runs")
-    made.add_argument("--seeds", default="0", help="of the full runs, such as 0,1,2")
-    made.add_argument("--reach-seeds", type=int, default=10, help="how many, of the reach table")
-    return made
+    command_line = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    command_line.add_argument("which", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}")
+    command_line.add_argument(
+        "--peers", type=Path, default=ROOT / ".venv" / "peers" / "bin" / "python"
+    )
+    command_line.add_argument(
+        "--results", type=Path, help="folder (default: results, or build/bench)"
+    )
+    command_line.add_argument(
+        "--quick", action="store_true", help="few steps, to test the installation"
+    )
+    command_line.add_argument("--rounds", type=int, default=Settings.rounds)
+    command_line.add_argument("--steps", type=int, default=Settings.steps)
+    command_line.add_argument("--without", action="append", default=[], metavar="CONTESTANT")
+    command_line.add_argument("--epochs", type=int, default=task.EPOCHS, help="epochs of 'full'")
+    command_line.add_argument("--seeds", default="0", help="seeds of 'full', such as 0,1,2")
+    command_line.add_argument(
+        "--reach-seeds", type=int, default=10, help="number of seeds of 'reach'"
+    )
+    return command_line
 
 
 def main() -> int:
     """Run the benchmarks; return the exit status."""
     given = parser().parse_args()
-    which = given.which or USUAL
-    unknown = [name for name in which if name not in KNOWN]
+    which = given.which or DEFAULT_TABLES
+    unknown = [name for name in which if name not in TABLES]
     if unknown:
-        parser().error(f"no such table: {', '.join(unknown)}; choose from {', '.join(KNOWN)}")
+        parser().error(f"no such table: {', '.join(unknown)}; choose from {', '.join(TABLES)}")
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
         for name in which:
@@ -60,7 +68,7 @@ def main() -> int:
 
 
 def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
-    """Return the function that makes each table; imports happen here."""
+    """Return the function that makes each table. Modules are imported here, not at the start."""
     from benchmarks import ablation, backends, full, throughput, time_to_accuracy
 
     settings = settings_of(given)
@@ -77,8 +85,8 @@ def jobs(given: argparse.Namespace) -> dict[str, Callable[[], Result]]:
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
-    """Return the settings, after checking names and Python."""
-    require_names(given.without)
+    """Return the settings, after checking the contestants' names and the peers' Python."""
+    require_contestants(given.without)
     require_peers(given.peers)
     settings = Settings(
         peers=given.peers,
@@ -91,7 +99,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
 
 
 def report(result: Result, given: argparse.Namespace, console: Console) -> None:
-    """Print the tables and store the result; a quick one goes to another folder."""
+    """Print the tables and store the result; with ``--quick``, into build/bench."""
     quick = ROOT / "build" / "bench"
     path = store(result, given.results or (quick if given.quick else ROOT / "results"))
     for table in tables(result):

@@ -1,4 +1,4 @@
-"""What each optimisation of a training step gains: added one by one, and left out one by one."""
+"""Ablation of a training step: optimisations are added one by one, and removed one by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTHING: Switches = {
     "compiled": False,
 }
 REFERENCE = "everything"
-STEPS: dict[str, Switches] = {
+VARIANTS: dict[str, Switches] = {
     "nothing": NOTHING,
     "+ channels-last": {**NOTHING, "channels_last": True},
     "+ our dropout": {**NOTHING, "channels_last": True, "dropout": "kilonet"},
@@ -56,7 +56,7 @@ def run(settings: Settings) -> Pieces:
     entries: dict[str, Entry] = {}
     ratios: dict[str, Ratio] = {}
     for threads in sorted({1, os.cpu_count() or 1}):
-        contestants = at(threads)
+        contestants = contestants_at(threads)
         found, blocks = contest(list(contestants.values()), settings)
         reference = blocks[contestants[REFERENCE].name]
         entries |= found
@@ -70,15 +70,15 @@ def run(settings: Settings) -> Pieces:
     )
 
 
-def at(threads: int) -> dict[str, Contestant]:
-    """Return the contestants on ``threads`` threads, by their pieces."""
+def contestants_at(threads: int) -> dict[str, Contestant]:
+    """Return the contestants on ``threads`` threads, by the name of the variant."""
     return {
-        pieces: Contestant(
-            f"{pieces}, {threads} thread{'s' * (threads > 1)}",
+        name: Contestant(
+            f"{name}, {threads} thread{'s' * (threads > 1)}",
             "pieces_loop",
             {**switches, "threads": threads},
             ("torch",),
             is_kilonet=True,
         )
-        for pieces, switches in STEPS.items()
+        for name, switches in VARIANTS.items()
     }

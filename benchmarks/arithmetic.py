@@ -1,4 +1,4 @@
-"""The arithmetic limit of the machine: the time of the multiplications of a training step alone.
+"""The arithmetic limit: the time that a training step's multiplications alone take on this machine.
 
 The throughput is that of PyTorch's matrix product, the best of several sizes and repeats; no
 convolution can be faster.
@@ -72,7 +72,7 @@ def _best(size: int, dtype: torch.dtype, repeats: int) -> float:
     right = torch.randn(size, size).to(dtype)
     out = torch.empty(size, size, dtype=dtype)
     seconds = []
-    for _ in range(repeats + 1):  # the first prepares its kernel
+    for _ in range(repeats + 1):  # the first repeat warms up and is not counted
         began = time.perf_counter()
         torch.mm(left, right, out=out)
         seconds.append(time.perf_counter() - began)

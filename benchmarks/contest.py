@@ -32,8 +32,8 @@ class Contestant:
     """A name in the tables, and the process behind it.
 
     ``module`` is in ``benchmarks/contestants``; ``options`` are its arguments beside the data and
-    the batch; ``packages`` are those whose versions the results give. ``is_kilonet`` says which
-    Python it runs on: this one, or that of the peers.
+    the batch; ``packages`` are those whose versions the results give. ``is_kilonet`` says whether
+    it runs on this Python or on the peers' Python.
     """
 
     name: str
@@ -71,7 +71,7 @@ class ContestantProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            process_group=0,  # signals reach its helpers too, and the shell ends an orphan
+            process_group=0,  # signals reach its loader processes too
         )
 
     def warm_up(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class ContestantProcess:
 def started(
     contestants: Sequence[Contestant], commands: Mapping[str, Sequence[str]]
 ) -> Iterator[dict[str, tuple[ContestantProcess, dict[str, Any]]]]:
-    """Start one after another, so that no warm-up disturbs another one; end all at the end."""
+    """Start contestants one after another, so that warm-ups do not overlap; stop all on exit."""
     with ExitStack() as stack:
         processes = {}
         for contestant in contestants:
@@ -146,7 +146,7 @@ def alternate(
 ) -> dict[str, list[Block]]:
     """Return the blocks of each contestant: one in each round, in a random order.
 
-    ``lead_in`` steps before each block are not counted: they refill the caches.
+    Before each block, ``lead_in`` warm-up steps are not counted.
     """
     order = random.Random(0)
     blocks: dict[str, list[Block]] = {process.contestant.name: [] for process in processes}

@@ -44,7 +44,7 @@ VARIANTS = (
     FASTEST,
     variant("kilonet, 1 thread, compiled", COMPILED, "training.threads=1"),
 )
-# The variant with two processes, which the package no longer starts: its results are kept.
+# A removed variant with two training processes; results/bench-throughput.json still contains it.
 FASTEST_MEASURED = "kilonet, 2 workers, compiled"
 
 PLAIN = Contestant("plain", "plain_loop", packages=("torch", "numpy", "pillow"))
@@ -66,7 +66,7 @@ PEERS = (PLAIN, LIGHTNING, KERAS, TINYGRAD)
 LOADER_WORKERS = (0, 1, 2)
 
 
-def require_names(without: Sequence[str]) -> None:
+def require_contestants(without: Sequence[str]) -> None:
     """Check that each name to leave out is a contestant."""
     names = [contestant.name for contestant in (*VARIANTS, *PEERS)]
     for name in without:
@@ -77,7 +77,7 @@ def require_names(without: Sequence[str]) -> None:
             )
 
 
-def chosen(settings: Settings, everyone: Sequence[Contestant]) -> list[Contestant]:
+def selected(settings: Settings, everyone: Sequence[Contestant]) -> list[Contestant]:
     """Return ``everyone`` except those left out; check the compiler if tinygrad is among them."""
     found = [contestant for contestant in everyone if contestant.name not in settings.without]
     if TINYGRAD in found:

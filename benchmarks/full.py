@@ -1,4 +1,4 @@
-"""Whole trainings, timed: the recipe as ``kilonet train`` runs it, and the plain loop."""
+"""Time complete trainings: ``kilonet train`` and the plain loop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from benchmarks.contest import ROOT, BenchmarkError, Block, Contestant
 from benchmarks.contestants import task
 from benchmarks.contestants.kilonet_loop import RECIPE, overrides
-from benchmarks.entries import FASTEST, PLAIN, Settings, chosen
+from benchmarks.entries import FASTEST, PLAIN, Settings, selected
 from benchmarks.ratios import ratio, spread
 from benchmarks.results import Full, FullEntry, FullRun, Task, machine
 from benchmarks.rounds import with_best_workers
 
-PRINTED = re.compile(r"trained in ([\d.]+) s\s+test accuracy ([\d.]+)")
+PLAIN_LOOP_OUTPUT = re.compile(r"trained in ([\d.]+) s\s+test accuracy ([\d.]+)")
 
 
 def run(settings: Settings, epochs: int, seeds: Sequence[int]) -> Full:
     """Train with each seed, alternating between Kilonet and the plain loop."""
-    contestants = [c for c in chosen(settings, [FASTEST, PLAIN]) if c.name != PLAIN.name]
+    contestants = [c for c in selected(settings, [FASTEST, PLAIN]) if c.name != PLAIN.name]
     facts = machine(settings.quick)
     plain, trial = with_best_workers(PLAIN, settings)
     contestants.append(plain)
@@ -38,8 +38,12 @@ def run(settings: Settings, epochs: int, seeds: Sequence[int]) -> Full:
         recipe_epochs=task.EPOCHS,
         trials={PLAIN.name: trial},
         contestants={c.name: full_entry(c, runs[c.name], epochs) for c in contestants},
-        train_ratio={n: ratio(_trained(runs[n]), _trained(runs[PLAIN.name])) for n in others},
-        process_ratio={n: ratio(_whole(runs[n]), _whole(runs[PLAIN.name])) for n in others},
+        train_ratio={
+            n: ratio(_training_blocks(runs[n]), _training_blocks(runs[PLAIN.name])) for n in others
+        },
+        process_ratio={
+            n: ratio(_process_blocks(runs[n]), _process_blocks(runs[PLAIN.name])) for n in others
+        },
     )
 
 
@@ -67,10 +71,10 @@ def train_kilonet(
         out = Path(folder) / "run"
         changes = [*overrides(epochs, task.BATCH_SIZE), f"training.seed={seed}"]
         changes += contestant.options.get("changes", [])
-        places = ["--data-dir", settings.data, "--out", str(out)]
-        _output([sys.executable, "-m", "kilonet", "train", RECIPE, *changes, *places])
-        done = find_run(out)
-        return sum(row["seconds"] for row in done.history), done.test.accuracy
+        folders = ["--data-dir", settings.data, "--out", str(out)]
+        _output([sys.executable, "-m", "kilonet", "train", RECIPE, *changes, *folders])
+        run = find_run(out)
+        return sum(row["seconds"] for row in run.history), run.test.accuracy
 
 
 def train_plain(
@@ -81,7 +85,9 @@ def train_plain(
     numbers = {"epochs": epochs, "seed": seed, "batch-size": task.BATCH_SIZE}
     numbers |= contestant.options
     words = [f"--{name}={value}" for name, value in numbers.items()]
-    found = PRINTED.search(_output([str(settings.peers), str(script), settings.data, *words]))
+    found = PLAIN_LOOP_OUTPUT.search(
+        _output([str(settings.peers), str(script), settings.data, *words])
+    )
     if found is None:
         raise BenchmarkError(f"{script.name} did not print its time and accuracy.")
     return float(found[1]), float(found[2])
@@ -99,11 +105,11 @@ def full_entry(contestant: Contestant, runs: Sequence[FullRun], epochs: int) -> 
     )
 
 
-def _trained(runs: Sequence[FullRun]) -> list[Block]:
+def _training_blocks(runs: Sequence[FullRun]) -> list[Block]:
     return [Block(run.train_seconds, run.epochs * task.IMAGES) for run in runs]
 
 
-def _whole(runs: Sequence[FullRun]) -> list[Block]:
+def _process_blocks(runs: Sequence[FullRun]) -> list[Block]:
     return [Block(run.process_seconds, run.epochs * task.IMAGES) for run in runs]
 
 

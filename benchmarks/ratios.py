@@ -23,7 +23,7 @@ def speeds(blocks: Sequence[Block]) -> list[float]:
 
 
 def ratio(first: Sequence[Block], second: Sequence[Block]) -> Ratio:
-    """Return how many times faster ``first`` is than ``second``, in each round and overall.
+    """Return how many times faster ``first`` is than ``second``, by round and overall.
 
     Both are measured in the same rounds, so a slower machine slows both.
     """

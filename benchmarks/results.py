@@ -31,7 +31,7 @@ class Spread(Layout):
 
 
 class Ratio(Spread):
-    """A speed over another, measured in the same rounds."""
+    """One speed divided by another, measured in the same rounds."""
 
     by_round: list[PositiveFloat]
 
@@ -85,7 +85,7 @@ class Entry(Layout):
 
 
 class Arithmetic(Layout):
-    """The limit by arithmetic alone; ``gflops`` and ``step_milliseconds`` by threads."""
+    """The arithmetic limit; ``gflops`` and ``step_milliseconds`` by threads."""
 
     macs_per_image: PositiveInt
     flops_per_image: PositiveInt
@@ -112,7 +112,7 @@ class Throughput(Layout):
 class Pieces(Layout):
     """``bench-pieces.json``: a step with optimisations switched on or off, by threads.
 
-    ``step_ratio`` is the step's time over that of the step with everything on, in float32.
+    ``step_ratio`` is the step's time divided by that of the step with everything on, in float32.
     """
 
     benchmark: Literal["pieces"] = "pieces"
@@ -135,7 +135,7 @@ class Backends(Layout):
 
 
 class FullRun(Layout):
-    """A whole training. ``process_seconds`` is the command's, imports and all."""
+    """A whole training. ``process_seconds`` is the time of the whole command, including imports."""
 
     seed: int
     epochs: PositiveInt
@@ -147,8 +147,8 @@ class FullRun(Layout):
 class FullEntry(Layout):
     """All runs of a contestant.
 
-    Where fewer epochs were run than the recipe has, ``extrapolated_train_seconds`` is the time of
-    one epoch, on average, times those of the recipe; the accuracies are those of the runs.
+    If a run had fewer epochs than the recipe, ``extrapolated_train_seconds`` is the mean time per
+    epoch times the recipe's epochs; accuracies are not extrapolated.
     """
 
     command: str
@@ -185,7 +185,7 @@ class ReachRun(Layout):
 
 
 class ReachEntry(Layout):
-    """All runs of a recipe; ``goal`` is the mean test accuracy of the recipe's constraint."""
+    """All runs of a recipe; ``goal`` is the recipe's ``constraints.min_accuracy``."""
 
     fingerprint: str
     parameters: PositiveInt

@@ -1,4 +1,4 @@
-"""One contest: from contestants to the entries of a results file."""
+"""Run the contestants alternately and return their result entries."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def entry(contestant: Contestant, facts: dict[str, Any], blocks: Sequence[Block]
 
 
 def rounds_of(settings: Settings) -> Rounds:
-    """Return how the contest alternates."""
+    """Return the settings of the rounds, for the results file."""
     return Rounds(rounds=settings.rounds, steps=settings.steps, lead_in=settings.lead_in)
 
 

@@ -33,9 +33,9 @@ def tables(result: Result) -> list[Table]:
 def _throughput(result: Throughput) -> Table:
     table = _table("Training throughput", result.rounds.rounds, result.rounds.steps)
     for name in result.ratios:
-        table.add_column(f"{name} is faster", justify="right")
+        table.add_column(f"speed of {name} relative to this", justify="right")
     for name in next(iter(result.over_limit.values()), {}):
-        table.add_column(f"over {name} limit", justify="right")
+        table.add_column(f"step time / {name} limit", justify="right")
     for name, entry in result.contestants.items():
         faster = [times(row[name]) if name in row else "–" for row in result.ratios.values()]
         over = [f"{value:.2f}" for value in result.over_limit[name].values()]
@@ -44,8 +44,8 @@ def _throughput(result: Throughput) -> Table:
 
 
 def _pieces(result: Pieces) -> Table:
-    table = _table("One step, piece by piece", result.rounds.rounds, result.rounds.steps)
-    table.add_column("time, everything = 1", justify="right")
+    table = _table("Training step: ablation", result.rounds.rounds, result.rounds.steps)
+    table.add_column('step time relative to "everything"', justify="right")
     for name, entry in result.contestants.items():
         table.add_row(*_speed(name, entry), times(result.step_ratio[name]))
     return table
@@ -80,13 +80,15 @@ def _full(result: Full) -> Table:
     table.add_column("faster than plain, training", justify="right")
     table.add_column("whole process", justify="right")
     for name, entry in result.contestants.items():
-        guess = entry.extrapolated_train_seconds
+        extrapolated = entry.extrapolated_train_seconds
         accuracies = ", ".join(f"{run.test_accuracy:.2%}" for run in entry.runs)
         table.add_row(
             name,
             str(entry.runs[0].epochs),
             f"{entry.train_seconds.median:.1f}",
-            f"{guess.median:.0f} (extrapolated)" if guess else f"{entry.train_seconds.median:.1f}",
+            f"{extrapolated.median:.0f} (extrapolated)"
+            if extrapolated
+            else f"{entry.train_seconds.median:.1f}",
             accuracies,
             times(result.train_ratio[name]) if name in result.train_ratio else "–",
             times(result.process_ratio[name]) if name in result.process_ratio else "–",

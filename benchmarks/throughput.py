@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.arithmetic import measure
 from benchmarks.contest import Block, Contestant
-from benchmarks.entries import LIGHTNING, PEERS, PLAIN, VARIANTS, Settings, chosen
+from benchmarks.entries import LIGHTNING, PEERS, PLAIN, VARIANTS, Settings, selected
 from benchmarks.ratios import ratio
 from benchmarks.results import Arithmetic, Entry, Figures, Ratio, Task, Throughput, machine
 from benchmarks.rounds import contest, rounds_of, with_best_workers
@@ -16,7 +16,7 @@ WITH_LOADER = (PLAIN.module, LIGHTNING.module)
 
 def run(settings: Settings) -> Throughput:
     """Measure the limit, find the best number of loader workers, then run the contest."""
-    contestants = chosen(settings, [*VARIANTS, *PEERS])
+    contestants = selected(settings, [*VARIANTS, *PEERS])
     facts = machine(settings.quick)
     arithmetic = measure(settings.quick)
     contestants, trials = _with_loaders(contestants, settings)
@@ -58,7 +58,7 @@ def ratios(
 
 
 def over_limit(entry: Entry, arithmetic: Arithmetic) -> Figures:
-    """Return the step's time over the limit of all of this machine's threads, by precision."""
+    """Return the step time divided by the arithmetic limit of all threads, for each precision."""
     all_threads = max(arithmetic.step_milliseconds, key=int)
     limits = arithmetic.step_milliseconds[all_threads]
     return {name: entry.step_milliseconds.median / limit for name, limit in limits.items()}

@@ -1,4 +1,4 @@
-"""Time to accuracy: the ``fast`` recipes, many seeds, from raw bytes in memory to final weights.
+"""Time to accuracy of the ``fast`` recipes over many seeds.
 
 The clock starts when PyTorch and the data set's files are loaded; it stops when the final weights
 are there. Splitting, building the network, training and the evaluation on validation images after
@@ -24,12 +24,12 @@ RECIPES = ("fast-99", "fast-99.4")
 
 
 def run(settings: Settings, seeds: Sequence[int]) -> Reach:
-    """Train every recipe with every seed, in turn, and return what each run took and reached."""
+    """Train every recipe with every seed, in turn, and return the time and accuracy of each."""
     facts = machine(settings.quick)
     short = ["training.epochs=1"]
     changes = short if settings.quick else []
     for name in RECIPES:
-        _timed(name, short, 0)  # code and memory are warm from here on
+        _timed(name, short, 0)  # a warm-up run, which is not counted
     runs: dict[str, list[ReachRun]] = {name: [] for name in RECIPES}
     for seed in seeds:
         for name in RECIPES:

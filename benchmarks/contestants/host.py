@@ -21,14 +21,14 @@ STARTED = time.perf_counter()
 
 
 def main() -> None:
-    """Run the loop under the meter, which alone uses standard output."""
+    """Run the training loop under the meter. Only the meter writes to standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module")
     parser.add_argument("options", type=json.loads)
     parser.add_argument("--warmup", type=int, default=5)
     parser.add_argument("--packages", default="")
     given = parser.parse_args()
-    responses = private_output()
+    responses = reserve_stdout()
     module = importlib.import_module(f"benchmarks.contestants.{given.module}")
     from benchmarks.contestants.meter import Meter
 
@@ -37,7 +37,7 @@ def main() -> None:
     sys.exit(f"{given.module}: its training ended before the driver had enough steps")
 
 
-def private_output() -> TextIO:
+def reserve_stdout() -> TextIO:
     """Return standard output, and send everything that libraries print to the log."""
     responses = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

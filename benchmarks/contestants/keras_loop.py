@@ -20,19 +20,22 @@ def train(
     backend: str,
     jit_compile: bool | str = "auto",
 ) -> None:
-    """Fit on ``backend``: "tensorflow", "jax" or "torch"; ``jit_compile`` as Keras has it."""
+    """Fit on ``backend``: "tensorflow", "jax" or "torch".
+
+    ``jit_compile`` is passed to ``Model.compile``.
+    """
     os.environ["KERAS_BACKEND"] = backend
     import keras
 
     model = network()
     task.require_same_size(sum(int(np.prod(w.shape)) for w in model.trainable_weights))
     steps = task.steps_in(epochs, batch_size)
-    rise = round(task.WARMUP * steps)
+    warmup_steps = round(task.WARMUP * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         task.PEAK_RATE / task.START,
-        decay_steps=steps - rise,
+        decay_steps=steps - warmup_steps,
         warmup_target=task.PEAK_RATE,
-        warmup_steps=rise,
+        warmup_steps=warmup_steps,
     )
     model.compile(
         optimizer=keras.optimizers.SGD(schedule, momentum=task.MOMENTUM),
@@ -74,7 +77,7 @@ def _report(after_step: AfterStep, batch_size: int) -> Any:
     import keras
 
     class Report(keras.callbacks.Callback):  # type: ignore[misc, unused-ignore]
-        """Reports each step to the meter; reading the loss waits for the device."""
+        """Reports each step to the meter; reading the loss waits until the device is done."""
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             images = min(batch_size, task.IMAGES - batch * batch_size)

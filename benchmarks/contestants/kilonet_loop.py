@@ -27,7 +27,7 @@ def overrides(epochs: int, batch_size: int) -> list[str]:
 
 
 def batch_sizes(batch_size: int) -> list[int]:
-    """Return the number of images of each step of an epoch; the last one has the rest."""
+    """Return the images of each step of an epoch; the last step has the remaining images."""
     full, rest = divmod(task.IMAGES, batch_size)
     return [batch_size] * full + [rest] * bool(rest)
 
@@ -42,10 +42,10 @@ def train(
     import kilonet
 
     sizes = cycle(batch_sizes(batch_size))
-    watch = register_optimizer_step_post_hook(lambda *_: after_step(next(sizes)))
+    hook = register_optimizer_step_post_hook(lambda *_: after_step(next(sizes)))
     words = [*overrides(epochs, batch_size), *changes]
     try:
         with tempfile.TemporaryDirectory() as folder:
             kilonet.train(RECIPE, overrides=words, data_dir=data, out=Path(folder) / "run")
     finally:
-        watch.remove()
+        hook.remove()

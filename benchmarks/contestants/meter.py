@@ -1,8 +1,8 @@
-"""The clock between a training loop and the driver: lets the loop run in pieces, timed.
+"""Let the driver run a training loop for N steps at a time, and time these steps.
 
 The driver writes ``steps N`` on the contestant's standard input; the contestant takes N training
 steps and responds with one line of JSON, ``{"seconds": S, "images": I}``. It sends the first
-response by itself, after the warm-up. At the end of its input a contestant exits.
+response without a request, after the warm-up. At the end of its input a contestant exits.
 
 The loop is written as usual for its library. It only calls the meter after each step; the meter
 returns at once until the requested steps are done, and then waits for the next request.

@@ -40,10 +40,10 @@ class Pieces:
 
 
 def train(
-    after_step: AfterStep, data: str, epochs: int, batch_size: int, threads: int, **names: Any
+    after_step: AfterStep, data: str, epochs: int, batch_size: int, threads: int, **switches: Any
 ) -> None:
-    """Train with the optimisations in ``names``; see ``Pieces``."""
-    pieces = Pieces(**names)
+    """Train with the optimisations in ``switches``; see ``Pieces``."""
+    pieces = Pieces(**switches)
     torch.set_num_threads(threads)
     if pieces.keep_memory:
         keep_freed_memory()
@@ -68,7 +68,7 @@ def train(
 def network(pieces: Pieces) -> nn.Module:
     """Return the recipe's network with its dropout and its blocks as ``pieces`` say."""
     model = with_dropout(build(resolve(RECIPE).recipe.model), pieces.dropout)
-    model = model if pieces.joined else taken_apart(model)
+    model = model if pieces.joined else unfused(model)
     if pieces.compiled:
         use_kernels("compiled", model, torch.device("cpu"))
     task.require_same_size(sum(parameter.numel() for parameter in model.parameters()))
@@ -85,11 +85,11 @@ def with_dropout(model: nn.Module, kind: str) -> nn.Module:
     return model
 
 
-def taken_apart(model: nn.Module) -> nn.Module:
+def unfused(model: nn.Module) -> nn.Module:
     """Return ``model`` with each block replaced by its modules, one after another."""
     for name, module in model.named_children():
         if isinstance(module, ConvBlock):
             setattr(model, name, nn.Sequential(*module))
         else:
-            taken_apart(module)
+            unfused(module)
     return model

@@ -75,5 +75,5 @@ if __name__ == "__main__":
     print(f"trained in {time.perf_counter() - began:.2f} s")  # noqa: T201
     test = DataLoader(Digits(given["data"], "t10k"), 1000)
     with torch.no_grad():
-        hits = torch.cat([trained(images).argmax(1) == labels for images, labels in test])
-    print(f"test accuracy {hits.float().mean():.4f}")  # noqa: T201
+        correct = torch.cat([trained(images).argmax(1) == labels for images, labels in test])
+    print(f"test accuracy {correct.float().mean():.4f}")  # noqa: T201

@@ -1,4 +1,4 @@
-"""The task of every contestant in numbers; each contestant writes out the network itself."""
+"""Constants of the task that all contestants share; each defines the network in its library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def require_same_size(trainable: int) -> None:
     """Check that the network has the parameters of the task.
 
     Raises:
-        RuntimeError: it has not.
+        RuntimeError: the number of parameters differs.
     """
     if trainable != PARAMETERS:
         raise RuntimeError(f"the network has {trainable:,} parameters instead of {PARAMETERS:,}")

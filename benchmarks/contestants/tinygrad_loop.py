@@ -1,4 +1,4 @@
-"""tinygrad: tensors in memory, batches drawn on the device, the whole step under TinyJit."""
+"""tinygrad: tensors in memory, random batches on the device, the whole step under TinyJit."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def train(after_step: AfterStep, data: str, epochs: int, batch_size: int) -> Non
 
     @TinyJit  # type: ignore[untyped-decorator, unused-ignore]
     def step(rate: Tensor) -> Tensor:
-        drawn = Tensor.randint(batch_size, high=task.IMAGES)
-        inputs = (images[drawn].float() / 255 - task.MEAN) / task.STD
+        indices = Tensor.randint(batch_size, high=task.IMAGES)
+        inputs = (images[indices].float() / 255 - task.MEAN) / task.STD
         optimizer.zero_grad()
         optimizer.lr.assign(rate)
-        loss = inputs.sequential(layers).sparse_categorical_crossentropy(labels[drawn])
+        loss = inputs.sequential(layers).sparse_categorical_crossentropy(labels[indices])
         loss.backward()
         return loss.realize(optimizer.lr, *optimizer.schedule_step())
 

@@ -193,8 +193,8 @@ FOREIGN = r'while [ "$1" != -o ]; do shift; done; printf "\\177ELF\\001\\001\\00
     ("shim", "reason"),
     [
         (no_compiler, r"there is no C compiler \(cc, gcc, clang\) on this machine"),
-        (compiler_that("exit 1"), r"cc does not compile chain\.c: no message"),
-        (compiler_that("kill -9 $$"), r"cc does not compile chain\.c: no message"),
+        (compiler_that("exit 1"), r"cc could not compile chain\.c: no message"),
+        (compiler_that("kill -9 $$"), r"cc could not compile chain\.c: no message"),
         (compiler_that("exit 0"), "cc reports success, but writes no library"),
         (compiler_that(r"printf 'erreur: d\351sol\351' >&2; exit 1"), r"chain\.c: erreur: d.sol."),
         (compiler_that(FOREIGN), "the library that .*cc makes cannot be loaded: "),
