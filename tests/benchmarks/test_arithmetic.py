@@ -22,7 +22,7 @@ OTHERS = (
 def test_operation_counts_match_a_manual_count() -> None:
     macs, flops = arithmetic.costs()
     assert macs == FIRST + sum(OTHERS)
-    # Forward pass and weight gradients use every layer; input gradients, every layer except the first.
+    # Forward pass and weight gradients use every layer; input gradients all layers but the first.
     assert flops == 2 * (2 * FIRST + 3 * sum(OTHERS))
 
 
