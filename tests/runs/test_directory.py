@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -203,3 +204,17 @@ def test_a_deleted_run_cannot_be_locked(tmp_path: Path) -> None:
     gone = RunDirectory(tmp_path / "file" / "below", {})
     with pytest.raises(RunError, match="Cannot write"), gone.locked():
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    entered = False
+    with pytest.warns(UserWarning, match="has no locks"), RunDirectory(tmp_path, {}).locked():
+        entered = True
+    assert entered

@@ -7,6 +7,8 @@ a time writes to a run; any number may read it.
 
 from __future__ import annotations
 
+import errno
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -227,7 +229,14 @@ def locked(folder: Path, busy_error: KilonetError, timeout: float = 0) -> Iterat
     except Timeout:
         raise busy_error from None
     except OSError as error:
-        raise type(busy_error)(f"Cannot write to {folder}: {error.strerror or error}.") from None
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise type(busy_error)(
+                f"Cannot write to {folder}: {error.strerror or error}."
+            ) from None
+        warnings.warn(
+            f"The file system of {folder} has no locks: start no second process there.",
+            stacklevel=3,
+        )
     try:
         for incomplete in folder.glob(f".*{PART_SUFFIX}"):
             incomplete.unlink()
