@@ -1,4 +1,4 @@
-"""Pruning by magnitude, as on the frontier's page."""
+"""Pruning by magnitude, as described in docs/frontier.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def network() -> nn.Module:
     return kilonet.load("kilonet-0.5k")
 
 
-def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> None:
+def test_smallest_weights_become_zero(network: nn.Module) -> None:
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     other = prune.pruned(network, 0.2)
     weights = sum(p.numel() for name, p in before.items() if name.endswith("conv.weight"))
@@ -34,7 +34,7 @@ def test_the_share_of_weights_that_are_smallest_is_zero(network: nn.Module) -> N
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
 
 
-def test_batch_norms_statistics_are_those_of_the_images() -> None:
+def test_batch_norm_statistics_are_recomputed_on_the_images() -> None:
     layers = nn.Sequential(nn.BatchNorm2d(1))
     images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8)
     info = find_run("kilonet-0.5k").data_info

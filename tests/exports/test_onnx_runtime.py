@@ -18,6 +18,7 @@ from kilonet.exports.graph.lower import lower
 from kilonet.exports.onnx import export_onnx
 from kilonet.exports.onnx_graph import OPSET, onnx_model
 from kilonet.exports.onnx_runtime import BATCH, OnnxNetwork, quantise_onnx
+from kilonet.exports.verify import RunnableExport
 from kilonet.models.build import build
 from kilonet.recipe.load import resolve
 
@@ -35,7 +36,7 @@ def test_int8_is_close_to_the_float_network(name: str) -> None:
     model = quantise_onnx(found.graph, pictures(100))
     logits = session_on(model).run(["logits"], {"image": images})[0]
     expected = found.logits(images)
-    # 15 random layers in a row with 7-bit weights; trained networks lose a tenth of this
+    # 15 random layers in a row with 7-bit weights; trained networks have a tenth of this error
     assert np.square(logits - expected).mean() < 0.03 * expected.var(0).mean()
 
 
@@ -57,7 +58,7 @@ def test_every_layer_reads_and_stores_integers(name: str) -> None:
 
 
 def test_int8_weights_of_seven_bits_fit_every_processor() -> None:
-    """Two products of a byte and a weight fit in 16 bits, in which AVX2 adds them."""
+    """AVX2 adds two uint8 × int8 products in int16; with 7-bit weights that cannot overflow."""
     model = quantise_onnx(example("gap-14k").graph, pictures(20))
     weights = [
         onnx.numpy_helper.to_array(tensor).astype(int)
@@ -90,7 +91,7 @@ def test_logits_are_not_rounded_to_bytes() -> None:
         assert len(np.unique(logits)) > 1000
 
 
-def test_int8_weights_are_a_quarter() -> None:
+def test_int8_file_is_below_30_percent_of_the_float_file() -> None:
     graph = example("two-conv-fc64").graph
     sizes = [len(model.SerializeToString()) for model in (
         quantise_onnx(graph, pictures(16)), onnx_model(graph)
@@ -131,4 +132,5 @@ def test_logits_of_more_than_a_batch(raw: bool, tmp_path: Path) -> None:
     onnx.save(onnx_model(found.graph, raw=raw), tmp_path / "model.onnx")
     network = OnnxNetwork(tmp_path / "model.onnx", raw, MEAN, STD)
     np.testing.assert_allclose(network.logits(images), found.logits(images), atol=1e-4)
-    network.one(images[:1])
+    runnable: RunnableExport = network
+    assert runnable.one(images[:1]) is None  # the time of the call counts, not one by its own clock

@@ -1,4 +1,4 @@
-"""Detection of p4 filters, and of nothing else."""
+"""p4 filters are detected; other filters are not."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_factor_for_each_filter(kind: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_single_other_weight_is_noticed(kind: dict[str, int]) -> None:
+def test_one_changed_weight_prevents_detection(kind: dict[str, int]) -> None:
     conv = P4Conv2d(**kind)
     filters = conv.filters().detach().numpy().copy()
     filters[2, 0, 0, 0] += 1e-3 * np.abs(filters[2]).max()
     assert find_p4_filters(filters, conv.groups) is None
 
 
-def test_what_is_not_taken() -> None:
+def test_filters_that_are_not_p4() -> None:
     torch.manual_seed(1)
     filters = P4Conv2d(8, 8, 3, groups=2).filters().detach().numpy()
     assert find_p4_filters(filters, 2) is None

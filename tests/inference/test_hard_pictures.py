@@ -1,4 +1,4 @@
-"""Pictures that people take, predicted by the network of the package: lines, edges, faint ink."""
+"""The shipped model on difficult pictures: ruled paper, digits at the border, faint ink."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def on_page(digit: str, side: int = 420, height: int = 100) -> Floats:
 @pytest.mark.parametrize("degrees", [-5, -1, 0.25, 0.5, 1, 2.5, 6])
 @pytest.mark.parametrize("squares", [False, True])
 @pytest.mark.parametrize("digit", ["2", "5", "7"])
-def test_ruled_and_squared_paper_askew(
+def test_rotated_ruled_and_squared_paper(
     reads: Reader, digit: str, degrees: float, squares: bool
 ) -> None:
     ink = on_page(digit)
@@ -122,7 +122,7 @@ def test_faint_pencil(reads: Reader, digit: str, contrast: float, width: float) 
 @pytest.mark.parametrize("digit", [None, "5", "7"])
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("bar", [0.06, 0.12])
-def test_the_window_of_a_paint_program(
+def test_screenshot_of_a_paint_program(
     reads: Reader, digit: str | None, inverted: bool, bar: float
 ) -> None:
     canvas = np.zeros((300, 340)) if digit is None else on_page(digit, 340, 170)

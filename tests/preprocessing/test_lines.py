@@ -69,7 +69,7 @@ def test_small_scans_have_no_frame(side: int) -> None:
     assert remove_ruled_lines(grey) is grey
 
 
-def test_a_table_around_a_sheet_is_too_wide_for_a_frame() -> None:
+def test_desk_around_the_paper_is_not_a_frame() -> None:
     grey = np.full((120, 120), 60.0)
     grey[10:110, 10:110] = page()
     assert inside_frame(grey) is None
@@ -103,12 +103,12 @@ def test_an_empty_field_is_blank(side: int, noise: float) -> None:
 
 
 @pytest.mark.parametrize("width", [8, 12])
-def test_a_zero_of_straight_strokes_is_a_digit(width: int) -> None:
+def test_rectangular_zero_is_not_taken_for_a_frame(width: int) -> None:
     zero = np.pad(np.zeros((100 - 2 * width, 60 - 2 * width)), width, constant_values=255)
     assert prepare(np.pad(zero, 20).astype(np.uint8)).any()
 
 
-def test_a_thin_stroke_among_specks() -> None:
+def test_thin_stroke_with_noise_pixels() -> None:
     rng = np.random.default_rng(0)
     ink = drawn(SEVEN, side=110, width=1.5)
     specks = rng.random(ink.shape) < 0.012
@@ -119,7 +119,7 @@ def test_a_thin_stroke_among_specks() -> None:
 
 
 @pytest.mark.parametrize(("side", "width"), [(28, 2.5), (50, 2.5), (300, 15)])
-def test_faint_ink_is_not_taken_for_noise(side: int, width: float) -> None:
+def test_faint_ink_is_not_mistaken_for_noise(side: int, width: float) -> None:
     ink = drawn(SEVEN, side=side, width=width)
     rng = np.random.default_rng(side)
     grey = 200 - ink / 255 * 16 + rng.normal(0, 1, ink.shape)

@@ -1,4 +1,4 @@
-"""Both languages against the shared vectors: the same error, or every pixel within one level."""
+"""Python and JavaScript on the shared vectors: the same error, or pixels within one level."""
 
 from __future__ import annotations
 
