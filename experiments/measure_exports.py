@@ -1,4 +1,4 @@
-"""Export finished runs in every form, verify each on the test split, store what was found.
+"""Export finished runs in every format, verify each on the test split, and store the results.
 
     python experiments/measure_exports.py runs/fast-99.4-1 runs/simple-8k-plus-1
 

@@ -80,7 +80,7 @@ def running(model: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a service: its front process and its workers."""
+    """The processes of a service: the HTTP process and its workers."""
 
     main: int
 
@@ -138,7 +138,7 @@ def _children_seconds() -> float:
 
 
 def _busy_seconds() -> float:
-    """Return the time that all processors together have worked."""
+    """Return the CPU time of all processors since boot, without idle time."""
     words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     return (sum(map(int, words[:8])) - int(words[3]) - int(words[4])) / TICKS
 

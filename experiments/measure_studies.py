@@ -2,8 +2,8 @@
 
     python experiments/measure_studies.py [example killed overhead ray plain]
 
-Writes ``results/studies.json``. What is not named is kept as it was.
-Times are only worth something on a machine that does nothing else.
+Writes ``results/studies.json``. Parts that are not named keep their stored results. Times are
+meaningful only on an otherwise idle machine.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Pruning by magnitude without training again (Han et al., "Learning both Weights and Connections for
 Efficient Neural Networks", 2015): the smallest of all weights, relative to the root mean square of
-their layer, become zero, and batch norm's statistics are computed again on training images. The
+their layer, become zero, and batch norm's running statistics are recomputed on training images. The
 shares in ``SHARES`` are tried in turn until one costs more than ``MAX_LOSS`` of the accuracy on the
 training images; the one before it is evaluated once on the test images. Writes
 ``results/frontier-sparse.json``.

@@ -1,4 +1,4 @@
-"""Copy a finished run into the package, as a model that ships.
+"""Copy a finished run into the package as a shipped model.
 
     python experiments/run.py frontier kilonet-2k --keep build/frontier
     python experiments/publish_model.py build/frontier/kilonet-2k-FINGERPRINT-s0 kilonet-2k

@@ -115,7 +115,7 @@ def lit(shape: tuple[int, ...], rng: Random) -> Floats:
 
 
 def pencil(ink: Floats, paper: Floats, rng: Random) -> Floats:
-    """Return paper with pencil of uneven pressure, slightly out of focus, and noise."""
+    """Return paper with a pencil stroke of uneven pressure, slight blur, and noise."""
     side = max(ink.shape)
     tooth = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), rng.uniform(0.5, 1.5))
     pressure = np.clip(1 + rng.uniform(0, 0.25) * tooth / tooth.std(), 0.2, 1.3)

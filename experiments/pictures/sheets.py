@@ -1,4 +1,4 @@
-"""Pictures of paper as phones take them, and digits at the edge of their picture."""
+"""Simulated phone photographs of paper, and digits at the border of the picture."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def cut_flush(ink: Floats, rng: Random) -> Bytes:
 
 
 def cut_off(ink: Floats, rng: Random) -> Bytes:
-    """Return a digit of which one side, 10 to 25 % of it, lies outside the picture."""
+    """Return a digit that is cropped by 10 to 25 % on one side."""
     part = trimmed(ink, 0.3)
     turned = np.rot90(part, quarter := int(rng.integers(4)))
     lost = max(1, round(rng.uniform(0.1, 0.25) * len(turned)))

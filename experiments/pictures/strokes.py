@@ -1,4 +1,4 @@
-"""Shapes of digits, as distances from the middle of a stroke, and ink of any width from them."""
+"""Digits as distance maps to the centre line, from which ink of any width can be drawn."""
 
 from __future__ import annotations
 
