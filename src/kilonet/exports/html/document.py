@@ -53,7 +53,7 @@ def page(graph: Graph, name: str) -> str:
     """
     graph.require(SUPPORTED, "html")
     style = _resource("page.css")
-    scripts = [_prepare_script(), *map(_resource, SCRIPTS)]
+    scripts = [_compact(script) for script in (_prepare_script(), *map(_resource, SCRIPTS))]
     description = NetworkDescription(graph)
     texts = _texts(graph, name, description.weights)
     return Template(_resource("page.html")).substitute(
@@ -69,6 +69,15 @@ def page(graph: Graph, name: str) -> str:
 def _prepare_script() -> str:
     script = files("kilonet.preprocessing") / "prepare.js"
     return script.read_text(encoding="utf-8")
+
+
+def _compact(script: str) -> str:
+    """Return JavaScript without indentation, empty lines and whole lines of ``//`` comments.
+
+    No text of these scripts goes over several lines, so that indentation has no meaning.
+    """
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def _resource(name: str) -> str:
