@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from platformdirs import user_cache_path
 
 from kilonet.errors import RunError, UsageError
+from kilonet.text import csv_cell, printable_json
 
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
@@ -95,21 +96,24 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write ``content`` to ``path`` as UTF-8, atomically."""
-    write_bytes(path, content.encode("utf-8"))
+    """Write ``content`` to ``path`` as UTF-8, atomically; "?" stands for what has none."""
+    write_bytes(path, content.encode("utf-8", "replace"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` to ``path`` as indented JSON, atomically."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, printable_json(json.dumps(content, indent=1, ensure_ascii=False)) + "\n")
 
 
 def csv_text(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return ``rows`` as CSV under a header of ``columns``; None is an empty cell."""
+    """Return ``rows`` as CSV under a header of ``columns``; None is an empty cell.
+
+    Texts that a spreadsheet would take for formulas begin with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -64,7 +64,7 @@ def test_the_template_deploys_the_archive() -> None:
     assert list(files()) == ["net-1-lambda.zip", "net-1-lambda.yaml"]
     text = files()["net-1-lambda.yaml"].decode()
     for line in (
-        "CodeUri: net-1-lambda.zip",
+        'CodeUri: "net-1-lambda.zip"',
         "Runtime: python3.12",
         "Architectures: [x86_64]",
         "Handler: handler.handler",

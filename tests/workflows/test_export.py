@@ -108,3 +108,27 @@ def test_without_the_extra(
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "onnx" else name)
     with pytest.raises(MissingExtraError, match=r'"onnx".*kilonet\[train\]'):
         kilonet.export(finished_run, "onnx", out=tmp_path / "x")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_does_not_lead_an_export_out_of_the_run(
+    finished: Trained, tmp_path: Path, exists: bool
+) -> None:
+    path = finished.copy(tmp_path / "mine")
+    outside = tmp_path / "outside"
+    if exists:
+        outside.mkdir()
+    (path / "export").symlink_to(outside)
+    with pytest.raises(RunError, match="is a symbolic link out of the run"):
+        kilonet.export(path, "onnx")
+    assert not exists or not list(outside.iterdir())
+    assert kilonet.export(path, "onnx", out=outside).files
+
+
+@pytest.mark.parametrize("name", ["run\udce9", "run: #1", 'a"b', "*a*"])
+@pytest.mark.parametrize("to", ["onnx", "lambda", "huggingface"])
+def test_runs_of_any_name_can_be_exported(
+    finished: Trained, tmp_path: Path, name: str, to: str
+) -> None:
+    path = finished.copy(tmp_path / name)
+    assert all(file.stat().st_size for file in kilonet.export(path, to).files)

@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderableType,
+    RenderHook,
+    RenderResult,
+)
+from rich.control import Control
+from rich.segment import Segment
 from rich.text import Text
 
 from kilonet.errors import UsageError
 from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.text import printable, printable_json
 
 # A switch has no value; the empty metavar keeps the help from showing a type.
 Flag = partial(typer.Option, metavar="")
@@ -49,10 +59,34 @@ AsJson = Annotated[bool, Flag("--json", help="Print JSON.")]
 UNLIMITED = 10_000
 
 
+class _Printable:
+    """A renderable whose texts cannot control the terminal; its styles still do."""
+
+    def __init__(self, content: ConsoleRenderable) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._content, options):
+            yield Segment(text if control else printable(text), style, control)
+
+
+class SafeConsole(Console):
+    """A console that prints foreign text, such as file names, without its control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.push_render_hook(_PrintableHook())
+
+
+class _PrintableHook(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [one if isinstance(one, Control) else _Printable(one) for one in renderables]
+
+
 def output() -> Console:
     """Return the console for results; it prints plain text, without Rich's markup and emoji."""
     width = None if sys.stdout.isatty() else UNLIMITED
-    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    return SafeConsole(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_line(message: str) -> None:
@@ -71,7 +105,7 @@ def print_table(result: RenderableType) -> None:
 
 def print_error(message: str) -> None:
     """Print an error message to standard error."""
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     console.print(Text.assemble(("Error:", "bold red"), f" {message}"), soft_wrap=True)
 
 
@@ -84,7 +118,7 @@ def replace_unencodable() -> None:
 
 def print_json(content: Any) -> None:
     """Print ``content`` as indented JSON."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    typer.echo(printable_json(json.dumps(content, indent=1, ensure_ascii=False)))
 
 
 def split_words(words: list[str]) -> tuple[str, list[str]]:

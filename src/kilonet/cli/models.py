@@ -9,6 +9,7 @@ import typer
 
 from kilonet.cli.common import AsJson, OwnModel, print_json, print_line, print_table
 from kilonet.extras import require
+from kilonet.text import printable
 
 recipes_app = typer.Typer(
     help="The recipes that ship: list, show, copy.", invoke_without_command=True
@@ -57,7 +58,8 @@ def show_recipe(
     from kilonet.recipe.fingerprint import to_annotated_toml
     from kilonet.recipe.load import resolve
 
-    typer.echo(to_annotated_toml(resolve(name, overrides or [], imports=False).recipe), nl=False)
+    recipe = resolve(name, overrides or [], imports=False).recipe
+    typer.echo(printable(to_annotated_toml(recipe)), nl=False)
 
 
 @recipes_app.command()
@@ -91,4 +93,4 @@ def summary(
     require("train")
     from kilonet.workflows.inspect import summary as summarise
 
-    typer.echo(summarise(source, style, model=model))
+    typer.echo(printable(summarise(source, style, model=model)))

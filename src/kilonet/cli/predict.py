@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonet.cli.common import AsJson, Flag, print_error, print_line
+from kilonet.cli.common import AsJson, Flag, SafeConsole, print_error, print_line
+from kilonet.text import printable_json
 
 if TYPE_CHECKING:
     from kilonet.inference.predict import PictureResult, Prediction
@@ -50,10 +51,9 @@ def _with_progress(results: Iterator[PictureResult], total: int) -> Iterator[Pic
     if total == 1 or not sys.stderr.isatty():
         yield from results
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    screen, above = Console(stderr=True), sys.stdout.isatty()
+    screen, above = SafeConsole(stderr=True), sys.stdout.isatty()
     with Progress(console=screen, transient=True, redirect_stdout=above) as progress:
         yield from progress.track(results, total=total, description="reading")
 
@@ -114,7 +114,10 @@ def _print_json(results: Iterable[tuple[str, PictureResult]], split: bool) -> in
     """Print one JSON list, an entry per line, as results arrive."""
     failed, before = False, "[\n"
     for name, result in results:
-        typer.echo(before + json.dumps(_entry(name, result, split), ensure_ascii=False), nl=False)
+        typer.echo(
+            before + printable_json(json.dumps(_entry(name, result, split), ensure_ascii=False)),
+            nl=False,
+        )
         failed, before = failed or not isinstance(result, list), ",\n"
     typer.echo("\n]")
     return int(failed)

@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from kilonet.cli.common import SafeConsole
 from kilonet.progress import Reporter, Row, Silent, epoch_line
 from kilonet.report.formatting import duration
 from kilonet.studies.coordinator import StudyObserver
@@ -116,7 +117,7 @@ def progress() -> Iterator[Reporter]:
     if not sys.stderr.isatty():
         yield Silent()
         return
-    with ConsoleReporter(Console(stderr=True)) as reporter:
+    with ConsoleReporter(SafeConsole(stderr=True)) as reporter:
         yield reporter
 
 

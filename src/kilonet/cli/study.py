@@ -19,6 +19,7 @@ from kilonet.cli.common import (
 from kilonet.errors import UsageError
 from kilonet.extras import require
 from kilonet.machine import limit_openmp_spinning
+from kilonet.text import printable_json
 
 if TYPE_CHECKING:
     from kilonet.studies.study import Study
@@ -166,7 +167,7 @@ def _print_study(study: Study, as_json: bool) -> None:
     from kilonet.studies.results import json_text
 
     if as_json:
-        typer.echo(json_text(study.analysis))
+        typer.echo(printable_json(json_text(study.analysis)))
         return
     print_line("")
     for table in study_tables(study):

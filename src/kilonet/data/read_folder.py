@@ -170,7 +170,7 @@ def _splits(
 def _fingerprint(decoded: Iterable[DecodedPicture]) -> str:
     digest = hashlib.sha256()
     for one in decoded:
-        digest.update(f"{one.file.name}\0{one.digest}\n".encode())
+        digest.update(f"{one.file.name}\0{one.digest}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 

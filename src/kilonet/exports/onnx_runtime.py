@@ -107,7 +107,7 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         self._input, self._output = ("input", "output") if raw else (IMAGE, LOGITS)
         self._normalisation = (mean, std) if raw else None

@@ -130,7 +130,10 @@ def to_c(request: ExportRequest) -> ExportFiles:
         return CompiledNetwork(code, compiler, len(graph.classes), scale)
 
     return ExportFiles(
-        {f"{code.name}.h": code.header.encode(), f"{code.name}.c": code.source.encode()},
+        {
+            f"{code.name}.h": code.header.encode("utf-8", "replace"),
+            f"{code.name}.c": code.source.encode("utf-8", "replace"),
+        },
         start,
         {
             "weight_bytes": code.weight_bytes,
@@ -149,7 +152,12 @@ def to_html(request: ExportRequest) -> ExportFiles:
     def start(folder: Path) -> AbstractContextManager[RunnableExport | None]:
         return nullcontext(None) if reason else BrowserNetwork(folder / name)
 
-    return ExportFiles({name: page(lower(request.onnx), request.name).encode()}, start, {}, reason)
+    return ExportFiles(
+        {name: page(lower(request.onnx), request.name).encode("utf-8", "replace")},
+        start,
+        {},
+        reason,
+    )
 
 
 def to_lambda(request: ExportRequest) -> ExportFiles:

@@ -78,7 +78,7 @@ def fingerprint(recipe: Recipe, processes: int = 1) -> str:
         _leave_out(table[section], before)
     _leave_out(table["model"], _ADDED_LATER_OF_FAMILY.get(recipe.model.name, {}))
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def _leave_out(section: dict[str, Any], before: dict[str, Any]) -> None:

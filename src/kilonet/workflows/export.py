@@ -108,6 +108,10 @@ def export(
         _require_onnx(run)
     exported = target.make(_request(run, network, dataset if int8 else None, raw))
     folder = Path(out) if out is not None else run.path / FOLDER
+    if out is None and folder.is_symlink():
+        raise RunError(
+            f"{folder} is a symbolic link out of the run. Remove it, or name the folder: --out DIR"
+        )
     files = _write(folder, exported)
     verification, note = _verify(exported, network, dataset, folder, run)
     form = "-".join([to, *(["int8"] if int8 else []), *(["raw"] if raw else [])])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import platform
 import re
+import shlex
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from string import Template
 from typing import Any
 
 from kilonet.errors import KilonetError
+from kilonet.text import printable, yaml
 
 MAX_ZIPPED, MAX_UNPACKED = 50_000_000, 250_000_000
 
@@ -96,11 +98,17 @@ def function_files(model: Any, name: str, here: Platform) -> dict[str, bytes]:
     archive = make_archive(model.SerializeToString())
     _require_fit(archive)
     names = {"archive": f"{name}-lambda.zip", "template": f"{name}-lambda.yaml"}
-    values = {"title": name, "runtime": here.runtime, "architecture": here.architecture, **names}
+    values = {
+        "name": yaml(name),
+        "archive": yaml(names["archive"]),
+        "command": " ".join(printable(shlex.quote(names["template"])).split()),
+        "runtime": here.runtime,
+        "architecture": here.architecture,
+    }
     template = (files("kilonet.exports.aws") / "template.yaml").read_text(encoding="utf-8")
     return {
         names["archive"]: archive,
-        names["template"]: Template(template).substitute(values).encode("utf-8"),
+        names["template"]: Template(template).substitute(values).encode("utf-8", "replace"),
     }
 
 

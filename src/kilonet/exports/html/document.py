@@ -86,7 +86,7 @@ def _resource(name: str) -> str:
 
 def _hash(text: str) -> str:
     """Return the policy's source expression for an inline script or style."""
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 

@@ -28,6 +28,7 @@ from kilonet.recipe.fingerprint import to_toml
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import card_in
+from kilonet.text import markdown
 
 CARD = "README.md"
 HEADER = "header.yaml.j2"
@@ -48,7 +49,7 @@ def pretrained_of(run: RunDirectory, network: nn.Module, name: str | None = None
 
 def folder_files(pretrained: Pretrained, run: RunDirectory | None) -> dict[str, bytes]:
     """Return the content of every file in the folder by name, with the recipe of a ``run``."""
-    files = {**pretrained.files(), CARD: exported_card(pretrained, run).encode()}
+    files = {**pretrained.files(), CARD: exported_card(pretrained, run).encode("utf-8", "replace")}
     if run is not None:
         files[layout.RECIPE] = to_toml(run.recipe()).encode()
     return files
@@ -123,6 +124,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters["markdown"] = markdown
     return environment.get_template(template).render(**values)
 
 

@@ -60,7 +60,10 @@ class Pretrained:
         """Return the content of ``config.json`` and ``model.safetensors`` by file name."""
         config = json.dumps(self.config().model_dump(), indent=1, ensure_ascii=False) + "\n"
         weights = {name: value.contiguous() for name, value in weights_of(self.network).items()}
-        return {CONFIG: config.encode(), WEIGHTS: save(weights, {"format": "pt"})}
+        return {
+            CONFIG: config.encode("utf-8", "backslashreplace"),
+            WEIGHTS: save(weights, {"format": "pt"}),
+        }
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes, bytes]]:
         """Return what ``pickle`` stores: the content of the two files."""
