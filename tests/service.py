@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,8 +53,12 @@ class Live:
         return self.process.wait(PATIENCE)
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the lines of its log."""
-        return [json.loads(line) for line in self.errors.read_text().splitlines()]
+        """Return the lines of its log, once no more come: a thread of the service writes them."""
+        before = None
+        while (text := self.errors.read_text()) != before:
+            before = text
+            time.sleep(0.2)
+        return [json.loads(line) for line in text.splitlines()]
 
     def workers(self) -> list[int]:
         """Return the process ids of its workers."""
