@@ -72,12 +72,6 @@ def sources(_: Path) -> Iterator[Row]:
             }
 
 
-def audit(results: Path) -> Iterator[Row]:
-    """Yield the audit of MNIST's training images."""
-    found = read_json(results / "audit-mnist.json")
-    yield found | {"estimated_share": found["estimated_errors"] / found["images"]}
-
-
 class Form(Layout):
     """One exported form of a network, compared with PyTorch on the test split."""
 
@@ -324,6 +318,6 @@ def studies(results: Path) -> Iterator[Row]:
 
 
 ROWS = (
-    audit, confidences, datasets, export_dates, export_forms, largest_export, pictures,
+    confidences, datasets, export_dates, export_forms, largest_export, pictures,
     pictures_source, refusals, robustness, service, shipping, sources, studies,
 )  # fmt: skip

@@ -59,8 +59,8 @@ def test_version(kilonet: Command) -> None:
         (["check", "a", "--max-epochs", "many"], "Invalid value for '--max-epochs'"),
         (["check", "a", "b"], "unexpected extra argument"),
         (
-            ["summary", "quick", "--style", "keras"],
-            "'keras' is not one of 'kilonet', 'torchsummary'",
+            ["study", "quick", "--on", "moon"],
+            "'moon' is not one of 'local', 'ray'",
         ),
     ],
 )

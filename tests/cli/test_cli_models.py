@@ -97,11 +97,6 @@ def test_summary_a_recipe(kilonet: Command) -> None:
     assert "14,210" in result.out
 
 
-def test_summary_the_other_style(kilonet: Command) -> None:
-    result = kilonet("summary", "stacked-1x1", "--style", "torchsummary")
-    assert result.out == library.summary("stacked-1x1", "torchsummary") + "\n"
-
-
 def test_summary_refused(refused: Callable[..., str]) -> None:
     assert 'no recipe and no run "gap14k"' in refused("summary", "gap14k")
     assert 'No module "nowhere"' in refused("summary", "nowhere:Net")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilonet.data.dataset import load_dataset
-from kilonet.data.split import stratified_folds, stratified_split
+from kilonet.data.split import stratified_split
 from kilonet.errors import UsageError
 
 LABELS = torch.arange(120) % 10
@@ -74,21 +74,3 @@ def test_one_twelfth_of_mnist_is_5000(mnist_dir: Path) -> None:
     train, validation = stratified_split(labels, 1 / 12, 0)
     assert (len(train), len(validation)) == (55_000, 5_000)
     assert ((labels[validation].bincount() - labels.bincount() / 12).abs() < 1).all()
-
-
-def test_folds_have_equal_numbers_of_each_class() -> None:
-    labels = torch.tensor([0] * 17 + [1] * 8 + [2] * 5)
-    folds = stratified_folds(labels, 4, seed=3)
-    for label in range(3):
-        counts = torch.bincount(folds[labels == label], minlength=4)
-        assert counts.max() - counts.min() <= 1
-    totals = torch.bincount(folds)
-    assert totals.max() - totals.min() <= 1
-    assert torch.equal(folds, stratified_folds(labels, 4, seed=3))
-    assert not torch.equal(folds, stratified_folds(labels, 4, seed=4))
-
-
-@pytest.mark.parametrize("folds", [1, 6])
-def test_too_few_or_too_many_folds(folds: int) -> None:
-    with pytest.raises(UsageError, match="at most 5, the number of images in the smallest class"):
-        stratified_folds(torch.tensor([0] * 9 + [1] * 5), folds, seed=0)

@@ -22,12 +22,6 @@ def test_a_recipe_and_a_run_of_it(finished_run: Run) -> None:
     assert stored == run
 
 
-def test_the_other_style(finished_run: Run) -> None:
-    text = kilonet.summary(finished_run.path, "torchsummary")
-    assert text == kilonet.summary("quick", "torchsummary")
-    assert "Total params: 22,214" in text
-
-
 def test_a_network_of_ones_own(own_network: Path) -> None:
     by_class, by_recipe = kilonet.summary("tinynet:Net"), kilonet.summary(own_network)
     assert "1,554" in by_class  # width 4: 26·4 + 144·10 + 10
@@ -51,9 +45,7 @@ def test_unknown(source: str, text: str) -> None:
     assert text in str(caught.value)
 
 
-def test_unknown_style_and_class() -> None:
-    with pytest.raises(UsageError, match='There is no style "keras"'):
-        kilonet.summary("quick", "keras")
+def test_unknown_class() -> None:
     with pytest.raises(RecipeError, match='No module "nowhere"'):
         kilonet.summary("nowhere:Net")
     with pytest.raises(UsageError, match="--model names the class of a run or of a recipe file"):

@@ -1,4 +1,4 @@
-"""``kilonet data``: list, download, show and audit the data sets."""
+"""``kilonet data``: list, download, show and check the data sets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from kilonet.cli.common import AsJson, DataDir, output, print_json, print_line, print_table
+from kilonet.cli.common import AsJson, DataDir, print_json, print_line, print_table
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.machine import limit_openmp_spinning
 
-app = typer.Typer(
-    help="The data sets: list, fetch, show, report, audit.", invoke_without_command=True
-)
+app = typer.Typer(help="The data sets: list, fetch, show, report.", invoke_without_command=True)
 
 
 @app.callback()
@@ -101,46 +98,3 @@ def report(
     print_table(folder_table(result))
     for line in folder_findings(result):
         print_line(line)
-
-
-@app.command()
-def audit(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, or folder:PATH.")],
-    recipe: Annotated[
-        str, typer.Option("--recipe", metavar="RECIPE", help="The recipe to train.")
-    ] = "fast-99",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="KEY=VALUE...", help="Keys to change in the recipe."),
-    ] = None,
-    folds: Annotated[int, typer.Option("--folds", metavar="N", help="Networks to train.")] = 5,
-    top: Annotated[int, typer.Option("--top", metavar="N", help="Images to show.")] = 50,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder for the results (default: audit-NAME)."),
-    ] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Rank the training images by how likely their labels are wrong.
-
-    Repeat the same command to resume an audit that was stopped.
-    """
-    require("train")
-    limit_openmp_spinning()
-    from kilonet.cli.reporter import ConsoleReporter
-    from kilonet.workflows.audit import audit as run_audit
-
-    with ConsoleReporter(output()) as reporter:
-        result = run_audit(
-            name,
-            recipe=recipe,
-            overrides=overrides or [],
-            folds=folds,
-            top=top,
-            out=out,
-            data_dir=data_dir,
-            reporter=reporter,
-        )
-    print_line(result.sentence)
-    for file in result.files:
-        print_line(f"Wrote {file}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -84,13 +84,10 @@ def summary(
             metavar="MODEL", help="A recipe, a run, or a class of your own as module:Class."
         ),
     ],
-    style: Annotated[
-        Literal["kilonet", "torchsummary"], typer.Option("--style", help="The layout.")
-    ] = "kilonet",
     model: OwnModel = None,
 ) -> None:
     """Print a network's layers: shapes, kernels, parameters, MACs; totals and memory."""
     require("train")
     from kilonet.workflows.inspect import summary as summarise
 
-    typer.echo(printable(summarise(source, style, model=model)))
+    typer.echo(printable(summarise(source, model=model)))

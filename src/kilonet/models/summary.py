@@ -1,9 +1,8 @@
-"""The layer table of a network, in this package's layout and in torchsummary's."""
+"""The layer table of a network."""
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterable
 
 from rich import box
@@ -25,11 +24,6 @@ from kilonet.models.measure import (
 )
 
 WIDTH = 100
-
-_DASHES, _DOUBLE = "-" * 64, "=" * 64
-_ROW = "{:>20}  {:>25} {:>15}"
-_BYTES_PER_VALUE = 4
-_MEGABYTE = 2**20
 
 
 def summary_text(model: nn.Module, input_shape: tuple[int, ...], title: str) -> str:
@@ -116,68 +110,3 @@ def _aligned(totals: Iterable[tuple[str, int, str]]) -> Iterable[str]:
 
 def _kibibytes(size: int) -> str:
     return f"{size / 1024:.1f} KiB"
-
-
-def torchsummary_text(model: nn.Module, input_shape: tuple[int, ...]) -> str:
-    """Return the layer table in the layout of torchsummary 1.5, to compare with published ones.
-
-    Widths, wording and arithmetic are torchsummary's: 4 bytes a value, megabytes of 2^20 bytes,
-    every output counted twice (once for its gradient). Two things differ: modules that contain
-    others have no row, so that no output is counted twice, and shared parameters count once.
-    ``input_shape`` is (C, H, W). Raises like :func:`summary_text`.
-    """
-    rows = layers(model, input_shape)
-    parts = [
-        _torchsummary_rows(rows),
-        _torchsummary_totals(model),
-        _torchsummary_memory(model, rows, input_shape),
-    ]
-    return "\n".join(line for part in parts for line in part)
-
-
-def _torchsummary_rows(rows: list[LayerRow]) -> list[str]:
-    return [
-        _DASHES,
-        _ROW.format("Layer (type)", "Output Shape", "Param #"),
-        _DOUBLE,
-        *(_line(number, row) for number, row in enumerate(rows, 1)),
-        _DOUBLE,
-    ]
-
-
-def _line(number: int, row: LayerRow) -> str:
-    return _ROW.format(f"{row.kind}-{number}", str([-1, *row.out_shape]), f"{row.parameters:,}")
-
-
-def _torchsummary_totals(model: nn.Module) -> list[str]:
-    total = _parameter_count(model)
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return [
-        f"Total params: {total:,}",
-        f"Trainable params: {trainable:,}",
-        f"Non-trainable params: {total - trainable:,}",
-        _DASHES,
-    ]
-
-
-def _torchsummary_memory(
-    model: nn.Module, rows: list[LayerRow], input_shape: tuple[int, ...]
-) -> list[str]:
-    image = _megabytes(math.prod(input_shape))
-    passes = _megabytes(2 * sum(math.prod(row.out_shape) for row in rows))
-    stored = _megabytes(_parameter_count(model))
-    return [
-        f"Input size (MB): {image:.2f}",
-        f"Forward/backward pass size (MB): {passes:.2f}",
-        f"Params size (MB): {stored:.2f}",
-        f"Estimated Total Size (MB): {image + passes + stored:.2f}",
-        _DASHES,
-    ]
-
-
-def _parameter_count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _megabytes(values: int) -> float:
-    return values * _BYTES_PER_VALUE / _MEGABYTE

@@ -1,4 +1,4 @@
-"""Grids of images: a labelled batch, the mistakes of a model, doubtful labels."""
+"""Grids of images: a labelled batch, the mistakes of a model."""
 
 from __future__ import annotations
 
@@ -50,48 +50,15 @@ def mistakes(
     confidence, index in the data.
     """
     worst = most_confident_mistakes(labels, probabilities)[:MAX_MISTAKES]
-    captions = [_mistake_caption(int(i), int(labels[i]), probabilities[i], classes) for i in worst]
-    _captioned(images, worst, captions, "No mistakes.", path)
-
-
-def doubtful_labels(
-    images: Images,
-    labels: npt.NDArray[np.integer[Any]],
-    probabilities: npt.NDArray[np.floating[Any]],
-    classes: Sequence[str],
-    path: Path,
-    *,
-    predicted: npt.NDArray[np.integer[Any]],
-    chosen: npt.NDArray[np.intp],
-) -> None:
-    """Draw the images at the indices ``chosen`` (D,), in that order, as a PNG at ``path``.
-
-    The other arrays cover all N images: those of ``mistakes``, and ``predicted`` (N,), the class
-    suggested instead of the label. The caption of each image is: label → suggested class, its
-    probability, index in the data.
-    """
-    captions = [
-        _caption(classes[labels[i]], int(predicted[i]), probabilities[i], int(i), classes)
-        for i in chosen
-    ]
-    _captioned(images, chosen, captions, "No doubtful labels.", path)
-
-
-def _captioned(
-    images: Images,
-    chosen: npt.NDArray[np.intp],
-    captions: Sequence[Sequence[str]],
-    nothing: str,
-    path: Path,
-) -> None:
-    """Draw the images at ``chosen``, eight a row, each above its caption; or write ``nothing``."""
+    captions = [_caption(int(i), int(labels[i]), probabilities[i], classes) for i in worst]
     lines = max(map(len, captions), default=2)
+    pitch = 1 + _LINE * lines + _GAP
     with plot_style():
-        figure, axes = _canvas(8, max(1, -(-len(chosen) // 8)), 1 + _LINE * lines + _GAP)
+        figure, axes = _canvas(8, max(1, -(-len(worst) // 8)), pitch)
         if not captions:
-            axes.text(0.5, 0.5, nothing, transform=axes.transAxes, ha="center")
-        for place, (index, caption) in enumerate(zip(chosen, captions, strict=True)):
-            x, y = _corner(place, 8, 1 + _LINE * lines + _GAP)
+            axes.text(0.5, 0.5, "No mistakes.", transform=axes.transAxes, ha="center")
+        for place, (index, caption) in enumerate(zip(worst, captions, strict=True)):
+            x, y = _corner(place, 8, pitch)
             _draw(axes, images[index], x, y)
             for number, line in enumerate(caption, start=1):
                 last = number == len(caption)
@@ -133,21 +100,15 @@ def sample_grid(
         save_figure(figure, path)
 
 
-def _mistake_caption(
+def _caption(
     index: int, label: int, p: npt.NDArray[np.floating[Any]], classes: Sequence[str]
 ) -> list[str]:
-    return _caption(classes[label], int(p.argmax()), p, index, classes)
-
-
-def _caption(
-    label: str, predicted: int, p: npt.NDArray[np.floating[Any]], index: int, classes: Sequence[str]
-) -> list[str]:
-    name = classes[predicted]
     # Never "100 %" for a mistake: what would round to it is "> 99.9 %".
-    confidence = f"{p[predicted]:.1%}" if p[predicted] < 0.9995 else "> 99.9%"
+    confidence = f"{p.max():.1%}" if p.max() < 0.9995 else "> 99.9%"
+    names = (classes[label], classes[int(p.argmax())])
     short = max(map(len, classes)) <= 3
-    names = [f"{label} → {name}"] if short else [label, f"→ {name}"]
-    return [*names, f"{confidence.replace('%', ' %')} · #{index}"]
+    caption = [" → ".join(names)] if short else [names[0], f"→ {names[1]}"]
+    return [*caption, f"{confidence.replace('%', ' %')} · #{index}"]
 
 
 def _canvas(columns: int, rows: int, pitch: float) -> tuple[Figure, Axes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_names
@@ -17,27 +17,20 @@ from kilonet.workflows.runs import Run, find_run, list_runs, network_for, networ
 if TYPE_CHECKING:
     from torch import nn
 
-Style = Literal["kilonet", "torchsummary"]
 MNIST_SHAPE = (1, 28, 28)
 
 
-def summary(source: str | Path | Run, style: Style = "kilonet", *, model: str | None = None) -> str:
+def summary(source: str | Path | Run, *, model: str | None = None) -> str:
     """Return the layer table of ``source``: a recipe, a run, or ``module:Class``.
 
-    ``style`` "torchsummary" prints it as the torchsummary package does. ``model`` is the own
-    class of a run or a recipe file, if its network is one.
+    ``model`` is the own class of a run or a recipe file, if its network is one.
 
     Raises:
         UsageError, RecipeError, RunError: there is no such thing, or it is wrong.
     """
-    from kilonet.models.summary import summary_text, torchsummary_text
+    from kilonet.models.summary import summary_text
 
-    if style not in ("kilonet", "torchsummary"):
-        raise UsageError(f'There is no style "{style}". Known: kilonet, torchsummary.')
-    network, shape, title = _network(source, model)
-    if style == "torchsummary":
-        return torchsummary_text(network, shape)
-    return summary_text(network, shape, title)
+    return summary_text(*_network(source, model))
 
 
 def _network(

@@ -2,9 +2,9 @@
 
     recipe -> device, kernels, precision -> network -> budget -> data, teachers -> Fit
 
-``open_session`` does these steps in this order, for runs, estimators, audits, range tests and
-benchmarks. The network, the data set and the number of processes can be given. Under ``torchrun``
-the leading process opens a session and sends it to the other processes, which call ``follow``.
+``open_session`` does these steps in this order, for runs, estimators, range tests and benchmarks.
+The network, the data set and the number of processes can be given. Under ``torchrun`` the leading
+process opens a session and sends it to the other processes, which call ``follow``.
 """
 
 from __future__ import annotations
