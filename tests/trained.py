@@ -16,9 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from kilonet.cli.main import run as kilonet
+from kilonet.progress import Row
 from kilonet.recipe.load import resolve
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, create_run
+
+EPOCH_ROW: Row = {
+    "epoch": 3,
+    "learning_rate": 0.1,
+    "train_loss": 0.12345,
+    "train_accuracy": 0.96128,
+    "images_per_second": 12345.6,
+    "validation_loss": 0.05,
+    "validation_accuracy": 0.985,
+    "seconds": 4.0,
+}
+EPOCH_LINE = (
+    "epoch  3/15  |  train loss 0.1235 accuracy 96.13%  |  "
+    "validation loss 0.0500 accuracy 98.50% *  |  12,346 images/s"
+)
 
 WORDS = ("data.name=digits", "training.epochs=2", "training.threads=1", "optimizer.lr=0.02")
 

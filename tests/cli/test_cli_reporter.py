@@ -1,4 +1,4 @@
-"""Progress: one line an epoch or a run, and on a terminal a bar or a live table."""
+"""Progress: one line an epoch or a run, and on a terminal a bar."""
 
 from __future__ import annotations
 
@@ -9,29 +9,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kilonet.cli.reporter import ConsoleReporter, StudyTable, study_reporter
+from kilonet.cli.reporter import ConsoleReporter
 from kilonet.progress import Row
+from kilonet.studies.coordinator import RunFailed, RunFinished, RunLost
 from kilonet.studies.directory import StudyDirectory
 from kilonet.studies.plan import parse_request
-from kilonet.studies.study import StudyMessages
+from kilonet.studies.study import study_messages
+from trained import EPOCH_LINE as LINE
+from trained import EPOCH_ROW as ROW
 from trained import finish_run, start_run
 
 BAR_REMOVED = "\x1b[2K\x1b[?25h"  # the line is empty, the cursor is back
-
-ROW: Row = {
-    "epoch": 3,
-    "learning_rate": 0.1,
-    "train_loss": 0.12345,
-    "train_accuracy": 0.96128,
-    "images_per_second": 12345.6,
-    "validation_loss": 0.05,
-    "validation_accuracy": 0.985,
-    "seconds": 4.0,
-}
-LINE = (
-    "epoch  3/15  |  train loss 0.1235 accuracy 96.13%  |  "
-    "validation loss 0.0500 accuracy 98.50% *  |  12,346 images/s"
-)
 
 
 def output(terminal: bool, width: int, row: Row = ROW) -> str:
@@ -108,54 +96,35 @@ def test_a_download_shows_its_bytes_and_messages_stay_as_they_are() -> None:
     assert file.getvalue().rstrip().endswith(BAR_REMOVED)
 
 
-@pytest.fixture
-def two_cells(tmp_path: Path) -> StudyDirectory:
-    """A study of two optimizers with one seed whose runs do not exist yet."""
+def study_output(terminal: bool, tmp_path: Path) -> str:
+    """Return what is printed about a study of two runs: one finishes, one loses its worker."""
     vary = ["optimizer.name=adam,sgd"]
     request = parse_request("quick", vary, 1, ["data.name=digits"], None, tmp_path / "two")
-    return StudyDirectory(request.path, request.plan())
-
-
-def make_finished(study: StudyDirectory, name: str, accuracy: float) -> None:
-    finish_run(start_run("data.name=digits", path=study.runs / name), accuracy)
-
-
-def test_a_study_on_a_terminal_is_a_table(two_cells: StudyDirectory) -> None:
-    make_finished(two_cells, "adam-s0", 0.95)
+    study = StudyDirectory(request.path, request.plan())
+    finish_run(start_run("data.name=digits", path=study.runs / "adam-s0"), 0.95)
     file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=100, legacy_windows=False)
-    with study_reporter(console) as reporter:
-        assert isinstance(reporter, StudyTable)
-        reporter.study_started(two_cells, {"adam-s0"})
-        assert reporter._live is not None
-        reporter.run_started("sgd-s0")
-        reporter._live.refresh()
-        reporter.epoch_finished("sgd-s0", ROW)
-        reporter._live.refresh()
-        reporter.run_failed("sgd-s0", "the loss is not finite")
-        reporter._live.refresh()
-    written = _plain(file.getvalue())
-    assert "two: 1 of 2 runs" in written
-    assert re.search(r"adam +1/1 +95\.00%", written)
-    assert re.search(r"sgd +0/1 +seed 0: starting", written)
-    assert re.search(r"sgd +0/1 +seed 0: epoch 3/4 98\.50%", written)
-    assert re.search(r"sgd +0/1 +1 failed", written)
-    assert "sgd-s0 failed: the loss is not finite" in written
-    assert re.search(r"Ctrl-C stops; the same\s+command resumes", written)
-    assert file.getvalue().endswith("\x1b[1A\x1b[2K")  # the table is erased
+    console = Console(file=file, force_terminal=terminal, width=100, legacy_windows=False)
+    with ConsoleReporter(console) as reporter:
+        report = study_messages(study, reporter, finished=0)
+        report(RunFinished("adam-s0"))
+        reporter._progress.refresh()
+        report(RunLost("sgd-s0", "exit status -9"))
+        report(RunFailed("sgd-s0", "the loss is not finite", fatal=False))
+    return _plain(file.getvalue())
 
 
-def test_a_study_elsewhere_is_one_line_a_run(two_cells: StudyDirectory) -> None:
-    make_finished(two_cells, "adam-s0", 0.95)
-    file = io.StringIO()
-    with study_reporter(Console(file=file, width=20)) as reporter:
-        messages = StudyMessages(reporter)
-        messages.study_started(two_cells, ())
-        messages.run_started("adam-s0")
-        messages.epoch_finished("adam-s0", ROW)
-        messages.run_finished("adam-s0")
-        messages.run_lost("sgd-s0", "exit status -9")
-    assert file.getvalue().splitlines() == [
-        "adam-s0: 95.00% on test images (1 of 2 runs)",
-        "sgd-s0 lost its worker (exit status -9) and is started again.",
-    ]
+STUDY_LINES = [
+    "adam-s0: 95.00% on test images (1 of 2 runs)",
+    "sgd-s0 lost its worker (exit status -9) and is started again.",
+    "sgd-s0 failed: the loss is not finite",
+]
+
+
+def test_a_study_is_one_line_for_each_run(tmp_path: Path) -> None:
+    assert study_output(terminal=False, tmp_path=tmp_path).splitlines() == STUDY_LINES
+
+
+def test_a_study_on_a_terminal_also_shows_a_bar(tmp_path: Path) -> None:
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", study_output(True, tmp_path))]
+    assert [line for line in lines if line in STUDY_LINES] == STUDY_LINES
+    assert any(re.match(r"two [━╸╺ ]+ 50%", line) for line in lines)

@@ -39,7 +39,6 @@ def test_the_files_of_a_run(finished: Trained) -> None:
         "model.onnx",
         "recipe.toml",
         "report.html",
-        "report.md",
         "run.json",
         "state.safetensors",
         "summary.txt",

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kilonet.progress import PrintReporter, Row, Silent, epoch_line, track
-
-ROW: Row = {
-    "epoch": 3,
-    "learning_rate": 0.1,
-    "train_loss": 0.12345,
-    "train_accuracy": 0.96128,
-    "images_per_second": 12345.6,
-    "validation_loss": 0.05,
-    "validation_accuracy": 0.985,
-    "seconds": 4.0,
-}
-LINE = (
-    "epoch  3/15  |  train loss 0.1235 accuracy 96.13%  |  "
-    "validation loss 0.0500 accuracy 98.50% *  |  12,346 images/s"
-)
+from kilonet.progress import PrintReporter, Silent, epoch_line, track
+from trained import EPOCH_LINE as LINE
+from trained import EPOCH_ROW as ROW
 
 
 def test_line_without_validation() -> None:

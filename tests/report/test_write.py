@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from markdown_it import MarkdownIt
 
 from kilonet.evaluation.metrics import measure
 from kilonet.report import rendering
 from kilonet.report.write import ReportFacts, write_report
 
-GOLDEN = Path(__file__).parent / "golden" / "report.md"
+GOLDEN = Path(__file__).parent / "golden" / "report.html"
 CLASSES = ("cat", "dog", "owl")
-FILES = ["confusion_matrix.png", "mistakes.png", "report.html", "report.md", "training_metrics.png"]
+FILES = ["confusion_matrix.png", "mistakes.png", "report.html", "training_metrics.png"]
 EVIL = '<script>alert("1|2")</script> `*_[x](y)_*` & more'
 VOID = {"meta", "link", "img", "br", "hr"}
 
@@ -76,10 +74,9 @@ def facts(**changes: Any) -> ReportFacts:
     return replace(fixed, **changes)
 
 
-def pages(of: ReportFacts) -> tuple[str, str]:
-    """Return the Markdown and the HTML, without drawing pictures."""
-    names = {name: name for name in FILES if name.endswith(".png")}
-    return rendering.markdown(of, names), rendering.html(of, names)
+def page_of(of: ReportFacts) -> str:
+    """Return the page, without drawing pictures."""
+    return rendering.html(of, {name: name for name in FILES if name.endswith(".png")})
 
 
 class Page(HTMLParser):
@@ -117,12 +114,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def rendered_markdown(of: ReportFacts) -> Page:
-    return Page(MarkdownIt("commonmark").enable("table").render(pages(of)[0]))
-
-
 def test_golden() -> None:
-    text = pages(facts())[0]
+    text = page_of(facts())
     if os.environ.get("KILONET_REGENERATE_GOLDEN"):
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
@@ -147,8 +140,6 @@ def test_html_has_the_pictures_inside(tmp_path: Path) -> None:
     inside = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
     names = ("training_metrics.png", "confusion_matrix.png", "mistakes.png")
     assert inside == [(tmp_path / name).read_bytes() for name in names]
-    links = re.findall(r"!\[.+\]\((.+)\)", (tmp_path / "report.md").read_text("utf-8"))
-    assert tuple(links) == names
 
 
 def test_html_asks_nothing_of_a_network(tmp_path: Path) -> None:
@@ -165,7 +156,7 @@ def test_html_asks_nothing_of_a_network(tmp_path: Path) -> None:
 
 
 def test_html_is_for_everyone() -> None:
-    text = pages(facts())[1]
+    text = page_of(facts())
     page = Page(text)
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1 and len(page.all("main")) == 1
@@ -178,10 +169,9 @@ def test_html_is_for_everyone() -> None:
     assert "width=device-width" in text and "prefers-color-scheme: dark" in text
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["markdown", "html"])
-def test_every_figure_is_there(place: int) -> None:
+def test_every_figure_is_there() -> None:
     of = facts(dataset_note="Pets stood in for MNIST.")
-    text = rendered_markdown(of).text if place == 0 else Page(pages(of)[1]).text
+    text = Page(page_of(of)).text
     for said in (
         "75.00 % of 8 Pets test images are classified correctly "
         "(Wilson 95 % interval 40.93–92.85 %) "
@@ -220,52 +210,42 @@ def evil_facts() -> ReportFacts:
 
 
 def test_html_shows_foreign_text_and_obeys_none_of_it() -> None:
-    page, harmless = Page(pages(evil_facts())[1]), Page(pages(facts(dataset_note="-"))[1])
+    page, harmless = Page(page_of(evil_facts())), Page(page_of(facts(dataset_note="-")))
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in harmless.tags}
     assert page.text.count(EVIL) >= 14
 
 
-def test_markdown_shows_foreign_text_and_obeys_none_of_it() -> None:
-    page = rendered_markdown(evil_facts())
-    tags = [tag for tag, _ in page.tags]
-    assert "script" not in tags and "em" not in tags and "a" not in tags
-    assert page.text.count(EVIL) >= 14
-    assert tags.count("pre") == 2 and tags.count("table") == 4
-
-
 def test_recorded_test_accuracy_is_named_as_what_it_is() -> None:
     rows = [{**row, "test_accuracy": 0.8125} for row in facts().history]
-    for text in pages(facts(history=rows)):
-        assert "test accuracy (recorded only; no decision uses it)" in text and "81.25 %" in text
-        assert "evaluated once" not in text and "The test set decided nothing." in text
-    assert all("recorded" not in text for text in pages(facts()))
+    text = page_of(facts(history=rows))
+    assert "test accuracy (recorded only; no decision uses it)" in text and "81.25 %" in text
+    assert "evaluated once" not in text and "The test set decided nothing." in text
+    assert "recorded" not in page_of(facts())
 
 
 def test_without_validation_nothing_is_said_to_have_been_chosen() -> None:
     rows = [{k: v for k, v in r.items() if "validation" not in k} for r in facts().history]
-    for text in pages(facts(history=rows)):
-        assert "no epoch was selected" in text and "best on validation" not in text
-        assert "validation loss" not in text
+    text = page_of(facts(history=rows))
+    assert "no epoch was selected" in text and "best on validation" not in text
+    assert "validation loss" not in text
 
 
 def test_the_last_weights_are_not_called_the_best() -> None:
-    for text in pages(facts(best_epoch=1, weights_evaluated="last")):
-        assert (
-            "the last epoch, 2" in text
-            and "Epoch 1 had the highest accuracy on the validation images" in text
-        )
+    text = page_of(facts(best_epoch=1, weights_evaluated="last"))
+    assert "the last epoch, 2" in text
+    assert "Epoch 1 had the highest accuracy on the validation images" in text
 
 
 def test_a_recipe_without_constraints_says_so() -> None:
-    assert all("sets no constraints" in text for text in pages(facts(checks=[])))
+    assert "sets no constraints" in page_of(facts(checks=[]))
     passed = [("at most 2 epochs", True, "2")]
-    assert all("1 constraint, all met." in text for text in pages(facts(checks=passed)))
+    assert "1 constraint, all met." in page_of(facts(checks=passed))
 
 
 def test_many_epochs_are_folded_away() -> None:
     rows = [{**facts().history[0], "epoch": epoch} for epoch in range(1, 41)]
-    assert "All 40 epochs" in Page(pages(facts(history=rows))[1]).text
-    assert not Page(pages(facts())[1]).all("details")
+    assert "All 40 epochs" in Page(page_of(facts(history=rows))).text
+    assert not Page(page_of(facts())).all("details")
 
 
 def test_a_flawless_model_is_reported_too(tmp_path: Path) -> None:
@@ -273,4 +253,6 @@ def test_a_flawless_model_is_reported_too(tmp_path: Path) -> None:
     p = np.eye(3)[of.test_labels]
     flawless = replace(of, probabilities=p, metrics=measure(p, of.test_labels, CLASSES))
     write_report(tmp_path, flawless)
-    assert "All 8 images were classified correctly." in (tmp_path / "report.md").read_text("utf-8")
+    assert "All 8 images were classified correctly." in (tmp_path / "report.html").read_text(
+        "utf-8"
+    )

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 
 from kilonet.errors import StudyError
-from kilonet.runs.layout import Row
 from kilonet.studies.coordinator import (
     MAX_ATTEMPTS,
     Coordinator,
@@ -18,7 +17,6 @@ from kilonet.studies.coordinator import (
     RunFailed,
     RunFinished,
     RunLost,
-    RunObserver,
 )
 from kilonet.studies.plan import RunJob
 
@@ -56,66 +54,46 @@ class ScriptedExecutor:
         """Do nothing."""
 
 
-class Recorder(RunObserver):
-    """Records what it is told."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, ...]] = []
-
-    def run_started(self, job: str) -> None:
-        self.calls.append(("started", job))
-
-    def epoch_finished(self, job: str, row: Row) -> None:
-        self.calls.append(("epoch", job, f"{row['epoch']:g}"))
-
-    def run_finished(self, job: str) -> None:
-        self.calls.append(("finished", job))
-
-    def run_failed(self, job: str, message: str) -> None:
-        self.calls.append(("failed", job, message))
-
-    def run_lost(self, job: str, reason: str) -> None:
-        self.calls.append(("lost", job, reason))
-
-
 def jobs_of(names: Sequence[str]) -> list[RunJob]:
     return [RunJob(name, "quick", "") for name in names]
 
 
-def run(script: dict[str, list[list[Event]]]) -> tuple[ScriptedExecutor, Recorder, dict[str, str]]:
-    executor, recorder = ScriptedExecutor(script), Recorder()
-    failures = Coordinator(FixedJobs(jobs_of([*script])), executor, recorder).run()
-    return executor, recorder, failures
+def run(
+    script: dict[str, list[list[Event]]],
+) -> tuple[ScriptedExecutor, list[Event], dict[str, str]]:
+    """Return the executor, the reported events, and the failures."""
+    executor, events = ScriptedExecutor(script), list[Event]()
+    failures = Coordinator(FixedJobs(jobs_of([*script])), executor, events.append).run()
+    return executor, events, failures
 
 
 def test_each_job_once_no_more_at_a_time_than_there_are_slots() -> None:
     names = [f"r{number}" for number in range(7)]
-    executor, recorder, failures = run(
+    executor, events, failures = run(
         {name: [[EpochFinished(name, {"epoch": 1}), RunFinished(name)]] for name in names}
     )
     assert executor.submitted == names
     assert executor.most == 2
     assert executor.replies == []
-    assert recorder.calls[:3] == [("started", "r0"), ("started", "r1"), ("epoch", "r0", "1")]
+    assert events == [RunFinished(name) for name in names]
     assert failures == {}
 
 
 def test_after_start_is_called_when_the_first_runs_are_submitted() -> None:
     executor = ScriptedExecutor({name: [[RunFinished(name)]] for name in "abc"})
     seen: list[list[str]] = []
-    coordinator = Coordinator(FixedJobs(jobs_of("abc")), executor, Recorder())
+    coordinator = Coordinator(FixedJobs(jobs_of("abc")), executor, lambda _: None)
     coordinator.run(lambda: seen.append([*executor.submitted]))
     assert seen == [["a", "b"]]
     assert executor.submitted == ["a", "b", "c"]
 
 
 def test_a_lost_run_is_repeated_first() -> None:
-    executor, recorder, _ = run(
+    executor, events, _ = run(
         {"a": [[RunLost("a", "gone")], [RunFinished("a")]], "b": [[RunFinished("b")]]}
     )
     assert executor.submitted == ["a", "b", "a"]
-    assert ("lost", "a", "gone") in recorder.calls
-    assert recorder.calls[-1] == ("finished", "a")
+    assert events == [RunLost("a", "gone"), RunFinished("b"), RunFinished("a")]
 
 
 def test_a_run_is_not_repeated_for_ever() -> None:
@@ -124,11 +102,11 @@ def test_a_run_is_not_repeated_for_ever() -> None:
 
 
 def test_the_study_continues_without_a_run_that_diverges() -> None:
-    executor, recorder, failures = run(
+    executor, events, failures = run(
         {"a": [[RunFailed("a", "diverged", False)]], "b": [[RunFinished("b")]]}
     )
     assert executor.submitted == ["a", "b"]
-    assert ("failed", "a", "diverged") in recorder.calls
+    assert events == [RunFailed("a", "diverged", False), RunFinished("b")]
     assert failures == {"a": "diverged"}
 
 

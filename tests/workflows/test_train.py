@@ -39,7 +39,6 @@ FILES = {
     layout.ONNX,
     layout.METRICS,
     layout.SUMMARY,
-    layout.REPORT_MARKDOWN,
     layout.REPORT_HTML,
     layout.LOCK,
     "training_metrics.png",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -117,7 +118,8 @@ def study(
     _check_together(bool(search), grid_options, trials)
     require("train")
     limit_openmp_spinning()
-    from kilonet.cli.reporter import study_reporter
+    from kilonet.cli.reporter import ConsoleReporter
+    from kilonet.progress import Silent
 
     shared: dict[str, Any] = {
         "overrides": overrides,
@@ -127,7 +129,7 @@ def study(
         "address": address,
         "data_dir": data_dir,
     }
-    with study_reporter(None if as_json else output()) as reporter:
+    with nullcontext(Silent()) if as_json else ConsoleReporter(output()) as reporter:
         if search:
             from kilonet.studies.search import TRIALS
             from kilonet.studies.search import search as run_search

@@ -1,8 +1,7 @@
-"""Numbers, tables and Markdown as text."""
+"""Numbers and tables as text."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,39 +85,3 @@ def size(number: int) -> str:
 def enumeration(items: list[str]) -> str:
     """Join ``items`` as in a sentence: ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
-
-
-def escape_markdown(text: object) -> str:
-    """Return ``text`` on one line with the characters of Markdown and HTML escaped."""
-    flat = " ".join(str(text).split())
-    escaped = re.sub(r"([\\`*\[\]|~$])", r"\\\1", flat).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
-
-
-def markdown_table(table: Table) -> str:
-    """Return ``table`` as a pipe table; the marked row is bold."""
-    lines = [
-        [escape_markdown(column.heading) for column in table.columns],
-        ["---:" if column.figures else ":---" for column in table.columns],
-    ]
-    for place, row in enumerate(table.rows):
-        cells = [escape_markdown(cell) for cell in row]
-        lines.append([f"**{c}**" if c and place == table.marked else c for c in cells])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def code_span(text: str) -> str:
-    """Return ``text`` as inline code."""
-    ticks, room = _backticks(text, minimum=1), " " if "`" in text else ""
-    return f"{ticks}{room}{' '.join(text.split())}{room}{ticks}"
-
-
-def fence(text: str, language: str) -> str:
-    """Return ``text`` as a code block."""
-    ticks = _backticks(text, minimum=3)
-    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
-
-
-def _backticks(text: str, minimum: int) -> str:
-    """Return one backtick more than the longest run in ``text``, so that it cannot end the code."""
-    return "`" * max(minimum, 1 + max(map(len, re.findall("`+", text)), default=0))

@@ -1,4 +1,4 @@
-"""Render the facts of a run or a study as HTML or Markdown, through templates."""
+"""Render the facts of a run or a study as HTML, through templates."""
 
 from __future__ import annotations
 
@@ -13,49 +13,32 @@ from kilonet.report.facts import ReportFacts, StudyFacts
 from kilonet.report.formatting import (
     Column,
     Table,
-    code_span,
     count,
     duration,
-    escape_markdown,
-    fence,
-    markdown_table,
     percent,
 )
 
 
 def html(facts: ReportFacts, pictures: Mapping[str, str]) -> str:
     """Return the report as one HTML page. ``pictures`` maps file names to ``src`` values."""
-    environment = _environment(autoescape=True)
-    return environment.get_template("report.html.j2").render(_content(facts, pictures))
+    return _render("report.html.j2", _content(facts, pictures))
 
 
 def study_html(facts: StudyFacts, pictures: Mapping[str, str]) -> str:
     """Return a study's report as one HTML page. ``pictures`` maps names to ``src`` values."""
-    template = _environment(autoescape=True).get_template("study.html.j2")
-    return template.render(facts=facts, pictures=pictures)
+    return _render("study.html.j2", {"facts": facts, "pictures": pictures})
 
 
-def markdown(facts: ReportFacts, pictures: Mapping[str, str]) -> str:
-    """Return the report as GitHub-flavoured Markdown. ``pictures`` maps file names to links."""
-    environment = _environment(autoescape=False)
-    environment.filters |= {
-        "md": escape_markdown,
-        "table": markdown_table,
-        "code": code_span,
-        "fence": fence,
-    }
-    return environment.get_template("report.md.j2").render(_content(facts, pictures))
-
-
-def _environment(*, autoescape: bool) -> Environment:
-    return Environment(
+def _render(template: str, content: Mapping[str, Any]) -> str:
+    environment = Environment(
         loader=PackageLoader("kilonet.report", "templates"),
-        autoescape=autoescape,
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    return environment.get_template(template).render(content)
 
 
 def _content(facts: ReportFacts, pictures: Mapping[str, str]) -> dict[str, Any]:

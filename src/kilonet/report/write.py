@@ -1,4 +1,4 @@
-"""Write the report of a run (plots, ``report.md``, ``report.html``) or of a study (one page)."""
+"""Write the report of a run (plots, ``report.html``) or of a study (one page)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ STUDY_COSTS = "accuracy_against_cost.png"
 def write_report(folder: Path, facts: ReportFacts) -> None:
     """Write the plots and the report of a run into ``folder``, which exists.
 
-    ``report.html`` contains the plots and loads nothing else; ``report.md`` links to the PNG files
-    beside it. Files are written atomically. Equal facts give equal bytes.
+    ``report.html`` contains the plots and loads nothing else. Files are written atomically. Equal
+    facts give equal bytes.
     """
     training_metrics(
         facts.history, folder / CURVES, best_epoch=facts.best_epoch, targets=facts.targets
@@ -36,11 +36,7 @@ def write_report(folder: Path, facts: ReportFacts) -> None:
         facts.classes,
         folder / MISTAKES,
     )
-    names = (CURVES, CONFUSION, MISTAKES)
-    write_text(
-        folder / "report.md", rendering.markdown(facts, dict(zip(names, names, strict=True)))
-    )
-    inlined = {name: data_uri(folder / name) for name in names}
+    inlined = {name: data_uri(folder / name) for name in (CURVES, CONFUSION, MISTAKES)}
     write_text(folder / "report.html", rendering.html(facts, inlined))
 
 

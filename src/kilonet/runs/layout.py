@@ -29,7 +29,6 @@ LAST = "last.safetensors"
 ONNX = "model.onnx"
 METRICS = "metrics.json"
 SUMMARY = "summary.txt"
-REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
 ROBUSTNESS = "robustness"  # with the endings .json and .png; only after a robustness evaluation
 EVENTS = "tensorboard"  # a folder; only if the recipe asks for it

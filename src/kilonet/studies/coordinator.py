@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from kilonet.errors import StudyError
 from kilonet.runs.layout import Row
 from kilonet.studies.plan import RunJob
-
-if TYPE_CHECKING:
-    from kilonet.studies.directory import StudyDirectory
 
 MAX_ATTEMPTS = 3
 POLL_SECONDS = 0.5  # the longest time until Ctrl-C takes effect
@@ -58,6 +55,7 @@ class RunLost:
 
 
 Event: TypeAlias = EpochFinished | RunFinished | RunPruned | RunFailed | RunLost
+Report: TypeAlias = Callable[[RunFinished | RunPruned | RunFailed | RunLost], None]
 
 
 class Executor(Protocol):
@@ -96,35 +94,6 @@ class JobQueue(Protocol):
         """Record how ``job`` ended."""
 
 
-class RunObserver:
-    """Receives what happens to the runs; subclasses override the methods that they need."""
-
-    def run_started(self, job: str) -> None:
-        """Handle a run that was given to a worker."""
-
-    def epoch_finished(self, job: str, row: Row) -> None:
-        """Handle the row of an epoch."""
-
-    def run_finished(self, job: str) -> None:
-        """Handle a finished run."""
-
-    def run_pruned(self, job: str) -> None:
-        """Handle a trial that was stopped early; only a search does that."""
-
-    def run_failed(self, job: str, message: str) -> None:
-        """Handle a failed run; the study continues without it."""
-
-    def run_lost(self, job: str, reason: str) -> None:
-        """Handle a run that lost its worker; it will be repeated."""
-
-
-class StudyObserver(RunObserver):
-    """Receives what happens in a study of a grid."""
-
-    def study_started(self, study: StudyDirectory, finished: Collection[str]) -> None:
-        """Handle the start of ``study``; the runs with the names ``finished`` exist already."""
-
-
 class FixedJobs:
     """A queue of given jobs, in order; each runs to its end."""
 
@@ -144,12 +113,12 @@ class FixedJobs:
 
 
 class Coordinator:
-    """Makes the jobs of ``queue`` with ``executor`` and reports to ``observer``."""
+    """Makes the jobs of ``queue`` with ``executor``; ``report`` gets each event."""
 
-    def __init__(self, queue: JobQueue, executor: Executor, observer: RunObserver) -> None:
+    def __init__(self, queue: JobQueue, executor: Executor, report: Report) -> None:
         self._queue = queue
         self._executor = executor
-        self._observer = observer
+        self._report = report
         self._repeat: deque[RunJob] = deque()
         self._in_progress: dict[str, RunJob] = {}
         self._attempts: dict[str, int] = {}
@@ -180,14 +149,15 @@ class Coordinator:
                 break
             self._in_progress[job.name] = job
             self._attempts[job.name] = self._attempts.get(job.name, 0) + 1
-            self._observer.run_started(job.name)
             self._executor.submit(job)
             submitted = True
         return submitted
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, EpochFinished):
-            self._handle_epoch(event)
+            if self._in_progress[event.job].prunable:
+                proceed = self._queue.should_continue(event.job, event.row)
+                self._executor.reply(event.job, proceed)
             return
         job = self._in_progress.pop(event.job)
         if isinstance(event, RunLost):
@@ -197,18 +167,8 @@ class Coordinator:
             if event.fatal:
                 raise StudyError(f"{job.name}: {event.message}")
             self._failures[job.name] = event.message
-            self._observer.run_failed(job.name, event.message)
-        elif isinstance(event, RunPruned):
-            self._observer.run_pruned(job.name)
-        else:
-            self._observer.run_finished(job.name)
+        self._report(event)
         self._queue.record(job.name, event)
-
-    def _handle_epoch(self, event: EpochFinished) -> None:
-        self._observer.epoch_finished(event.job, event.row)
-        if self._in_progress[event.job].prunable:
-            proceed = self._queue.should_continue(event.job, event.row)
-            self._executor.reply(event.job, proceed)
 
     def _schedule_again(self, job: RunJob, event: RunLost) -> None:
         if self._attempts[job.name] >= MAX_ATTEMPTS:
@@ -217,5 +177,5 @@ class Coordinator:
                 "ended it, the machine may be out of memory: use fewer workers (--jobs 1) and "
                 "repeat the command; finished runs are kept."
             )
-        self._observer.run_lost(job.name, event.reason)
+        self._report(event)
         self._repeat.append(job)

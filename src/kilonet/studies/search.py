@@ -13,7 +13,14 @@ from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import parse_recipe, resolve
-from kilonet.studies.coordinator import Coordinator, RunObserver
+from kilonet.studies.coordinator import (
+    Coordinator,
+    Report,
+    RunFailed,
+    RunFinished,
+    RunLost,
+    RunPruned,
+)
 from kilonet.studies.directory import STORE, StudyDirectory, open_study
 from kilonet.studies.grid import Dimension, parse_space
 from kilonet.studies.plan import RunJob, StudyPlan, StudyRequest, parse_request, pin_threads
@@ -66,37 +73,26 @@ def search(
         plan = _search_plan(resolve_plan(request, data_dir, reporter), dimensions)
         with open_study(request.path, plan) as directory, resumable(directory.path):
             queue = _open_trials(request, directory, dimensions, trials)
-            Coordinator(queue, executor, _TrialMessages(queue, directory, reporter)).run()
+            Coordinator(queue, executor, _trial_messages(queue, directory, reporter)).run()
             return queue.best()
 
 
-class _TrialMessages(RunObserver):
-    """Reports the end of each trial as one message, with the values it tried."""
+def _trial_messages(trials: OptunaTrials, directory: StudyDirectory, reporter: Reporter) -> Report:
+    """Return a function that reports how each trial ends, with the values it tried."""
 
-    def __init__(self, trials: OptunaTrials, directory: StudyDirectory, reporter: Reporter) -> None:
-        self._trials = trials
-        self._directory = directory
-        self._reporter = reporter
+    def report(event: RunFinished | RunPruned | RunFailed | RunLost) -> None:
+        if isinstance(event, RunFinished):
+            text = f"{_score(directory, event.job):.2%} on validation images"
+        elif isinstance(event, RunPruned):
+            text = "stopped early, worse than the median of the other trials"
+        elif isinstance(event, RunFailed):
+            text = event.message
+        else:
+            text = f"lost its worker ({event.reason}) and is started again"
+        values = ", ".join(trials.overrides_of(event.job))
+        reporter.message(f"{event.job} ({values}): {text}")
 
-    def run_finished(self, job: str) -> None:
-        """Report the validation accuracy."""
-        self._report(job, f"{_score(self._directory, job):.2%} on validation images")
-
-    def run_pruned(self, job: str) -> None:
-        """Report that the trial was stopped early."""
-        self._report(job, "stopped early, worse than the median of the other trials")
-
-    def run_failed(self, job: str, message: str) -> None:
-        """Report the failure."""
-        self._report(job, message)
-
-    def run_lost(self, job: str, reason: str) -> None:
-        """Report that the trial is repeated."""
-        self._report(job, f"lost its worker ({reason}) and is started again")
-
-    def _report(self, job: str, text: str) -> None:
-        values = ", ".join(self._trials.overrides_of(job))
-        self._reporter.message(f"{job} ({values}): {text}")
+    return report
 
 
 def _default_name(recipe: str | Path, dimensions: Sequence[Dimension]) -> str:

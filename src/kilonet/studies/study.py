@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,16 @@ from kilonet.progress import Reporter, Silent
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved
-from kilonet.studies.coordinator import Coordinator, Executor, FixedJobs, StudyObserver
+from kilonet.studies.coordinator import (
+    Coordinator,
+    Executor,
+    FixedJobs,
+    Report,
+    RunFailed,
+    RunFinished,
+    RunLost,
+    RunPruned,
+)
 from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
 from kilonet.studies.plan import StudyPlan, StudyRequest, Vary, parse_request
@@ -85,7 +94,7 @@ def study(  # noqa: PLR0913 - keyword arguments
     keywords change the recipe of all cells. ``name`` is the study's directory, in the studies
     directory (default: made from the recipe and the keys). ``jobs`` is the number of runs at a time
     on this machine (default: one for each core or GPU). ``on="ray"`` uses the Ray cluster at
-    ``address``. ``reporter`` gets messages, or each run by itself if it is a ``StudyObserver``.
+    ``address``. ``reporter`` gets messages and the number of finished runs.
 
     The same call resumes a study that was stopped: finished runs are not repeated.
 
@@ -185,11 +194,13 @@ def _make_runs(directory: StudyDirectory, executor: Executor, reporter: Reporter
     """Make the runs of the plan that are not finished; return those that failed."""
     jobs = directory.plan.jobs()
     finished = {job.name for job in jobs if directory.finished(job.name) is not None}
-    observer = reporter if isinstance(reporter, StudyObserver) else StudyMessages(reporter)
-    observer.study_started(directory, finished)
     queue = FixedJobs(job for job in jobs if job.name not in finished)
-    with resumable(directory.path):
-        return Coordinator(queue, executor, observer).run(_import_analysis)
+    report = study_messages(directory, reporter, len(finished))
+    try:
+        with resumable(directory.path):
+            return Coordinator(queue, executor, report).run(_import_analysis)
+    finally:
+        reporter.task_done()
 
 
 def _import_analysis() -> None:
@@ -214,34 +225,26 @@ def resumable(path: Path) -> Iterator[None]:
         ) from None
 
 
-class StudyMessages(StudyObserver):
-    """Reports each finished, failed or lost run of a study as one message."""
+def study_messages(study: StudyDirectory, reporter: Reporter, finished: int) -> Report:
+    """Return a function that reports how each run ends; ``finished`` runs exist already."""
+    total = len(study.plan.run_names())
+    reporter.task_started(study.path.name, total)
+    reporter.task_progress(finished)
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    def report(event: RunFinished | RunPruned | RunFailed | RunLost) -> None:
+        nonlocal finished
+        job = event.job
+        if isinstance(event, RunFailed):
+            reporter.message(f"{job} failed: {event.message}")
+        elif isinstance(event, RunLost):
+            reporter.message(f"{job} lost its worker ({event.reason}) and is started again.")
+        elif run := study.finished(job):
+            finished += 1
+            accuracy = run.metrics()["test"]["accuracy"]
+            reporter.message(f"{job}: {accuracy:.2%} on test images ({finished} of {total} runs)")
+            reporter.task_progress(finished)
 
-    def study_started(self, study: StudyDirectory, finished: Collection[str]) -> None:
-        """Count the runs."""
-        self._study = study
-        self._total = len(study.plan.run_names())
-        self._finished = len(finished)
-
-    def run_finished(self, job: str) -> None:
-        """Report the test accuracy."""
-        self._finished += 1
-        run = self._study.finished(job)
-        assert run is not None, job
-        accuracy = run.metrics()["test"]["accuracy"]
-        count = f"{self._finished} of {self._total} runs"
-        self._reporter.message(f"{job}: {accuracy:.2%} on test images ({count})")
-
-    def run_failed(self, job: str, message: str) -> None:
-        """Report the failure."""
-        self._reporter.message(f"{job} failed: {message}")
-
-    def run_lost(self, job: str, reason: str) -> None:
-        """Report that the run is repeated."""
-        self._reporter.message(f"{job} lost its worker ({reason}) and is started again.")
+    return report
 
 
 def _conclude(
