@@ -23,15 +23,16 @@ static void finalize_norm_gradient(const Step *s, const Batch *batch)
     double number = (double)(batch->images * area(s));
     for (long c = 0; c < s->channels; c++) {
         Channel *one = s->channel + c;
-        double sum = total(s, batch, c, 0), product = total(s, batch, c, 1);
-        double inverse = one->inverse;
+        double sum = total(s, batch, c, 0), inverse = one->inverse;
+        double product = total(s, batch, c, 1) - sum * one->residue;
         one->offset = one->tilt = 0;
         if (s->bias) s->dbias[c] = s->has_norm ? 0 : (float)sum;
         if (!s->has_norm) continue;
         s->dbeta[c] = (float)sum;
         s->dgamma[c] = (float)(product * inverse);
-        one->offset = (float)(-one->scale * sum / number);
-        one->tilt = (float)(-one->scale * inverse * inverse * product / number);
+        double tilt = -one->scale * inverse * inverse * product / number;
+        one->tilt = (float)tilt;
+        one->offset = (float)(-one->scale * sum / number - tilt * one->residue);
     }
 }
 

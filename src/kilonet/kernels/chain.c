@@ -106,12 +106,17 @@ void chain_forward(Step *steps, long count, long images, long threads, const flo
             if (s->kind == UNIT) {
                 pack(s, steps);
                 clear_totals(s, &batch);
-                if (!needs_whole_batch(s)) finalize_norm(s, &batch);
+                prepare_channels(s);
+                if (s->has_norm && s->frozen) finalize_norm(s, &batch);
             }
         FOR_EACH_BLOCK
             for (Step *s = first; s < next; s++)
                 block_through(s, steps, b, thread, filled(&batch, b), x);
-        if (needs_whole_batch(next - 1)) finalize_norm(next - 1, &batch);
+        const Step *last = next - 1;
+        if (!needs_whole_batch(last)) continue;
+        for (int pass = 1; pass < MAX_PASSES && recentre(last, &batch); pass++)
+            FOR_EACH_BLOCK moments_again(last, b, filled(&batch, b));
+        finalize_norm(last, &batch);
     }
     FOR_EACH_BLOCK output_block(steps + count - 1, b, filled(&batch, b), y);
 }

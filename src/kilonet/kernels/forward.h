@@ -61,8 +61,8 @@ static void unit_part(const Step *s, const Step *source, Region part, const Work
             pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
                  s->argmax + (first + c) * pixels);
         if (s->has_norm && !s->frozen)
-            accumulate_moments(z, rows * s->width, s->mean[channel] - (s->bias ? s->bias[channel] : 0),
-                   work->norm_sums + 2 * channel);
+            accumulate_moments(z, rows * s->width, s->channel[channel].centre,
+                               work->norm_sums + 2 * channel);
     }
 }
 
@@ -78,14 +78,73 @@ static void unit_block(const Step *s, const Step *steps, long b, long thread, lo
         add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
 }
 
-/* Sets batch norm of one channel; `centre` is the mean of the convolution without its bias. */
-static void set_norm(const Step *s, long c, double centre, double variance)
+/* Prepares a step's channels for a batch; sums of moments begin about the running mean, that of the
+ * convolution without its bias. */
+static void prepare_channels(const Step *s)
+{
+    for (long c = 0; c < s->channels; c++) {
+        float bias = s->bias ? s->bias[c] : 0;
+        s->channel[c] = (Channel){
+            .scale = 1, .shift = bias,
+            .centre = s->has_norm ? s->mean[c] - bias : 0,
+            .threshold = (int32_t)s->threshold,
+            .key = {(uint32_t)s->key, (uint32_t)((uint64_t)s->key >> 32)},
+            .dropout_scale = (float)s->dropout_scale,
+        };
+    }
+}
+
+#define MAX_DISTANCE 2 /* of the mean from the centre, in standard deviations */
+#define MAX_PASSES 3
+
+/* Computes a channel's mean and variance over the batch from the sums about its centre. */
+static Moments moments_of(const Step *s, const Batch *batch, long c)
+{
+    double number = (double)(batch->images * area(s));
+    double distance = total(s, batch, c, 0) / number;
+    double variance = total(s, batch, c, 1) / number - distance * distance;
+    return (Moments){distance, variance < 0 ? 0 : variance};
+}
+
+/* Moves the centre to the mean, in channels whose variance has lost digits because the mean is far
+ * from the centre. Returns whether there are any. Their sums have to be computed again. */
+static int recentre(const Step *s, const Batch *batch)
+{
+    int any = 0;
+    for (long c = 0; c < s->channels; c++) {
+        Channel *one = s->channel + c;
+        Moments m = moments_of(s, batch, c);
+        double limit = MAX_DISTANCE * MAX_DISTANCE * (m.variance + s->epsilon);
+        one->again = m.distance * m.distance > limit;
+        if (!one->again) continue;
+        any = 1, one->centre += (float)m.distance;
+        for (long b = 0; b < batch->blocks; b++)
+            memset(totals_of(s, b, c), 0, 2 * sizeof *s->totals);
+    }
+    return any;
+}
+
+/* Computes the sums of one block about the new centres. */
+static void moments_again(const Step *s, long b, long images)
+{
+    for (long c = 0; c < s->channels; c++) {
+        if (!s->channel[c].again) continue;
+        V sums[2] = {{0}};
+        accumulate_moments(s->numbers + (b * s->channels + c) * area(s), area(s), s->channel[c].centre,
+                           sums);
+        add_to_totals(s, b, c, sums, images);
+    }
+}
+
+/* Sets batch norm of one channel; `mean` is that of the convolution without its bias. */
+static void set_norm(const Step *s, long c, double mean, double variance)
 {
     Channel *one = s->channel + c;
     one->inverse = 1 / sqrt(variance + s->epsilon);
-    one->centre = (float)centre;
+    one->centre = (float)mean;
+    one->residue = mean - one->centre;
     one->scale = (float)(s->gamma[c] * one->inverse);
-    one->shift = s->beta[c] - one->centre * one->scale;
+    one->shift = (float)(s->beta[c] - mean * one->scale);
 }
 
 /* Computes batch norm's scale and shift from the totals of the batch, and updates the running
@@ -94,24 +153,17 @@ static void finalize_norm(const Step *s, const Batch *batch)
 {
     double number = (double)(batch->images * area(s));
     for (long c = 0; c < s->channels; c++) {
-        Channel *one = s->channel + c;
         float bias = s->bias ? s->bias[c] : 0;
-        one->threshold = (int32_t)s->threshold;
-        one->key[0] = (uint32_t)s->key, one->key[1] = (uint32_t)((uint64_t)s->key >> 32);
-        one->dropout_scale = (float)s->dropout_scale;
-        one->scale = 1, one->shift = bias, one->centre = 0;
-        if (!s->has_norm) continue;
         if (s->frozen) {
             set_norm(s, c, s->mean[c] - bias, s->variance[c]);
             continue;
         }
-        double distance = total(s, batch, c, 0) / number;
-        double variance = total(s, batch, c, 1) / number - distance * distance;
-        variance = variance < 0 ? 0 : variance;
-        set_norm(s, c, s->mean[c] - bias + distance, variance);
-        s->mean[c] += (float)(s->momentum * distance);
-        variance *= number / (number - 1);
-        s->variance[c] += (float)(s->momentum * (variance - s->variance[c]));
+        Moments m = moments_of(s, batch, c);
+        double mean = s->channel[c].centre + m.distance;
+        set_norm(s, c, mean, m.variance);
+        s->mean[c] += (float)(s->momentum * (mean + bias - s->mean[c]));
+        double unbiased = m.variance * number / (number - 1);
+        s->variance[c] += (float)(s->momentum * (unbiased - s->variance[c]));
     }
 }
 

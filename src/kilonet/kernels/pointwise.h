@@ -63,8 +63,14 @@ typedef struct {
     int32_t threshold;                        /* of dropout: see DropoutMask in chain.py */
     uint32_t key[2];                          /* of the random numbers */
     float dropout_scale;
-    double inverse; /* 1 / standard deviation */
+    double inverse;                           /* 1 / standard deviation */
+    double residue;                           /* the mean less `centre`, its float32 value */
+    int again;                                /* sums of moments are to be computed again */
 } Channel;
+
+typedef struct {
+    double distance, variance; /* of the mean from a channel's centre */
+} Moments;
 
 /* Dropout's random numbers for vector number `vector`: a hash of the elements' positions, Wellons'
  * "lowbias32" (2018), with a key in two halves. Recomputing them is faster than storing them. */

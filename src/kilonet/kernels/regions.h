@@ -125,10 +125,15 @@ static Region result_of(const Step *s, const Step *source, Region part)
     return part;
 }
 
+static double *totals_of(const Step *s, long b, long channel)
+{
+    return s->totals + 2 * (b * s->channels + channel);
+}
+
 /* Adds `images` lanes of two sums to the totals of a block's channel. */
 static void add_to_totals(const Step *s, long b, long channel, const V *sums, long images)
 {
-    double *totals = s->totals + 2 * (b * s->channels + channel);
+    double *totals = totals_of(s, b, channel);
     for (long l = 0; l < images; l++) totals[0] += sums[0][l], totals[1] += sums[1][l];
 }
 
@@ -141,7 +146,6 @@ static void clear_totals(const Step *s, const Batch *batch)
 static double total(const Step *s, const Batch *batch, long channel, int which)
 {
     double sum = 0;
-    for (long b = 0; b < batch->blocks; b++)
-        sum += s->totals[2 * (b * s->channels + channel) + which];
+    for (long b = 0; b < batch->blocks; b++) sum += totals_of(s, b, channel)[which];
     return sum;
 }
