@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 Row = dict[str, float]
 """The figures of one epoch."""
@@ -11,8 +11,11 @@ Row = dict[str, float]
 T = TypeVar("T")
 
 
-class Reporter(Protocol):
-    """Receives messages and progress. It has no influence on the result."""
+class Reporter:
+    """Receives messages and progress, and ignores them; subclasses override what they need.
+
+    It has no influence on the result.
+    """
 
     def message(self, text: str) -> None:
         """Handle one line for the user. A line that begins with "Note:" should be emphasised."""
@@ -38,34 +41,7 @@ class Reporter(Protocol):
         """End an epoch; ``row`` has its figures and was added to the history."""
 
 
-class Silent:
-    """A reporter that ignores everything; the base class of those that handle some events."""
-
-    def message(self, text: str) -> None:
-        """Ignore the message."""
-
-    def task_started(self, description: str, total: int, unit: str = "") -> None:
-        """Ignore the task."""
-
-    def task_progress(self, completed: int) -> None:
-        """Ignore the progress."""
-
-    def task_done(self) -> None:
-        """Ignore the end of the task."""
-
-    def epoch_started(self, epoch: int, epochs: int, images: int) -> None:
-        """Ignore the epoch."""
-
-    def batch_done(
-        self, images: int, loss: float, accuracy: float, images_per_second: float
-    ) -> None:
-        """Ignore the batch."""
-
-    def epoch_done(self, row: Row, is_best: bool) -> None:
-        """Ignore the epoch."""
-
-
-class PrintReporter(Silent):
+class PrintReporter(Reporter):
     """A reporter that prints messages and one line per epoch to standard output."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from served import serve
 from kilonet.data.dataset import load_dataset
 from kilonet.data.download import DownloadError, download, mirrors_of
 from kilonet.errors import DataError
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 
 
 def nobody() -> str:
@@ -89,7 +89,7 @@ def test_failure_names_mirrors_reasons_and_remedies(
     assert time.monotonic() - started < 3
 
 
-class Recorder(Silent):
+class Recorder(Reporter):
     """Keeps what it is called with."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kilonet.progress import PrintReporter, Silent, epoch_line, track
+from kilonet.progress import PrintReporter, Reporter, epoch_line, track
 from trained import EPOCH_LINE as LINE
 from trained import EPOCH_ROW as ROW
 
@@ -26,7 +26,7 @@ def test_print_reporter(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_track_reports_each_item_and_the_end_after_an_error() -> None:
-    class Recorder(Silent):
+    class Recorder(Reporter):
         events: list[tuple[str | int, ...]]
 
         def task_started(self, description: str, total: int, unit: str = "") -> None:
@@ -47,7 +47,7 @@ def test_track_reports_each_item_and_the_end_after_an_error() -> None:
 
 
 def test_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = Silent()
+    reporter = Reporter()
     reporter.message("text")
     reporter.task_started("task", 1)
     reporter.task_progress(1)

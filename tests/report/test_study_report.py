@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from test_report_browser import open_page
 
-from kilonet.report.facts import Curve, Point, StudyFacts
+from kilonet.report.facts import Curve, StudyFacts
 from kilonet.report.formatting import Column, Table
-from kilonet.report.study_plots import pareto_front
-from kilonet.report.write import STUDY_COSTS as COSTS
 from kilonet.report.write import STUDY_CURVES as CURVES
 from kilonet.report.write import write_study_report as write
 
@@ -32,10 +28,6 @@ def facts(curves: bool = True) -> StudyFacts:
         answers=["adam was better (95 % interval 1–2)."],
         tables=[("Cells", "Mean over seeds", CELLS)],
         curves=[Curve("adam", runs), Curve("$sgd", [runs[0]])] if curves else [],
-        points=[
-            Point("adam", 0.991, 0.002, 9_000, 1_000_000, 10),
-            Point("$sgd", 1.0, 0.0, 22_000, 0, 11),
-        ],
         measurement=["Once."],
         command="kilonet study quick --name '<x>'",
     )
@@ -48,7 +40,7 @@ def test_equal_facts_give_equal_bytes(tmp_path: Path) -> None:
         write(tmp_path / name / "report.html", facts())
         pages.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert pages[0] == pages[1]
-    assert {*pages[0]} == {"report.html", CURVES, COSTS}
+    assert {*pages[0]} == {"report.html", CURVES}
     page = pages[0]["report.html"].decode()
     assert "&lt;b&gt;sgd&lt;/b&gt;" in page
     assert "95\u00a0%" in page
@@ -57,7 +49,7 @@ def test_equal_facts_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_without_validation_images_there_are_no_curves(tmp_path: Path) -> None:
     write(tmp_path / "report.html", facts(curves=False))
-    assert {path.name for path in tmp_path.iterdir()} == {"report.html", COSTS}
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html"}
 
 
 @pytest.mark.browser
@@ -78,12 +70,3 @@ def test_a_heading_sorts(browser: Browser, tmp_path: Path, width: int) -> None:
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     page.close()
-
-
-@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=12))
-def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
-    costs, goods = zip(*points, strict=True)
-    front = pareto_front(costs, goods)
-    for place, (cost, good) in enumerate(points):
-        beaten = any(c <= cost and g >= good and (c < cost or g > good) for c, g in points)
-        assert (place in front) is not beaten

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kilonet
 from kilonet.errors import MissingExtraError
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.report import tensorboard as events
 from kilonet.report.tensorboard import TAGS, TEST_ACCURACY, TEST_LOSS, Events
 from kilonet.runs import layout
@@ -116,4 +116,4 @@ def test_without_tensorboard_nothing_is_begun(
     assert not (tmp_path / "run").exists()
     request = parse_request("quick", (), 1, [*LOGGED], None, tmp_path / "study")
     with pytest.raises(MissingExtraError):
-        resolve_plan(request, None, Silent())
+        resolve_plan(request, None, Reporter())

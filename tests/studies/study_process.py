@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 600  # seconds; a busy machine may need many for the work of a few
 CLOCKS = {"seconds"}
@@ -78,7 +79,12 @@ def gone(processes: list[int]) -> bool:
     return False
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    """Return a study's CSV table without the columns of measured times."""
-    with path.open(encoding="utf-8") as file:
-        return [{k: v for k, v in row.items() if k not in CLOCKS} for row in csv.DictReader(file)]
+def results(study: Path) -> Any:
+    """Return a study's results without the measured times."""
+    return _without_clocks(json.loads((study / "results.json").read_text(encoding="utf-8")))
+
+
+def _without_clocks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_clocks(v) for k, v in value.items() if k not in CLOCKS}
+    return [_without_clocks(each) for each in value] if isinstance(value, list) else value

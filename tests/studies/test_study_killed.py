@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from study_process import PATIENCE, StudyProcess, gone, table
+from study_process import PATIENCE, StudyProcess, gone, results
 
 import kilonet
 from kilonet.runs import layout
-from kilonet.studies.results import CELLS, COMPARISONS, RUNS
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,8 +53,7 @@ def test_a_killed_study_is_resumed(undisturbed: Path, tmp_path: Path) -> None:
     finished = [run.path for run in kilonet.list_runs(studies / "s" / "runs") if run.finished]
     before = {path: (path / layout.RUN).stat().st_mtime_ns for path in finished}
     assert StudyProcess(studies, *LINE).wait() == 0
-    for name in (CELLS, COMPARISONS, RUNS):
-        assert table(studies / "s" / name) == table(undisturbed / name)
+    assert results(studies / "s") == results(undisturbed)
     assert {path: (path / layout.RUN).stat().st_mtime_ns for path in finished} == before
     for run in (undisturbed / "runs").iterdir():
         resumed = studies / "s" / "runs" / run.name
@@ -101,4 +99,4 @@ def test_the_run_of_a_lost_worker_is_repeated(undisturbed: Path, tmp_path: Path)
     os.kill(worker, signal.SIGKILL)
     assert study.wait() == 0
     assert "lost its worker" in (tmp_path / "log.txt").read_text(encoding="utf-8")
-    assert table(studies / "s" / RUNS) == table(undisturbed / RUNS)
+    assert results(studies / "s") == results(undisturbed)

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from study_process import PATIENCE, StudyProcess, table
+from study_process import PATIENCE, StudyProcess, results
 
 from kilonet.cli.main import run as kilonet
 from kilonet.errors import StudyError, UsageError
 from kilonet.studies.ray_executor import find_cluster, pack, unpack
-from kilonet.studies.results import CELLS, COMPARISONS, RUNS
 
 LINE = (
     "quick", 'model.layers="c6 M p4 c8 M"', "data.name=digits", "training.epochs=5",
@@ -84,8 +83,7 @@ def test_results_equal_local_ones_although_a_worker_is_killed(cluster: str, tmp_
     os.kill(workers[0], signal.SIGKILL)
     assert study.wait() == 0
     assert "lost its worker" in (tmp_path / "log.txt").read_text(encoding="utf-8")
-    for name in (CELLS, COMPARISONS, RUNS):
-        assert table(studies / "there" / name) == table(studies / "here" / name)
+    assert results(studies / "there") == results(studies / "here")
     runs = studies / "there" / "runs"
     assert sorted(path.name for path in runs.iterdir()) == [
         "adam-s0",

@@ -13,7 +13,7 @@ from trials import CPU, digits, fit, recipe, trained
 from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
 from kilonet.errors import RecipeError
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.training.data import (
     Split,
     TrainingData,
@@ -130,7 +130,7 @@ def test_a_training_sees_changed_images_and_then_real_ones(monkeypatch: pytest.M
 
     monkeypatch.setattr(Augmentation, "__call__", watched)
     running = fit(TURNED, "augmentation.until=0.67")  # two of three epochs
-    running.run(lambda _: None, Silent())
+    running.run(lambda _: None, Reporter())
     same = [torch.equal(before, after) for _, before, after in seen]
     third = len(seen) // 3
     assert same == [False] * (2 * third) + [True] * third

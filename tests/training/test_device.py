@@ -16,7 +16,7 @@ from kilonet.errors import UsageError
 from kilonet.kernels.library import KernelError
 from kilonet.models.base import Network
 from kilonet.models.build import build
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
 from kilonet.training import device
 from kilonet.training.device import (
@@ -326,7 +326,7 @@ def test_only_the_networks_layers_are_in_bfloat16(able: None) -> None:
     running.model.register_forward_hook(look)
     assert running.ema is not None
     running.ema.module.register_forward_hook(look)
-    outcome = running.run(lambda _: None, Silent())
+    outcome = running.run(lambda _: None, Reporter())
     assert seen == {(True, True, torch.bfloat16), (False, False, torch.float32)}
     floating = [t for t in outcome.last.values() if t.is_floating_point()]
     moments = [state["momentum_buffer"] for state in running.optimizer.state.values()]

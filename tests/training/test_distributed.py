@@ -16,7 +16,7 @@ from torch import Tensor
 from trials import CPU, figures, fit, same, trained
 
 from kilonet.errors import TrainingError, WorkerLostError
-from kilonet.progress import Row, Silent
+from kilonet.progress import Reporter, Row
 from kilonet.training import distributed
 from kilonet.training.data import evaluate_split
 from kilonet.training.distributed import (
@@ -92,7 +92,7 @@ def test_what_is_exchanged() -> None:
 def run(group: ProcessGroup, *overrides: str) -> tuple[Outcome, dict[str, Tensor]]:
     """Train the small recipe; return its outcome and the whole of its last state's network."""
     running = fit(*overrides, group=group)
-    outcome = running.run(lambda _: None, Silent())
+    outcome = running.run(lambda _: None, Reporter())
     return outcome, running.model.state_dict()
 
 
@@ -151,7 +151,7 @@ def test_combined_figures_are_those_of_the_whole(pairs: Any) -> None:
 def first_statistics(group: ProcessGroup) -> tuple[Tensor, list[Row]]:
     """Return batch norm's first running mean after one epoch of one batch, and the history."""
     running = fit("training.epochs=1", "training.batch_size=500", group=group)
-    outcome = running.run(lambda _: None, Silent())
+    outcome = running.run(lambda _: None, Reporter())
     return outcome.last["features.conv1.norm.running_mean"], outcome.history
 
 

@@ -15,7 +15,7 @@ from trials import CPU, digits, figures, fit, recipe, same, trained, training_da
 
 from kilonet.errors import CheckpointError, RecipeError, TrainingError
 from kilonet.models.build import build
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
 from kilonet.training.checkpoints import State, Weights, load_state, save_state, weights_of
 from kilonet.training.data import evaluate_split, split_dataset
@@ -53,7 +53,7 @@ def interrupted(make: Callable[[], Fit], file: Path, times: int) -> Fit:
         if time:
             running.restore(load_state(file))
         with pytest.raises(StoppedError):
-            running.run(save_and_stop, Silent())
+            running.run(save_and_stop, Reporter())
     resumed = make()
     resumed.restore(load_state(file))
     return resumed
@@ -63,7 +63,7 @@ def interrupted(make: Callable[[], Fit], file: Path, times: int) -> Fit:
 def test_interrupted_after_every_epoch_ends_in_the_same_bits(case: str, tmp_path: Path) -> None:
     whole = trained(*RESUMED[case])
     resumed = interrupted(lambda: fit(*RESUMED[case]), tmp_path / "state", times=2)
-    outcome = resumed.run(lambda _: None, Silent())
+    outcome = resumed.run(lambda _: None, Reporter())
     assert same(outcome.last, whole.last)
     assert same(outcome.best, whole.best)
     assert figures(outcome.history) == figures(whole.history)
@@ -74,10 +74,10 @@ def test_interrupted_after_every_epoch_ends_in_the_same_bits(case: str, tmp_path
 def test_interrupted_after_its_end_only_reports(tmp_path: Path) -> None:
     whole = trained()
     finished = fit()
-    finished.run(lambda state: save_state(tmp_path / "state", state), Silent())
+    finished.run(lambda state: save_state(tmp_path / "state", state), Reporter())
     again = fit()
     again.restore(load_state(tmp_path / "state"))
-    outcome = again.run(lambda _: pytest.fail("there was nothing left to do"), Silent())
+    outcome = again.run(lambda _: pytest.fail("there was nothing left to do"), Reporter())
     assert same(outcome.last, whole.last)
     assert outcome.history[-1]["epoch"] == 3
 
@@ -94,7 +94,7 @@ def test_bits_do_not_depend_on_the_draws_before() -> None:
     running = fit()
     torch.manual_seed(12345)
     torch.rand(100)
-    assert same(running.run(lambda _: None, Silent()).last, expected.last)
+    assert same(running.run(lambda _: None, Reporter()).last, expected.last)
 
 
 def test_recording_the_test_accuracy_decides_nothing() -> None:
@@ -127,7 +127,7 @@ def test_history_row() -> None:
 
 def test_evaluates_the_averaged_weights() -> None:
     running = fit("training.ema=0.9")
-    outcome = running.run(lambda _: None, Silent())
+    outcome = running.run(lambda _: None, Reporter())
     assert running.ema is not None
     assert same(outcome.last, weights_of(running.ema.module))
     assert not same(outcome.last, weights_of(running.model))
@@ -140,7 +140,7 @@ def test_evaluates_the_averaged_weights() -> None:
 def test_best_is_the_first_of_the_highest_validation_accuracies() -> None:
     running = fit("training.epochs=5", "training.seed=2")
     seen: list[Weights] = []
-    outcome = running.run(lambda _: seen.append(weights_of(running.model)), Silent())
+    outcome = running.run(lambda _: seen.append(weights_of(running.model)), Reporter())
     accuracies = [row["validation_accuracy"] for row in outcome.history]
     best = accuracies.index(max(accuracies))
     assert outcome.best_epoch == best + 1
@@ -194,7 +194,7 @@ def blind_fit(*overrides: str) -> Fit:
 
 def test_without_validation_the_latest_weights_are_the_best() -> None:
     outcome = blind_fit("training.epochs=2", "training.batch_size=500").run(
-        lambda _: None, Silent()
+        lambda _: None, Reporter()
     )
     assert len(outcome.history) == 2
     assert not any(key.startswith("validation") for row in outcome.history for key in row)
@@ -218,7 +218,7 @@ def test_label_smoothing_is_the_formula() -> None:
             "training.batch_size=1000",
             "training.epochs=1",
         )
-        .run(lambda _: None, Silent())
+        .run(lambda _: None, Reporter())
         .history[0]
     )
     assert row["train_loss"] == pytest.approx(expected, rel=1e-5)
@@ -234,7 +234,7 @@ def test_divergence_keeps_the_last_good_state() -> None:
             running.optimizer.param_groups[0]["lr"] = 1e30
 
     with pytest.raises(TrainingError, match=r"no longer finite in epoch 3: .*optimizer\.lr"):
-        running.run(save, Silent())
+        running.run(save, Reporter())
     assert len(saved) == len(running.history) == 2
 
 
@@ -243,7 +243,7 @@ def test_divergence_in_the_very_last_step_is_noticed_without_validation() -> Non
     first = next(running.model.parameters())
     running.optimizer.register_step_post_hook(lambda *_: first.data.fill_(torch.inf))
     with pytest.raises(TrainingError, match="weights are no longer finite in epoch 1"):
-        running.run(lambda _: pytest.fail("these weights are not worth saving"), Silent())
+        running.run(lambda _: pytest.fail("these weights are not worth saving"), Reporter())
 
 
 class Own(nn.Module):
@@ -274,7 +274,7 @@ def test_a_network_that_fails_is_named_in_one_message(model: Own, message: str) 
     chosen = recipe()
     running = Fit(model, training_data(chosen), chosen, CPU)
     with pytest.raises((TrainingError, RecipeError), match=message):
-        running.run(lambda _: None, Silent())
+        running.run(lambda _: None, Reporter())
 
 
 def test_a_class_of_the_users_own_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,13 +294,13 @@ class Net(nn.Module):
     chosen = resolve("gap-14k", ["data.name=digits", "training.epochs=4", *words]).recipe
     torch.manual_seed(0)
     running = Fit(build(chosen.model), training_data(chosen, images=600), chosen, CPU)
-    outcome = running.run(lambda _: None, Silent())
+    outcome = running.run(lambda _: None, Reporter())
     assert outcome.history[-1]["train_accuracy"] > 0.7 > outcome.history[0]["train_accuracy"]
 
 
 def finished_state() -> State:
     running = fit("training.epochs=1")
-    running.run(lambda _: None, Silent())
+    running.run(lambda _: None, Reporter())
     return running.state()
 
 

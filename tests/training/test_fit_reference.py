@@ -21,7 +21,7 @@ from trials import figures, fit, recipe, same, trained, training_data
 
 from kilonet.data.augment import Augmentation
 from kilonet.models.conv_stack import ConvStack
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.training.data import Split
 
 Rows = list[tuple[float, float, float]]
@@ -232,5 +232,5 @@ def test_losses_are_those_of_the_stored_results(case: str) -> None:
 def test_one_step_after_another_changes_nothing() -> None:
     """A fit is one sequence of steps, however often its state is looked at."""
     watched = fit("training.ema=0.9")
-    outcome = watched.run(lambda _: watched.state(), Silent())
+    outcome = watched.run(lambda _: watched.state(), Reporter())
     assert figures(outcome.history) == figures(trained("training.ema=0.9").history)

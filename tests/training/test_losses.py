@@ -10,7 +10,7 @@ from scipy.special import rel_entr, softmax
 from torch import Tensor, nn
 from trials import fit, same, trained
 
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.training.losses import distillation_loss, teacher_probabilities
 
 torch.manual_seed(0)
@@ -60,14 +60,14 @@ def test_without_a_share_teachers_change_nothing() -> None:
     alone = trained("training.epochs=1")
     taught = fit("training.epochs=1", "training.teacher_share=0")
     taught.data = replace(taught.data, teachers=[Constant([0.0] * 10)])
-    assert same(taught.run(lambda _: None, Silent()).last, alone.last)
+    assert same(taught.run(lambda _: None, Reporter()).last, alone.last)
 
 
 def test_the_answers_are_learnt() -> None:
     """All from a teacher that always says 3, whatever the labels."""
     wise = fit("training.epochs=3", "training.teacher_share=1", "optimizer.lr=0.1")
     wise.data = replace(wise.data, teachers=[Constant([0.0] * 3 + [8.0] + [0.0] * 6)])
-    wise.run(lambda _: None, Silent())
+    wise.run(lambda _: None, Reporter())
     with torch.no_grad():
         said = wise.model.eval()(torch.randn(20, *wise.data.train.images.shape[1:]))
     assert said.argmax(dim=1).unique().tolist() == [3]

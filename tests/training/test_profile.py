@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trials import fit, recipe
 
 from kilonet.models.build import build
-from kilonet.progress import Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.load import resolve
 from kilonet.training import profile
 from kilonet.training.distributed import ProcessGroup
@@ -49,7 +49,7 @@ def test_a_gpu_is_waited_for_only_if_asked(
 def test_the_phases_of_a_training() -> None:
     running = fit("model.layers=c32 c32 p2 c32", "training.epochs=1", "training.ema=0.9")
     began = time.perf_counter()
-    running.run(lambda _: None, Silent())
+    running.run(lambda _: None, Reporter())
     whole = time.perf_counter() - began
     seconds = running.phases.seconds
     assert all(seconds[name] > 0 for name in PHASES)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.models.build import build
-from kilonet.progress import Row, Silent
+from kilonet.progress import Reporter, Row
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import Weights
@@ -62,7 +62,7 @@ def fit(*overrides: str, group: ProcessGroup = SINGLE) -> Fit:
 
 def trained(*overrides: str) -> Outcome:
     """Return what a fit of the small recipe leaves."""
-    return fit(*overrides).run(lambda _: None, Silent())
+    return fit(*overrides).run(lambda _: None, Reporter())
 
 
 def same(first: Weights, second: Weights) -> bool:

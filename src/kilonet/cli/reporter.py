@@ -23,12 +23,12 @@ from rich.table import Column
 from rich.text import Text
 
 from kilonet.cli.common import SafeConsole
-from kilonet.progress import Reporter, Row, Silent, epoch_line
+from kilonet.progress import Reporter, Row, epoch_line
 
 NOTE = "Note:"
 
 
-class ConsoleReporter:
+class ConsoleReporter(Reporter):
     """Prints messages and epochs to ``console``; on a terminal it also shows progress bars.
 
     Use it as a context manager, which removes the bars at the end.
@@ -106,7 +106,7 @@ class ConsoleReporter:
 def progress() -> Iterator[Reporter]:
     """Provide a reporter that shows bars on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
-        yield Silent()
+        yield Reporter()
         return
     with ConsoleReporter(SafeConsole(stderr=True)) as reporter:
         yield reporter

@@ -119,7 +119,7 @@ def study(
     require("train")
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
-    from kilonet.progress import Silent
+    from kilonet.progress import Reporter
 
     shared: dict[str, Any] = {
         "overrides": overrides,
@@ -129,7 +129,7 @@ def study(
         "address": address,
         "data_dir": data_dir,
     }
-    with nullcontext(Silent()) if as_json else ConsoleReporter(output()) as reporter:
+    with nullcontext(Reporter()) if as_json else ConsoleReporter(output()) as reporter:
         if search:
             from kilonet.studies.search import TRIALS
             from kilonet.studies.search import search as run_search

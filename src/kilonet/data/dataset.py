@@ -31,7 +31,7 @@ from kilonet.data.registry import spec
 from kilonet.data.specs import DEFAULT_FORMAT, DataInfo, DatasetSpec, ImageFormat, Preparation
 from kilonet.errors import DataError
 from kilonet.files import data_cache
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 
 __all__ = ["Dataset", "DatasetNotFoundError", "is_available", "load_dataset"]
 
@@ -116,7 +116,7 @@ def load_dataset(
     entry = spec(name)
     if not entry.files:
         return _dataset(entry, load_digits(), "scikit-learn")
-    files = locate(entry, data_dir) or _obtain(entry, data_dir, download, reporter or Silent())
+    files = locate(entry, data_dir) or _obtain(entry, data_dir, download, reporter or Reporter())
     return _dataset(entry, read_files(entry, files), str(folder_of(files)))
 
 

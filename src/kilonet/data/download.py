@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kilonet.data.specs import DatasetSpec, FileSpec
 from kilonet.errors import DataError, MissingExtraError
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 
 MIRROR_VARIABLE = "KILONET_MIRROR"
 # Seconds to connect, and between two chunks of data: no network is reported soon, and a slow
@@ -48,7 +48,7 @@ def download(entry: DatasetSpec, directory: Path, reporter: Reporter | None = No
         folder.mkdir(parents=True, exist_ok=True)
         with _quiet_pooch():
             for file in entry.downloads:
-                _fetch(entry, file, folder, mirrors, reporter or Silent())
+                _fetch(entry, file, folder, mirrors, reporter or Reporter())
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror or error}); downloads go there. "

@@ -20,7 +20,7 @@ from kilonet.data.specs import ImageFormat
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
 from kilonet.preprocessing import PictureError, letterbox
-from kilonet.progress import Reporter, Silent, track
+from kilonet.progress import Reporter, track
 from kilonet.recipe.schema import FOLDER
 
 TEST_FRACTION = 0.2
@@ -101,7 +101,7 @@ def read_folder(
         DataError: there are not two classes of readable pictures, or too few for a test split.
     """
     folder = list_folder(path)
-    decoded = _decode_all(folder, image_format, reporter or Silent())
+    decoded = _decode_all(folder, image_format, reporter or Reporter())
     readable = [one for one in decoded if one.pixels is not None]
     _check_readable(folder, readable)
     train, test = _splits(readable, folder.has_test)

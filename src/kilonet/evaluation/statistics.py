@@ -11,44 +11,35 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 from scipy import stats
 
+CONFIDENCE = 0.95  # of all intervals
 _SAME = 1e-12  # smaller differences are rounding errors
 
 
-def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion, as fractions of 1.
+def wilson(correct: int, total: int) -> tuple[float, float]:
+    """Return the Wilson score 95 % interval of a proportion, as fractions of 1.
 
     The interval is for *one* trained model: it covers the model's accuracy on all images like the
     tested ones. It stays inside [0, 1] and is accurate near 0 % and 100 %.
 
-    Raises ValueError unless 0 ≤ ``correct`` ≤ ``total``, ``total`` ≥ 1 and 0 < ``confidence`` < 1.
-
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     JASA 22 (1927), as SciPy implements it (no continuity correction).
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     result = stats.binomtest(int(correct), int(total))
-    interval = result.proportion_ci(confidence_level=confidence, method="wilson")
+    interval = result.proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Return the mean of ``values`` and the half-width of its Student t interval.
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of ``values``, one or more, and the half-width of its 95 % t interval.
 
     The interval is for a *recipe*: it covers the mean over all seeds, given one value per seed.
     A single value says nothing about the spread, so its half-width is infinite.
-
-    Raises ValueError when there are no values, or unless 0 < ``confidence`` < 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     sample = np.asarray(values, dtype=np.float64)
-    if sample.size == 0:
-        raise ValueError("an interval needs at least one value")
     mean = float(sample.mean())
     if sample.size == 1:
         return mean, math.inf
-    quantile = float(stats.t.ppf((1 + confidence) / 2, sample.size - 1))
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1))
     return mean, quantile * float(sample.std(ddof=1)) / math.sqrt(sample.size)
 
 
@@ -91,12 +82,8 @@ def better_on_more(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     ``correct_a`` and ``correct_b``, integers of shape (N,), count for each image the seeds whose
     network classified it correctly. An image counts for the recipe with the higher count, so each
     image is one observation, whatever the number of seeds. With one seed this is McNemar's test.
-
-    Raises ValueError when the shapes differ or are not one-dimensional.
     """
     a, b = np.asarray(correct_a), np.asarray(correct_b)
-    if a.shape != b.shape:
-        raise ValueError(f"both models need the same images, not shapes {a.shape} and {b.shape}")
     return mcnemar(a > b, b > a)
 
 
@@ -112,21 +99,16 @@ class Paired:
     """Two-sided; 1 for a single pair."""
 
 
-def paired(values: ArrayLike, reference: ArrayLike, confidence: float = 0.95) -> Paired:
+def paired(values: ArrayLike, reference: ArrayLike) -> Paired:
     """Compare ``values`` with ``reference``, both (N,), pair by pair.
 
     If all differences are equal, there is no spread for a t-test. The p value is then that of a
     sign test, 2 / 2^N, or 1 if all differences are 0.
 
-    Raises ValueError when the shapes differ, there are no pairs, or unless 0 < ``confidence`` < 1.
-
     Source: Student, "The probable error of a mean", Biometrika 6 (1908); paired form.
     """
-    a, b = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"pairs need two arrays of one shape (N,), not {a.shape} and {b.shape}")
-    differences = a - b
-    mean, half_width = t_interval(differences.tolist(), confidence)
+    differences = np.subtract(values, reference, dtype=np.float64)
+    mean, half_width = t_interval(differences.tolist())
     return Paired(
         tuple(differences.tolist()), mean, mean - half_width, mean + half_width,
         _p_value(differences),

@@ -73,18 +73,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Point:
-    """The accuracy of a cell, the half-width of its interval (0 for one seed), and its costs."""
-
-    label: str
-    accuracy: float
-    half_width: float
-    parameters: float
-    macs: float
-    seconds: float
-
-
-@dataclass(frozen=True)
 class StudyFacts:
     """The content of a study's report."""
 
@@ -96,7 +84,6 @@ class StudyFacts:
     tables: Sequence[tuple[str, str, Table]]
     """Heading, caption and rows of each."""
     curves: Sequence[Curve]
-    points: Sequence[Point]
     measurement: Sequence[str]
     """How it was measured, a paragraph each."""
     command: str

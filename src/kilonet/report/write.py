@@ -10,13 +10,12 @@ from kilonet.report import rendering
 from kilonet.report.facts import ReportFacts, StudyFacts
 from kilonet.report.image_grids import mistakes
 from kilonet.report.run_plots import confusion_matrix, training_metrics
-from kilonet.report.study_plots import study_costs, study_curves
+from kilonet.report.study_plots import study_curves
 
 CURVES = "training_metrics.png"
 CONFUSION = "confusion_matrix.png"
 MISTAKES = "mistakes.png"
 STUDY_CURVES = "accuracy_by_epoch.png"
-STUDY_COSTS = "accuracy_against_cost.png"
 
 
 def write_report(folder: Path, facts: ReportFacts) -> None:
@@ -46,16 +45,12 @@ def data_uri(picture: Path) -> str:
 
 
 def write_study_report(path: Path, facts: StudyFacts) -> None:
-    """Write the report of a study to ``path``, with its plots inside and as PNG files beside it.
+    """Write the report of a study to ``path``, with its plot inside and as a PNG file beside it.
 
-    The plot of curves needs runs with validation images; the plot of costs needs a finished run.
-    Equal facts give equal bytes.
+    The plot of curves needs runs with validation images. Equal facts give equal bytes.
     """
     pictures: dict[str, str] = {}
     if facts.curves:
         study_curves(facts.curves, path.parent / STUDY_CURVES)
         pictures["Accuracy by epoch"] = data_uri(path.parent / STUDY_CURVES)
-    if facts.points:
-        study_costs(facts.points, path.parent / STUDY_COSTS)
-        pictures["Accuracy against cost"] = data_uri(path.parent / STUDY_COSTS)
     write_text(path, rendering.study_html(facts, pictures))

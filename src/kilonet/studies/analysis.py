@@ -17,7 +17,6 @@ from kilonet.evaluation.statistics import McNemar, Paired, better_on_more, holm,
 from kilonet.studies.directory import RunResult
 from kilonet.studies.plan import StudyPlan
 
-CONFIDENCE = 0.95
 SIGNIFICANT = 0.05
 # The default threshold is the highest of these that all runs of both cells reach.
 THRESHOLDS = (
@@ -114,7 +113,7 @@ def analyse(
 
 def _summarise(label: str, runs: Sequence[RunResult]) -> CellSummary:
     accuracies = [run.accuracy for run in runs]
-    mean, half_width = t_interval(accuracies, CONFIDENCE)
+    mean, half_width = t_interval(accuracies)
     several = len(runs) > 1
     return CellSummary(
         label=label,
@@ -138,7 +137,7 @@ def _compare(
     base = [base_by_seed[run.seed] for run in cell]
     if not cell:
         return None
-    accuracy = paired([run.accuracy for run in cell], [run.accuracy for run in base], CONFIDENCE)
+    accuracy = paired([run.accuracy for run in cell], [run.accuracy for run in base])
     images = _compare_images(cell, base)
     target = threshold if threshold is not None else _highest_threshold(cell, base)
     saved, not_reached = _compare_epochs(cell, base, target)
@@ -186,9 +185,7 @@ def _compare_epochs(
     not_reached = (cell_epochs.count(None), base_epochs.count(None))
     if any(not_reached):
         return None, not_reached
-    epochs = paired(
-        np.array(base_epochs, dtype=float), np.array(cell_epochs, dtype=float), CONFIDENCE
-    )
+    epochs = paired(np.array(base_epochs, dtype=float), np.array(cell_epochs, dtype=float))
     return EpochsSaved(threshold, epochs, epochs.p_value), not_reached
 
 

@@ -1,4 +1,4 @@
-"""The files with a study's results: JSON, CSV tables and the HTML report."""
+"""The files with a study's results: JSON and the HTML report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from kilonet.files import csv_text, write_text
-from kilonet.report.facts import Curve, Point, StudyFacts
+from kilonet.files import write_text
+from kilonet.report.facts import Curve, StudyFacts
 from kilonet.report.formatting import Table
 from kilonet.report.write import write_study_report
 from kilonet.studies import directory
@@ -17,15 +17,12 @@ from kilonet.studies.directory import RunResult, StudyDirectory
 from kilonet.studies.formatting import answers, cells_table, comparisons_table, runs_table
 from kilonet.studies.plan import StudyPlan
 
-CELLS, RUNS, COMPARISONS = "cells.csv", "runs.csv", "comparisons.csv"
 _MAX_CURVES = 8
 
 
 def write_results(study: StudyDirectory, analysis: Analysis, command: str) -> None:
     """Write ``analysis`` into the study's directory; ``command`` repeats the study."""
     write_text(study.file(directory.RESULTS), f"{json_text(analysis)}\n")
-    for name, rows in csv_tables(analysis).items():
-        write_text(study.file(name), rows)
     write_study_report(study.file(directory.REPORT), _report_facts(study, analysis, command))
 
 
@@ -42,19 +39,6 @@ def json_text(analysis: Analysis) -> str:
         "failures": analysis.failures,
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
-
-
-def csv_tables(analysis: Analysis) -> dict[str, str]:
-    """Return the tables of cells, comparisons and runs as CSV, by file name.
-
-    Numbers have all their digits; an empty table is left out.
-    """
-    tables = {
-        CELLS: [_cell_values(cell) for cell in analysis.cells],
-        COMPARISONS: [_comparison_values(each) for each in analysis.comparisons],
-        RUNS: [_run_csv_values(cell, run) for cell in analysis.cells for run in cell.runs],
-    }
-    return {name: csv_text(rows[0], rows) for name, rows in tables.items() if rows}
 
 
 def _cell_values(cell: CellSummary) -> dict[str, Any]:
@@ -85,31 +69,6 @@ def _run_values(cell: CellSummary, run: RunResult) -> dict[str, Any]:
     }
 
 
-def _run_csv_values(cell: CellSummary, run: RunResult) -> dict[str, Any]:
-    best = max(run.validation_accuracies(), default=None)
-    return {**_run_values(cell, run), "validation_accuracy": best}
-
-
-def _comparison_values(comparison: CellComparison) -> dict[str, Any]:
-    images, saved = comparison.images, comparison.saved
-    return {
-        "cell": comparison.label,
-        "seeds": comparison.seeds,
-        "difference": comparison.accuracy.mean,
-        "low": _finite(comparison.accuracy.low),
-        "high": _finite(comparison.accuracy.high),
-        "p": comparison.accuracy_p_adjusted,
-        "images_only_cell": images.only_a if images else None,
-        "images_only_baseline": images.only_b if images else None,
-        "images_p": comparison.images_p_adjusted if images else None,
-        "threshold": comparison.threshold,
-        "epochs_sooner": saved.epochs.mean if saved else None,
-        "epochs_low": _finite(saved.epochs.low) if saved else None,
-        "epochs_high": _finite(saved.epochs.high) if saved else None,
-        "epochs_p": saved.p_adjusted if saved else None,
-    }
-
-
 def _comparison_json(comparison: CellComparison) -> Any:
     """Return a comparison under the names that ``results.json`` has for its fields."""
     names = {"saved": "sooner", "not_reached": "never"}
@@ -117,7 +76,7 @@ def _comparison_json(comparison: CellComparison) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    """Return ``value`` with None for infinite numbers, which JSON and CSV do not have."""
+    """Return ``value`` with None for infinite numbers, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -132,13 +91,6 @@ def _report_facts(study: StudyDirectory, analysis: Analysis, command: str) -> St
         answers=answers(analysis),
         tables=_report_tables(analysis),
         curves=_curves(analysis),
-        points=[
-            Point(
-                cell.label, cell.mean, cell.half_width or 0.0, cell.parameters, cell.macs,
-                cell.seconds,
-            )
-            for cell in analysis.cells
-        ],
         measurement=_method(analysis),
         command=command,
     )  # fmt: skip

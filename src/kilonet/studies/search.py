@@ -8,7 +8,7 @@ from typing import Any
 
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.keys import as_overrides
@@ -60,7 +60,7 @@ def search(
     """
     require("train")
     require("study")
-    reporter = reporter or Silent()
+    reporter = reporter or Reporter()
     dimensions = parse_space(space)
     if trials < 1:
         raise UsageError(f"--trials must be at least 1, not {trials}.")

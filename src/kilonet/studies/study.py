@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kilonet.errors import Stopped, UsageError
 from kilonet.extras import require
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved
@@ -105,7 +105,7 @@ def study(  # noqa: PLR0913 - keyword arguments
         Stopped: Ctrl-C; the same call resumes the study.
     """
     require("train")
-    reporter = reporter or Silent()
+    reporter = reporter or Reporter()
     all_overrides = [*overrides, *as_overrides(keywords)]
     request = parse_request(recipe, vary, seeds, all_overrides, baseline, name)
     _check(threshold, jobs)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kilonet.errors import CheckpointError, KilonetError, RunError, TrainingError
-from kilonet.progress import Reporter, Row, Silent
+from kilonet.progress import Reporter, Row
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.load import parse_recipe
 from kilonet.runs import layout
@@ -34,7 +34,7 @@ class TrialPrunedError(Exception):
     """The coordinator replied that this run should stop."""
 
 
-class PipeReporter(Silent):
+class PipeReporter(Reporter):
     """Sends each epoch to the coordinator; for a prunable run, waits for the reply."""
 
     def __init__(self, stdout: TextIO, inbox: Inbox, prunable: bool) -> None:

@@ -19,7 +19,7 @@ from kilonet.evaluation.robustness import Classify, Images, Labels, Robustness, 
 from kilonet.files import write_errors, write_json
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.models.measure import count_parameters
-from kilonet.progress import Reporter, Silent, track
+from kilonet.progress import Reporter, track
 from kilonet.report.run_plots import robustness as plot
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
@@ -114,7 +114,7 @@ def robustness(
         _classifier(network, dataset, chosen),
         pixels[indices].squeeze(1).numpy(),
         labels[indices].numpy(),
-        progress=lambda grid: track(grid, "distorting", len(grid), reporter or Silent()),
+        progress=lambda grid: track(grid, "distorting", len(grid), reporter or Reporter()),
     )
     parameters = count_parameters(network)
     report = RobustnessReport(run, part, len(labels), result, parameters, str(chosen))

@@ -22,7 +22,7 @@ from kilonet.data.dataset import Dataset
 from kilonet.data.folder import dataset_spec, resolved_data
 from kilonet.errors import UsageError
 from kilonet.models.build import build, check_budget
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, put_weights
@@ -73,7 +73,7 @@ class Session:
             TrainingError: see ``Fit.run``.
         """
         try:
-            return self.fit.run(save, reporter or Silent())
+            return self.fit.run(save, reporter or Reporter())
         finally:
             destroy_process_group(self.fit.group)
 
@@ -249,6 +249,6 @@ def follow() -> None:
         configure(device, task["threads"], recipe.training.deterministic)
         data: TrainingData = group.broadcast(None).to(device)
         network = build(recipe.model, data.shape, data.classes)
-        Fit(network, data, recipe, device, group).run(lambda _: None, Silent())
+        Fit(network, data, recipe, device, group).run(lambda _: None, Reporter())
     finally:
         destroy_process_group(group)

@@ -11,7 +11,7 @@ import torch
 
 from kilonet.errors import CheckpointError, RunError, Stopped, TrainingError, WorkerLostError
 from kilonet.extras import require
-from kilonet.progress import Reporter, Silent
+from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.keys import as_overrides
@@ -70,7 +70,7 @@ def train(
         Interrupted: Ctrl-C; the run can be resumed.
     """
     require("train")
-    reporter = reporter or Silent()
+    reporter = reporter or Reporter()
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
     require_events(resolved.recipe)
     out = Path(out) if out is not None else None
@@ -103,7 +103,7 @@ def resume(
         RunError, CheckpointError: it is in use, damaged, or of another format.
     """
     require("train")
-    reporter = reporter or Silent()
+    reporter = reporter or Reporter()
     run = find_run(source).directory
     with run_errors(run), run.locked():
         run = open_run(run.path)  # another process may have changed it before the lock
