@@ -28,11 +28,7 @@ PACKAGES = {
 
 
 def require(extra: str) -> None:
-    """Check that the packages of ``extra`` are installed, without importing them.
-
-    Raises:
-        MissingExtraError: one is not; the message names the extra and how to install it.
-    """
+    """Check that the packages of ``extra`` are installed, without importing them."""
     for package in PACKAGES[extra]:
         if find_spec(package) is None:
             raise MissingExtraError(extra, package)

@@ -58,11 +58,7 @@ def studies_dir() -> Path:
 
 
 def expand(path: str | Path) -> Path:
-    """Return ``path`` with the home directory that a "~" at its beginning stands for.
-
-    Raises:
-        UsageError: there is no such user, or the user has no home directory.
-    """
+    """Return ``path`` with the home directory that a "~" at its beginning stands for."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -77,10 +77,6 @@ def compile_library(compiler: str, flags: Sequence[str], source: Path, library: 
     """Compile ``source``, a C file, into the shared library ``library``.
 
     The compiler's temporary files are written beside ``library``.
-
-    Raises:
-        KilonetError: the compilation failed; the message contains the first line that the compiler
-            printed.
     """
     command = [compiler, *flags, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
     place = {**os.environ, "TMPDIR": str(library.parent)}

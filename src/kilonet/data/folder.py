@@ -67,10 +67,6 @@ def list_folder(path: Path) -> PictureFolder:
 
     Upper case, ``training``, ``testing`` and ``val`` are recognised as well. Ignores hidden files,
     links in a circle and ``__MACOSX``; includes sub-folders of a class.
-
-    Raises:
-        UsageError: the folder does not exist.
-        DataError: the folder cannot be read, or has fewer than two classes with pictures.
     """
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"

@@ -216,11 +216,7 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def spec(name: str) -> DatasetSpec:
-    """Return the description of the data set ``name``.
-
-    Raises:
-        UsageError: the name is not registered.
-    """
+    """Return the description of the data set ``name``."""
     if name in DATASETS:
         return DATASETS[name]
     raise UsageError(

@@ -17,9 +17,6 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     The second has exactly ``round(N * fraction)`` images: 5,000 of MNIST's 60,000 for one twelfth,
     none for 0. Each class gives its exact share rounded down; the classes with the largest
     remainders give one more until the total is reached (Hamilton's method).
-
-    Raises:
-        UsageError: ``fraction`` is not in [0, 1).
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"The fraction to split off is {fraction}; expected 0 ≤ fraction < 1.")

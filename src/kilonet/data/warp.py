@@ -115,9 +115,6 @@ def crop_and_resize(images: Tensor, side: int) -> Tensor:
     """Enlarge the central ``side`` × ``side`` pixels to the size of the image (bilinear).
 
     ``images``: uint8, (N, C, H, W); returns the same shape and dtype.
-
-    Raises:
-        UsageError: the image is smaller than the crop.
     """
     height, width = images.shape[-2:]
     if not 1 <= side <= min(height, width):

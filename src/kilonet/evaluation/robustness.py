@@ -91,9 +91,6 @@ def measure_robustness(
     ``images`` are uint8, (N, 28, 28), bright ink on 0. ``classify`` takes one or more such images
     and returns their classes, integers (N,); ``labels`` are the true classes. ``progress`` wraps
     the list of conditions and yields each in order, like a progress bar.
-
-    Raises:
-        UsageError: there are fewer than two images, or they are not 28×28.
     """
     if len(images) < 2 or images.shape[1:] != (SIDE, SIDE):
         raise UsageError(

@@ -21,11 +21,7 @@ def recipe_names() -> list[str]:
 
 
 def recipe_text(name: str) -> str:
-    """Return the TOML text of the shipped recipe ``name``.
-
-    Raises:
-        UsageError: there is no such recipe; the message suggests the nearest name.
-    """
+    """Return the TOML text of the shipped recipe ``name``."""
     names = recipe_names()
     if name not in names:
         raise UsageError(
@@ -36,12 +32,7 @@ def recipe_text(name: str) -> str:
 
 
 def copy_recipe(name: str, target: Path) -> Path:
-    """Copy the shipped recipe ``name`` to ``target``, a new file or a folder; return the file.
-
-    Raises:
-        UsageError: the recipe is unknown, or the target exists, cannot be written or does not end
-            in ".toml".
-    """
+    """Copy the shipped recipe ``name`` to ``target``, a new file or a folder; return the file."""
     text = recipe_text(name)
     try:
         if target.is_dir():

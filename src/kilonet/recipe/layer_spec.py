@@ -97,11 +97,7 @@ class LayerSpec:
 
 
 def parse_layer(text: str) -> LayerSpec:
-    """Return the layer that ``text`` describes, such as ``"d24k5"``.
-
-    Raises:
-        ValueError: ``text`` is not a layer; the message lists what is.
-    """
+    """Return the layer that ``text`` describes, such as ``"d24k5"``."""
     if not _LAYER.match(text):
         raise ValueError(
             f'"{text}" is not a layer; write layers such as c16 (3×3 convolution), c20k5s2, '
@@ -126,12 +122,7 @@ def parse_layer(text: str) -> LayerSpec:
 
 
 def parse_layers(text: str) -> list[LayerSpec]:
-    """Return the layers of a chain, which spaces separate.
-
-    Raises:
-        ValueError: the chain is empty, one of its parts is not a layer, "s" has no block to share
-            weights with, or a layer with g has channels that are not a multiple of four.
-    """
+    """Return the layers of a chain, which spaces separate."""
     layers: list[LayerSpec] = []
     channels = 0  # the image's, which are not known here
     shareable = None  # the channels of the last residual block, whose weights "s" shares

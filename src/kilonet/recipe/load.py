@@ -82,9 +82,6 @@ def require_own_class(recipe: Recipe, path: Path) -> None:
 
     A network class of the user's own must be in the folder of the recipe file, where its author
     could have put any code. Nothing is imported to find it.
-
-    Raises:
-        UsageError: the class is in another folder.
     """
     name = recipe.model.name
     file = _module_file(name.partition(":")[0].partition(".")[0])
@@ -129,11 +126,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
 
 
 def validate(table: RawTable, origin: str) -> Recipe:
-    """Return the recipe in ``table``.
-
-    Raises:
-        RecipeError: the table is not a valid recipe; the message explains the first mistake.
-    """
+    """Return the recipe in ``table``."""
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:

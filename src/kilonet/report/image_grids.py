@@ -77,9 +77,6 @@ def sample_grid(
 
     ``images`` is uint8, (N, H, W) or (N, C, H, W) with one or three channels; ``labels`` (N,).
     ``augmented``, of the same shape, is drawn below, each image under its original.
-
-    Raises:
-        ValueError: there is nothing to draw, or the numbers of images differ.
     """
     batches = [images] if augmented is None else [images, augmented]
     if not len(images) or any(len(batch) != len(labels) for batch in batches):

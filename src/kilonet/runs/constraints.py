@@ -70,11 +70,7 @@ def _layer(kind: str, present: bool) -> ConstraintCheck:
 
 
 def parse_constraints(given: dict[str, Any]) -> Constraints:
-    """Return the constraints in ``given``, the values of command-line flags; None: not given.
-
-    Raises:
-        UsageError: a value is out of range, or a layer is unknown; the message names the flag.
-    """
+    """Return the constraints in ``given``, the values of command-line flags; None: not given."""
     values = {key: value for key, value in given.items() if value is not None}
     try:
         return Constraints.model_validate(values)

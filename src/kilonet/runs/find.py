@@ -29,12 +29,7 @@ def is_run(source: str | Path) -> bool:
 
 
 def open_run(source: str | Path) -> RunDirectory:
-    """Return the run ``source``: a path, a name in the runs directory, or a shipped model's name.
-
-    Raises:
-        UsageError: there is no such run.
-        RunError: the run is damaged, or has a format that this version does not read.
-    """
+    """Return the run ``source``: a path, a name in the runs directory, or a shipped model's name."""
     folder = _folder(source)
     if folder is None:
         raise UsageError(_no_run(source))

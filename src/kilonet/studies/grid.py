@@ -56,12 +56,7 @@ class Dimension:
 
 
 def parse_axes(words: Sequence[str]) -> list[Axis]:
-    """Return an axis for each ``KEY=A,B,...``; commas inside brackets or quotes do not separate.
-
-    Raises:
-        UsageError: a word has another form, a value is missing or repeated, a key is repeated,
-            or the key is the seed.
-    """
+    """Return an axis for each ``KEY=A,B,...``; commas inside brackets or quotes do not separate."""
     axes = [_parse_axis(word) for word in words]
     keys = [axis.key for axis in axes]
     for key in keys:
@@ -118,11 +113,7 @@ def cells_of(axes: Sequence[Axis], default_label: str) -> list[GridCell]:
 
 
 def baseline_of(cells: Sequence[GridCell], wanted: str | None) -> int:
-    """Return the index of the baseline: of the cell called ``wanted``, by default the first.
-
-    Raises:
-        UsageError: no cell has that label, slug or override.
-    """
+    """Return the index of the baseline: of the cell called ``wanted``, by default the first."""
     if wanted is None:
         return 0
     for index, cell in enumerate(cells):
@@ -169,11 +160,7 @@ def _unique(slug: str, taken: Sequence[str]) -> str:
 
 
 def parse_space(words: Sequence[str]) -> list[Dimension]:
-    """Return a dimension for each ``KEY=log(A,B)``, ``uniform(A,B)``, ``int(A,B)`` or ``A,B,...``.
-
-    Raises:
-        UsageError: a word has another form, or a key is repeated.
-    """
+    """Return a dimension for each ``KEY=log(A,B)``, ``uniform(A,B)``, ``int(A,B)`` or ``A,B,...``."""
     dimensions = [_parse_dimension(word) for word in words]
     keys = [dimension.key for dimension in dimensions]
     for key in keys:

@@ -101,11 +101,7 @@ def _default_name(recipe: str | Path, dimensions: Sequence[Dimension]) -> str:
 
 
 def _check_space(request: StudyRequest, dimensions: Sequence[Dimension]) -> None:
-    """Resolve the recipe with the extreme values of each range, to report mistakes early.
-
-    Raises:
-        UsageError, RecipeError: a key or a value is wrong.
-    """
+    """Resolve the recipe with the extreme values of each range, to report mistakes early."""
     for each in dimensions:
         for value in each.extremes():
             resolved = resolve(request.recipe, [*request.overrides, f"{each.key}={value}"])

@@ -108,11 +108,7 @@ class OptunaTrials:
             self._study.tell(trial, state=ended)
 
     def best(self) -> BestTrial:
-        """Return the trial with the best validation accuracy.
-
-        Raises:
-            StudyError: no trial was finished.
-        """
+        """Return the trial with the best validation accuracy."""
         finished = self._in_state("COMPLETE")
         if not finished:
             raise StudyError("No trial was finished: all failed. Search other values.")

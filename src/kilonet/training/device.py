@@ -28,11 +28,7 @@ _NAME = re.compile(r"(cpu|mps)|cuda(:\d{1,4})?", re.ASCII)
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; "auto" takes CUDA, else MPS, else the CPU.
-
-    Raises:
-        UsageError: no such kind of device, or this machine has none.
-    """
+    """Return the device called ``name``; "auto" takes CUDA, else MPS, else the CPU."""
     if name == "auto":
         return torch.device(_best_kind())
     if not _NAME.fullmatch(name):
@@ -167,9 +163,6 @@ def choose_kernels(
     "auto" takes compiled ones on a CPU where they are available, and for more than one of
     ``threads`` (by default PyTorch's number) only if they can use several. The reason is None if
     compiled ones were not wanted, or are for another device.
-
-    Raises:
-        UsageError: compiled ones were requested by name and are not available.
     """
     if name == "torch" or (name == "auto" and device.type != "cpu"):
         return "torch", None
@@ -213,9 +206,6 @@ def choose_precision(name: str, device: torch.device, kernels: str = "torch") ->
 
     It is faster on devices with bfloat16 arithmetic: CUDA from compute capability 8.0, and
     processors with AVX512-BF16 or AMX. Compiled ``kernels`` always compute in float32.
-
-    Raises:
-        UsageError: bfloat16 was requested by name, and the device does not support it.
     """
     if name == "auto":
         in_half = kernels == "torch" and _computes_in_bfloat16(device)

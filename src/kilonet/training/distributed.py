@@ -123,9 +123,6 @@ def init_process_group(group: ProcessGroup, init_method: str = "env://") -> None
 
     The processes find each other as PyTorch's function of this name documents ``init_method``.
     Tensors on GPUs go over NCCL, everything else over gloo.
-
-    Raises:
-        TrainingError: the processes could not connect.
     """
     if group.size == 1:
         return
@@ -157,11 +154,7 @@ def destroy_process_group(group: ProcessGroup) -> None:
 
 @contextmanager
 def _lost_worker_errors() -> Iterator[None]:
-    """Turn PyTorch's errors about broken connections and timeouts into one of this package.
-
-    Raises:
-        WorkerLostError: an operation inside failed.
-    """
+    """Turn PyTorch's errors about broken connections and timeouts into one of this package."""
     try:
         yield
     except RuntimeError as error:

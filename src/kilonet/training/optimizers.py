@@ -20,9 +20,6 @@ def build_optimizer(model: nn.Module, settings: recipe.Optimizer) -> optim.Optim
     Adam and AdamW have PyTorch's default betas (0.9, 0.999) and epsilon 1e-8, RMSprop its alpha
     0.99. PyTorch's fused implementations are used where they exist: in small networks the other
     ones take a twentieth of a step longer.
-
-    Raises:
-        RecipeError: the model has no parameter that training may change.
     """
     parameters = list(model.parameters())
     if not any(parameter.requires_grad for parameter in parameters):

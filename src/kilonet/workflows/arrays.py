@@ -67,9 +67,6 @@ def shape_of(given: Any, features: int, requested: Sequence[int] | None) -> Shap
 
     ``requested`` is (H, W) or (C, H, W), or None: then N×H×W and N×C×H×W give the shape
     themselves, and rows are square grey images.
-
-    Raises:
-        ArrayError: they are not images of that shape.
     """
     expected = _requested_shape(requested)
     dimensions = _image_axes(given)
@@ -84,11 +81,7 @@ def shape_of(given: Any, features: int, requested: Sequence[int] | None) -> Shap
 
 
 def require_shape(given: Any, shape: Shape) -> None:
-    """Check that ``given``, if it has more than two axes, holds images of ``shape`` (C, H, W).
-
-    Raises:
-        ArrayError: it holds images of another shape.
-    """
+    """Check that ``given``, if it has more than two axes, holds images of ``shape`` (C, H, W)."""
     if (axes := _image_axes(given)) and (actual := _shape_from_axes(axes)) != shape:
         raise ArrayError(
             f"X holds images of {_text(actual)}; this classifier was trained on {_text(shape)}."

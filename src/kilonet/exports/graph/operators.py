@@ -211,11 +211,7 @@ class Graph:
         return preparation_of(self.metadata, self.image) == INK
 
     def require(self, known: tuple[type[Operator], ...], target: str) -> None:
-        """Check that ``target``, which supports ``known``, supports all operators of the graph.
-
-        Raises:
-            UnsupportedOperatorError: it does not; the message lists the missing operators.
-        """
+        """Check that ``target``, which supports ``known``, supports all operators of the graph."""
         lacking = sorted({type(op).__name__ for op in self.operators if not isinstance(op, known)})
         if lacking:
             raise UnsupportedOperatorError(

@@ -61,11 +61,7 @@ class PretrainedConfig(FileContent):
         return tuple(self.id2label.values())
 
     def section(self, path: Path) -> Model:
-        """Return the validated ``[model]`` section; ``path`` names the file in messages.
-
-        Raises:
-            CheckpointError: the section is not valid.
-        """
+        """Return the validated ``[model]`` section; ``path`` names the file in messages."""
         try:
             return _MODEL.validate_python(self.model)
         except ValidationError as error:
@@ -78,12 +74,7 @@ _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 
 
 def read_config(path: Path) -> PretrainedConfig:
-    """Return the configuration in the file ``path``.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, describes another type of model, or has a
-            format that this version cannot read.
-    """
+    """Return the configuration in the file ``path``."""
     if not path.is_file():
         raise CheckpointError(
             f"{path} is missing: kilonet.save_pretrained writes it. Save the network again."
