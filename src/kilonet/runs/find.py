@@ -29,7 +29,7 @@ def is_run(source: str | Path) -> bool:
 
 
 def open_run(source: str | Path) -> RunDirectory:
-    """Return the run ``source``: a path, a name in the runs directory, or a shipped model's name."""
+    """Return the run ``source``: a path, a name in the runs directory, or a shipped model."""
     folder = _folder(source)
     if folder is None:
         raise UsageError(_no_run(source))
