@@ -76,20 +76,14 @@ def networks(results: Path, dataset: str) -> Iterator[Row]:
 
 
 def budgets(results: Path, dataset: str) -> Iterator[Row]:
-    """Yield what was reached within each budget on ``dataset``, also in int8 and pruned."""
+    """Yield what was reached within each budget on ``dataset``, also in int8."""
     int8 = {
         row["network"].recipe: row["found"].accuracy
         for row in export_forms(results)
         if row["target"] == "c-int8"
     }
-    sparse = {
-        entry["name"]: f"{entry['nonzero']:,} "
-        f"({percent(100 * entry['test_correct'] / entry['test_total'])})"
-        for entry in read_json(results / "frontier-sparse.json")["models"]
-    }
     for row in networks(results, dataset):
-        name = row["budget"].name
-        yield row | {"int8": int8.get(name), "sparse": sparse.get(name)}
+        yield row | {"int8": int8.get(row["budget"].name)}
 
 
 def records(_: Path, dataset: str) -> Iterator[Row]:

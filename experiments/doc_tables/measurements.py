@@ -159,7 +159,7 @@ def shipping(results: Path) -> Iterator[Row]:
         for target, recipe in (("c-int8", "kilonet-8k"), ("onnx", "gap-14k"))
     )
     robust = next(each for each in robustness(results) if each["recipe"] == ROBUST)["runs"]
-    developed, fuzz = read_pictures(results), read_json(results / "fuzz.json")
+    developed = read_pictures(results)
     right, total = (
         sum(kind[key] for kind in developed["digits"].values()) for key in ("right", "total")
     )
@@ -170,8 +170,6 @@ def shipping(results: Path) -> Iterator[Row]:
         "small": small,
         "fast": fast,
         "service": next(service(results)),
-        "fuzz": fuzz,
-        "faults": len(fuzz["faults"]),
         "robust": ROBUST,
         **{way: fmean(run[way]["mean"] for run in robust) for way in ("alone", "read")},
         "pictures": developed,
@@ -306,18 +304,7 @@ def _both(runs: list[dict[str, Any]], kind: str) -> str:
     return " / ".join(percent(mean, 1) for mean in means)
 
 
-def studies(results: Path) -> Iterator[Row]:
-    """Yield what a study costs, what it survives, and what Ray and processes gain."""
-    found = read_json(results / "studies.json")
-    yield found | {
-        "outcome": "the same" if found["killed"]["same_table"] else "not the same",
-        "overheads": " and ".join(
-            f"{100 * (each - 1):+.1f} %" for each in found["overhead"]["ratios"]
-        ),
-    }
-
-
 ROWS = (
     confidences, datasets, export_dates, export_forms, largest_export, pictures,
-    pictures_source, refusals, robustness, service, shipping, sources, studies,
+    pictures_source, refusals, robustness, service, shipping, sources,
 )  # fmt: skip

@@ -187,5 +187,6 @@ def test_every_command_is_in_the_reference() -> None:
     for name in ("train", "export", "data fetch"):
         assert f"## `kilonet {name}`\n\n" in text
     export = text.split("## `kilonet export`")[1].split("\n## ")[0]
-    assert "```sh\nkilonet export [OPTIONS] {RUN}\n```" in export
-    assert cells(export, "<code>--to TARGET</code>")[1].startswith("The target: onnx, c, html")
+    assert "$ kilonet export [OPTIONS] {RUN}\n" in export
+    assert "* `--to TARGET`: The target: onnx, c, html" in export
+    assert "--help" not in text

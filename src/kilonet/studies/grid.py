@@ -160,7 +160,7 @@ def _unique(slug: str, taken: Sequence[str]) -> str:
 
 
 def parse_space(words: Sequence[str]) -> list[Dimension]:
-    """Return a dimension for each ``KEY=log(A,B)``, ``uniform(A,B)``, ``int(A,B)`` or ``A,B,...``."""
+    """Return a dimension for each word, ``KEY=log(A,B)``, uniform(A,B), int(A,B) or ``A,B,...``."""
     dimensions = [_parse_dimension(word) for word in words]
     keys = [dimension.key for dimension in dimensions]
     for key in keys:

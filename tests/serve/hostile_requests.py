@@ -28,7 +28,7 @@ BOUNDARY = "bound"
 
 
 @dataclass(frozen=True)
-class Hostile:
+class HostileRequest:
     """A request; ``raw`` is sent as it is, valid HTTP or not."""
 
     kind: str
@@ -39,11 +39,11 @@ class Hostile:
     raw: bytes | None = None
 
 
-def hostile(seed: int, count: int) -> Iterator[Hostile]:
+def hostile(seed: int, count: int) -> Iterator[HostileRequest]:
     """Yield ``count`` requests."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for _ in range(count):
-        yield chance.choice(MAKERS)(chance)
+        yield rng.choice(GENERATORS)(rng)
 
 
 @cache
@@ -56,26 +56,26 @@ def picture(name: str) -> bytes:
     return file.getvalue()
 
 
-def _truncated(chance: random.Random) -> Hostile:
-    name = chance.choice(list(FORMATS))
+def _truncated(rng: random.Random) -> HostileRequest:
+    name = rng.choice(list(FORMATS))
     whole = picture(name)
-    return _file("truncated", whole[: chance.randrange(len(whole))], FORMATS[name])
+    return _file("truncated", whole[: rng.randrange(len(whole))], FORMATS[name])
 
 
-def _damaged(chance: random.Random) -> Hostile:
-    name = chance.choice(list(FORMATS))
+def _damaged(rng: random.Random) -> HostileRequest:
+    name = rng.choice(list(FORMATS))
     content = bytearray(picture(name))
-    for _ in range(chance.randint(1, 20)):
-        content[chance.randrange(len(content))] = chance.randrange(256)
+    for _ in range(rng.randint(1, 20)):
+        content[rng.randrange(len(content))] = rng.randrange(256)
     return _file("damaged", bytes(content), FORMATS[name])
 
 
-def _lying(chance: random.Random) -> Hostile:
+def _false_header(rng: random.Random) -> HostileRequest:
     """Return a picture whose header states a false size."""
-    width, height = (chance.choice((0, 1, 27, 3000, 65_535, 2**31 - 1)) for _ in range(2))
+    width, height = (rng.choice((0, 1, 27, 3000, 65_535, 2**31 - 1)) for _ in range(2))
     short = struct.pack("<HH", width & 0xFFFF, height & 0xFFFF)
     jpeg, start = picture("JPEG"), picture("JPEG").index(b"\xff\xc0") + 5
-    made = {
+    pictures = {
         "PNG": _png(width, height, picture("PNG")[33:]),
         "GIF": picture("GIF")[:6] + short + picture("GIF")[10:],
         "BMP": picture("BMP")[:18] + struct.pack("<II", width, height) + picture("BMP")[26:],
@@ -84,8 +84,8 @@ def _lying(chance: random.Random) -> Hostile:
         + jpeg[start + 4 :],
         "PPM": f"P5 {width} {height} 255\n".encode() + bytes(100),
     }
-    name = chance.choice(list(made))
-    return _file("lying", made[name], FORMATS[name])
+    name = rng.choice(list(pictures))
+    return _file("false-header", pictures[name], FORMATS[name])
 
 
 def _png(width: int, height: int, rest: bytes) -> bytes:
@@ -100,99 +100,92 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 @cache
 def _bombs() -> tuple[bytes, ...]:
-    """Return small files that decompress to many pixels, or to much text."""
-    found = []
+    """Return small files that decompress to many pixels, or to a very large text chunk."""
+    bombs = []
     for side in (2000, 20_000):
         rows = zlib.compress(bytes((side + 1) * side if side == 2000 else 10_000_000), 9)
-        found.append(_png(side, side, _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")))
+        bombs.append(_png(side, side, _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")))
     text = _chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(30_000_000), 9))
-    found.append(_png(70, 90, text + picture("PNG")[33:]))
-    return tuple(found)
+    bombs.append(_png(70, 90, text + picture("PNG")[33:]))
+    return tuple(bombs)
 
 
-def _bomb(chance: random.Random) -> Hostile:
-    return _file("bomb", chance.choice(_bombs()), PNG)
+def _bomb(rng: random.Random) -> HostileRequest:
+    return _file("bomb", rng.choice(_bombs()), PNG)
 
 
-def _noise(chance: random.Random) -> Hostile:
-    return _file(
-        "noise", chance.randbytes(chance.randrange(2000)), chance.choice([*FORMATS.values()])
-    )
+def _noise(rng: random.Random) -> HostileRequest:
+    return _file("noise", rng.randbytes(rng.randrange(2000)), rng.choice([*FORMATS.values()]))
 
 
-def _file(kind: str, content: bytes, media_type: str) -> Hostile:
-    return Hostile(kind, headers={"Content-Type": media_type}, body=content)
+def _file(kind: str, content: bytes, media_type: str) -> HostileRequest:
+    return HostileRequest(kind, headers={"Content-Type": media_type}, body=content)
 
 
-def _json(chance: random.Random) -> Hostile:
-    number = chance.choice(
-        ["0", "-1", "256", "1e999", "NaN", "9" * 5000, '"7"', "null", "[]", "1.5"]
-    )
-    row = "[" + ",".join([number] * chance.choice([0, 1, 27, 28, 29])) + "]"
-    image = "[" + ",".join([row] * chance.choice([0, 1, 27, 28, 29])) + "]"
-    deep = chance.choice([100, 200_000])
-    body = chance.choice(
+def _json(rng: random.Random) -> HostileRequest:
+    number = rng.choice(["0", "-1", "256", "1e999", "NaN", "9" * 5000, '"7"', "null", "[]", "1.5"])
+    row = "[" + ",".join([number] * rng.choice([0, 1, 27, 28, 29])) + "]"
+    image = "[" + ",".join([row] * rng.choice([0, 1, 27, 28, 29])) + "]"
+    deep = rng.choice([100, 200_000])
+    body = rng.choice(
         [
             f'{{"pixels": {image}}}',
             f'{{"pixels": [{image}, {image}]}}',
             "[" * deep,
             '{"pixels": ' + "[" * deep + "]" * deep + "}",
             '{"a":' * deep,
-            '{"pixels": [' + "0," * chance.choice([10, 2_000_000]) + "0]}",
-            json.dumps({"pictures": ["A" * chance.randrange(9)] * chance.choice([0, 3, 5000])}),
-            json.dumps({"picture": base64.b64encode(_truncated(chance).body).decode("ascii")}),
+            '{"pixels": [' + "0," * rng.choice([10, 2_000_000]) + "0]}",
+            json.dumps({"pictures": ["A" * rng.randrange(9)] * rng.choice([0, 3, 5000])}),
+            json.dumps({"picture": base64.b64encode(_truncated(rng).body).decode("ascii")}),
             '{"picture": "\\ud800"}',
             '{"picture": 1, "picture": 2}',
-            chance.choice(["", "{", "null", "\x00", '"', "tru", "{}", "[]", "0" * 100_000]),
+            rng.choice(["", "{", "null", "\x00", '"', "tru", "{}", "[]", "0" * 100_000]),
         ]
     )
-    return Hostile("json", headers={"Content-Type": "application/json"}, body=body.encode("utf-8"))
-
-
-def _form(chance: random.Random) -> Hostile:
-    disposition = chance.choice(
-        ["form-data", "form-data; name=x", 'form-data; name="p"; filename="']
+    return HostileRequest(
+        "json", headers={"Content-Type": "application/json"}, body=body.encode("utf-8")
     )
+
+
+def _form(rng: random.Random) -> HostileRequest:
+    disposition = rng.choice(["form-data", "form-data; name=x", 'form-data; name="p"; filename="'])
     part = f'--{BOUNDARY}\r\nContent-Disposition: {disposition}; filename="\u00e9"\r\n\r\n'.encode()
     content = part + picture("PNG") + b"\r\n"
-    body = content * chance.choice([0, 1, 2, 70, 2000]) + f"--{BOUNDARY}--\r\n".encode()
+    body = content * rng.choice([0, 1, 2, 70, 2000]) + f"--{BOUNDARY}--\r\n".encode()
     damaged = bytearray(body)
-    for _ in range(chance.choice([0, 0, 1, 50])):
-        damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-    body = bytes(damaged[: chance.choice([len(damaged), chance.randrange(len(damaged) + 1)])])
-    boundary = chance.choice([BOUNDARY, "", "x" * 300, f'"{BOUNDARY}"', "other"])
-    return Hostile(
+    for _ in range(rng.choice([0, 0, 1, 50])):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    body = bytes(damaged[: rng.choice([len(damaged), rng.randrange(len(damaged) + 1)])])
+    boundary = rng.choice([BOUNDARY, "", "x" * 300, f'"{BOUNDARY}"', "other"])
+    return HostileRequest(
         "form", headers={"Content-Type": f"multipart/form-data; boundary={boundary}"}, body=body
     )
 
 
-def _request(chance: random.Random) -> Hostile:
-    path = chance.choice(
+def _request(rng: random.Random) -> HostileRequest:
+    path = rng.choice(
         ["/predict?min_confidence=" + value for value in ("", "2", "nan", "-1", "x" * 5000, "%ff")]
         + ["/", "/docs/../..", "/%00", "/%2e%2e/etc/passwd", "/predict/", "//", "/metrics?x=1"]
     )
-    method = chance.choice(
+    method = rng.choice(
         ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE", "PATCH", "ODD"]
     )
-    kind = chance.choice(
-        ["", "text/plain", "image/svg+xml", "application/xml", "a" * 5000, "/", ";"]
-    )
-    headers = {"Content-Type": kind, "Content-Encoding": chance.choice(["identity", "gzip", "br"])}
-    return Hostile("request", method, path, headers, chance.randbytes(chance.randrange(50)))
+    kind = rng.choice(["", "text/plain", "image/svg+xml", "application/xml", "a" * 5000, "/", ";"])
+    headers = {"Content-Type": kind, "Content-Encoding": rng.choice(["identity", "gzip", "br"])}
+    return HostileRequest("request", method, path, headers, rng.randbytes(rng.randrange(50)))
 
 
-def _raw(chance: random.Random) -> Hostile:
-    length = chance.choice(["-1", "0", "10", "99999999999", "9" * 40, "1, 2", "0x10", " "])
+def _raw(rng: random.Random) -> HostileRequest:
+    length = rng.choice(["-1", "0", "10", "99999999999", "9" * 40, "1, 2", "0x10", " "])
     head = (
         f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: {PNG}\r\nContent-Length: {length}\r\n"
     )
     chunks = "POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     lines = [
-        chance.randbytes(chance.randrange(300)),
-        head.encode() + b"\r\n" + chance.randbytes(chance.randrange(30)),
+        rng.randbytes(rng.randrange(300)),
+        head.encode() + b"\r\n" + rng.randbytes(rng.randrange(30)),
         head.encode() + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
-        chunks.encode()
-        + chance.choice([b"zz\r\n", b"ffffffffffffffffff\r\n", b"5\r\nab", b"-5\r\n"]),
+        chunks.encode() + rng.choice([b"zz\r\n", b"ffffffffffffffffff\r\n", b"5\r\nab", b"-5\r\n"]),
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + b"\0",
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000,
@@ -200,10 +193,10 @@ def _raw(chance: random.Random) -> Hostile:
         b"CONNECT x:1 HTTP/1.1\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ]
-    return Hostile("raw", raw=chance.choice(lines))
+    return HostileRequest("raw", raw=rng.choice(lines))
 
 
-MAKERS: list[Callable[[random.Random], Hostile]] = [
-    *(_truncated, _truncated, _damaged, _damaged, _lying, _lying, _noise),
+GENERATORS: list[Callable[[random.Random], HostileRequest]] = [
+    *(_truncated, _truncated, _damaged, _damaged, _false_header, _false_header, _noise),
     *(_bomb, _json, _json, _form, _form, _request, _request, _raw),
 ]
