@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kilonet.models.fixed import SimpleMNISTNet
     from kilonet.studies.search import search
     from kilonet.studies.study import Study, study
+    from kilonet.workflows.benchmark import benchmark
     from kilonet.workflows.classifier import Classifier
     from kilonet.workflows.evaluate import check, compare, evaluate
     from kilonet.workflows.export import export, save_pretrained
@@ -41,6 +42,7 @@ _HOMES = {
     "Run": "kilonet.workflows.runs",
     "Study": "kilonet.studies.study",
     "SimpleMNISTNet": "kilonet.models.fixed",
+    "benchmark": "kilonet.workflows.benchmark",
     "check": "kilonet.workflows.evaluate",
     "compare": "kilonet.workflows.evaluate",
     "evaluate": "kilonet.workflows.evaluate",
@@ -66,6 +68,7 @@ __all__ = [
     "SimpleMNISTNet",
     "Study",
     "__version__",
+    "benchmark",
     "check",
     "compare",
     "evaluate",

@@ -34,6 +34,14 @@ def export(
     raw: Annotated[
         bool, Flag("--raw", help="ONNX with normalised float input and one output, the logits.")
     ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="BOARD",
+            help="C as a project for cortex-m0, cortex-m3, cortex-m4, rv32 or avr.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for the files (default: RUN/export)."),
@@ -47,7 +55,9 @@ def export(
     from kilonet.cli.tables import export_table
     from kilonet.workflows.export import export as export_run
 
-    result = export_run(run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model)
+    result = export_run(
+        run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model, board=target
+    )
     if as_json:
         print_json(result.to_json())
         return

@@ -10,7 +10,18 @@ import typer
 from typer.exceptions import TyperException
 
 from kilonet import __version__
-from kilonet.cli import data, evaluate, export, models, predict, runs, serve, study, train
+from kilonet.cli import (
+    benchmark,
+    data,
+    evaluate,
+    export,
+    models,
+    predict,
+    runs,
+    serve,
+    study,
+    train,
+)
 from kilonet.cli.common import Flag, print_error, replace_unencodable
 from kilonet.errors import KilonetError
 
@@ -31,6 +42,7 @@ app.command("lr-find")(train.lr_find)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("benchmark")(benchmark.benchmark)
 app.command("serve")(serve.serve)
 app.command("summary")(models.summary)
 app.command("check")(evaluate.check)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kilonet.report.formatting import Table as TextTable
     from kilonet.studies.study import Study
     from kilonet.training.profile import Profile
+    from kilonet.workflows.benchmark import Benchmark
     from kilonet.workflows.evaluate import RunComparison
     from kilonet.workflows.export import Export
     from kilonet.workflows.inspect import ModelFigures
@@ -221,6 +222,17 @@ BUDGET = {
     "stack_bytes": "stack, about",
     "unpacked_bytes": "archive, unpacked",
 }
+
+
+def benchmark_table(result: Benchmark) -> Table:
+    """Return what a network needs and computes on each microcontroller."""
+    table = plain_table("board", "flash>", "RAM>", "of it stack>", "one image>", "as reference>")
+    table.title = Text(f"{result.model} in int8 C, {result.images:,} images", style="bold")
+    for row in result.boards:
+        same = f"{result.images - row.wrong_logits:,} of {result.images:,}"
+        sizes = (f"{size:,} bytes" for size in (row.flash, row.ram, row.stack))
+        table.add_row(row.board, *sizes, f"{row.ticks:,} {row.unit}", same)
+    return table
 
 
 def profile_tables(profile: Profile) -> Group:

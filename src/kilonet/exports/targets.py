@@ -26,11 +26,12 @@ from kilonet.exports.aws.archive import (
     unpacked_bytes,
 )
 from kilonet.exports.aws.run import FunctionNetwork
-from kilonet.exports.c.emit import emit
+from kilonet.exports.c.boards import Board, project_files
+from kilonet.exports.c.emit import CSource, emit
 from kilonet.exports.c.run import CompiledNetwork
 from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.lower import load_onnx, lower
-from kilonet.exports.graph.operators import LOGITS, UnsupportedOperatorError
+from kilonet.exports.graph.operators import LOGITS, Graph, UnsupportedOperatorError
 from kilonet.exports.html.browser import BrowserNetwork, why_no_browser
 from kilonet.exports.html.document import page
 from kilonet.exports.huggingface.folder import FolderNetwork, folder_files, pretrained_of
@@ -55,7 +56,8 @@ class ExportRequest:
     ``onnx`` is the run's ONNX file; file names begin with ``name``; ``mean`` and ``std`` are the
     normalisation of training. ``calibration`` is uint8 training images (N, C, H, W) to quantise
     with, None for a float export; ``raw`` leaves normalisation out of an ONNX file. ``run`` and
-    ``network``, its trained model, are for targets that are not made from the ONNX file.
+    ``network``, its trained model, are for targets that are not made from the ONNX file. ``board``
+    is the microcontroller for which C comes as a project.
     """
 
     onnx: Path
@@ -66,6 +68,7 @@ class ExportRequest:
     raw: bool = False
     run: RunDirectory | None = None
     network: nn.Module | None = None
+    board: Board | None = None
 
     @property
     def stem(self) -> str:
@@ -116,24 +119,26 @@ def _onnx(request: ExportRequest) -> Any:
 
 
 def to_c(request: ExportRequest) -> ExportFiles:
-    """Return a C99 header and source, float or, with calibration images, 8-bit integers."""
-    graph = lower(request.onnx)
-    calibration = request.calibration
-    network = graph if calibration is None else quantise(graph, calibration)
-    code = emit(network, request.stem)
+    """Return a C99 header and source, float or, with calibration images, 8-bit integers.
+
+    With a board they are part of a project that builds for it.
+    """
+    code, network = c_source(request)
     scale = network.encodings[LOGITS].scale if isinstance(network, QuantisedGraph) else None
     compiler = find_compiler()
 
     def start(_: Path) -> AbstractContextManager[RunnableExport | None]:
         if compiler is None:
             return nullcontext(None)
-        return CompiledNetwork(code, compiler, len(graph.classes), scale)
+        return CompiledNetwork(code, compiler, len(network.classes), scale)
 
+    files = {f"{code.name}.h": code.header, f"{code.name}.c": code.source}
+    if request.board is not None:
+        folder = f"{request.stem}-{request.board.name}"
+        project = project_files(request.board, code)
+        files = {f"{folder}/{name}": content for name, content in project.items()}
     return ExportFiles(
-        {
-            f"{code.name}.h": code.header.encode("utf-8", "replace"),
-            f"{code.name}.c": code.source.encode("utf-8", "replace"),
-        },
+        {name: content.encode("utf-8", "replace") for name, content in files.items()},
         start,
         {
             "weight_bytes": code.weight_bytes,
@@ -142,6 +147,18 @@ def to_c(request: ExportRequest) -> ExportFiles:
         },
         None if compiler else "no C compiler (cc, gcc, clang) on this machine to run it with",
     )
+
+
+def c_source(request: ExportRequest) -> tuple[CSource, Graph | QuantisedGraph]:
+    """Return the C of the network, and the graph that it computes.
+
+    Raises:
+        UnsupportedOperatorError: the C target lacks an operator.
+    """
+    graph = lower(request.onnx)
+    calibration = request.calibration
+    network = graph if calibration is None else quantise(graph, calibration)
+    return emit(network, request.stem), network
 
 
 def to_html(request: ExportRequest) -> ExportFiles:
@@ -196,14 +213,14 @@ class ExportTarget:
 
 TARGETS: Mapping[str, ExportTarget] = {
     "onnx": ExportTarget(to_onnx, frozenset({"int8", "raw"})),
-    "c": ExportTarget(to_c, frozenset({"int8"})),
+    "c": ExportTarget(to_c, frozenset({"int8", "target"})),
     "html": ExportTarget(to_html),
     "lambda": ExportTarget(to_lambda),
     "huggingface": ExportTarget(to_huggingface, from_onnx=False),
 }
 
 
-def find_target(name: str, *, int8: bool, raw: bool) -> ExportTarget:
+def find_target(name: str, *, int8: bool, raw: bool, board: Board | None = None) -> ExportTarget:
     """Return the target called ``name``.
 
     Raises:
@@ -214,7 +231,7 @@ def find_target(name: str, *, int8: bool, raw: bool) -> ExportTarget:
             f'There is no export target "{name}".{nearest(name, TARGETS)} '
             f"Known: {', '.join(TARGETS)}."
         )
-    requested = {option for option, on in {"int8": int8, "raw": raw}.items() if on}
+    requested = {option for option, on in {"int8": int8, "raw": raw, "target": board}.items() if on}
     for option in sorted(requested - TARGETS[name].options):
         takes = ", ".join(key for key, target in TARGETS.items() if option in target.options)
         raise UsageError(f"--{option} is not for --to {name}, only for: {takes}. Leave it out.")

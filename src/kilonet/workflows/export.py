@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import torch
 from kilonet.data.dataset import Dataset, is_available
 from kilonet.data.folder import folder_path, is_folder
 from kilonet.errors import RunError, UsageError
+from kilonet.exports.c.boards import find_board
 from kilonet.exports.huggingface.config import CONFIG, MODEL_TYPE
 from kilonet.exports.huggingface.folder import CARD, folder_files, pretrained_of
 from kilonet.exports.huggingface.pretrained import (
@@ -82,6 +83,7 @@ def export(
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     model: str | None = None,
+    board: str | None = None,
 ) -> Export:
     """Export a finished run's network, and compare the export with PyTorch.
 
@@ -89,24 +91,27 @@ def export(
     training images; ``raw`` is for ONNX with normalised float input. Files and a report go to the
     folder ``out`` (default: ``export`` in the run's directory). If the run's data set is not on
     this machine, nothing is compared, and the result's ``note`` says so. ``model`` is the run's own
-    class if its network is one.
+    class if its network is one. ``board`` is a microcontroller, such as "cortex-m0": C then comes
+    as a project that builds for it.
 
     Raises:
-        UsageError: there is no such run or target, or the options contradict each other.
+        UsageError: there is no such run, target or board, or the options contradict each other.
         KilonetError: the target lacks an operator; nothing was written.
         DataError: there are no images to calibrate with.
         RunError: the run is unfinished or damaged, or the folder cannot be written.
         MissingExtraError: the "train" extra is not installed.
     """
-    target = find_target(to, int8=int8, raw=raw)
+    for_board = find_board(board) if board is not None else None
+    target = find_target(to, int8=int8, raw=raw, board=for_board)
     require("train")
     run = find_run(source)
     run.directory.require_finished()
     network = load(run, model=model)
     dataset = _data(run, data_dir, needed=int8)
     if target.from_onnx:
-        _require_onnx(run)
-    exported = target.make(_request(run, network, dataset if int8 else None, raw))
+        require_onnx(run)
+    request = export_request(run, network, dataset if int8 else None)
+    exported = target.make(replace(request, raw=raw, board=for_board))
     folder = Path(out) if out is not None else run.path / FOLDER
     if out is None and folder.is_symlink():
         raise RunError(
@@ -115,6 +120,7 @@ def export(
     files = _write(folder, exported)
     verification, note = _verify(exported, network, dataset, folder, run)
     form = "-".join([to, *(["int8"] if int8 else []), *(["raw"] if raw else [])])
+    form += f"-{board}" if board else ""
     report = folder / f"{run.name}-{form}.json"
     remarks = "; ".join(filter(None, (exported.remark, note))) or None
     result = Export(form, run.name, files, report, verification, exported.budget, remarks)
@@ -129,29 +135,35 @@ def _data(run: Run, data_dir: str | Path | None, needed: bool) -> Dataset | None
     return None
 
 
-def _require_onnx(run: Run) -> None:
+def require_onnx(run: Run) -> None:
+    """Check that a run has an ONNX file.
+
+    Raises:
+        RunError: it has none.
+    """
     path = run.directory.file(layout.ONNX)
     if not path.exists():
         why = run.directory.facts.get("onnx_note") or f"{path} is missing."
         raise RunError(f"{run.path} has no ONNX file to export from: {why}")
 
 
-def _request(
-    run: Run, network: torch.nn.Module, calibrate: Dataset | None, raw: bool
-) -> ExportRequest:
+def export_request(run: Run, network: torch.nn.Module, calibrate: Dataset | None) -> ExportRequest:
+    """Return what to export: ``network`` of ``run``, quantised with images of ``calibrate``."""
     path = run.directory.file(layout.ONNX)
     data, images = run.data_info, None
     if calibrate is not None:
         order = torch.randperm(len(calibrate.train_images), generator=generator(0, "calibration"))
         images = calibrate.train_images[order[:CALIBRATION_IMAGES]].numpy()
-    return ExportRequest(path, run.name, data.mean, data.std, images, raw, run.directory, network)
+    return ExportRequest(
+        path, run.name, data.mean, data.std, images, run=run.directory, network=network
+    )
 
 
 def _write(folder: Path, exported: ExportFiles) -> tuple[Path, ...]:
     with write_errors(folder, "Name another folder with --out."):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in exported.files.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(folder / name, content)
     return tuple(folder / name for name in exported.files)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -23,11 +23,15 @@ from kilonet.exports.int8.operators import SIGMOID, QuantisedGraph, QuantisedOpe
 
 @dataclass(frozen=True)
 class CSource:
-    """The files of an export, and the memory that they need."""
+    """The files of an export, and the memory that they need.
+
+    ``values`` are the $names of the network in the templates of projects.
+    """
 
     name: str
     header: str
     source: str
+    values: Mapping[str, str]
     weight_bytes: int
     arena_bytes: int
     stack_bytes: int
@@ -121,7 +125,7 @@ def _render(
         kernels="\n".join(_functions(kind, calls, bool(table), has_byte_scales(plan))),
         body="\n\n".join(call.text() for call in calls),
     )
-    return CSource(name, template("common", "header.h", **values), source, **sizes)
+    return CSource(name, template("common", "header.h", **values), source, values, **sizes)
 
 
 def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
