@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
 Value = TypeVar("Value", bound=np.generic)
 
 Curve: TypeAlias = list[tuple[float, float]]
@@ -101,9 +102,13 @@ def _templates() -> dict[int, list[list[Curve]]]:
     found: dict[int, list[list[Curve]]] = {}
     for line in TEMPLATES.split("\n")[1:-1]:
         digit, _, text = line.partition(": ")
-        curves = [[_point(word) for word in part.split()] for part in text.split("|")]
-        found.setdefault(int(digit), []).append(curves)
+        found.setdefault(int(digit), []).append(curves_of(text))
     return found
+
+
+def curves_of(text: str) -> list[Curve]:
+    """Return the curves of ``text``: x,y of points in percent of a box, "|" between curves."""
+    return [[_point(word) for word in part.split()] for part in text.split("|")]
 
 
 def _point(word: str) -> tuple[float, float]:
@@ -112,13 +117,17 @@ def _point(word: str) -> tuple[float, float]:
 
 
 def shape_of_template(digit: int, rng: np.random.Generator) -> Shape:
-    """Return a drawn digit: a template whose points, slant, aspect and angle are shaken."""
+    """Return a drawn digit: one of its templates, shaken."""
     variants = _templates()[digit]
-    strokes = variants[rng.integers(len(variants))]
-    angle, slant = math.radians(rng.normal(0, 5)), rng.normal(0.1, 0.12)
+    return shape_of_strokes(variants[rng.integers(len(variants))], rng)
+
+
+def shape_of_strokes(strokes: list[Curve], rng: np.random.Generator, spread: float = 1.0) -> Shape:
+    """Return the shape of ``strokes`` with points, slant, aspect and angle shaken by ``spread``."""
+    angle, slant = math.radians(rng.normal(0, 5 * spread)), rng.normal(0.1, 0.12 * spread)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     matrix = turn @ np.array([[rng.uniform(0.6, 0.95), -slant], [0.0, 1.0]])
-    shaken = {point: rng.normal(0, 0.02, 2) for stroke in strokes for point in stroke}
+    shaken = {point: rng.normal(0, 0.02 * spread, 2) for stroke in strokes for point in stroke}
     size = 100
     skeleton = np.zeros((2 * size, 2 * size), dtype=np.bool_)
     for stroke in strokes:

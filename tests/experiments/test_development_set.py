@@ -17,6 +17,7 @@ from kilonet.preprocessing import prepare
 ROOT = Path(__file__).resolve().parents[2]
 
 development = importlib.import_module("pictures.development")
+handwriting = importlib.import_module("pictures.handwriting")
 measurements = importlib.import_module("doc_tables.measurements")
 strokes = importlib.import_module("pictures.strokes")
 sys.path.insert(0, str(ROOT / "tests" / "preprocessing"))
@@ -48,6 +49,15 @@ def test_ink_has_the_width_that_was_asked_for(width: float) -> None:
 def test_templates_look_like_their_digits(digit: int) -> None:
     ink = strokes.shape_of_template(digit, np.random.default_rng(digit)).ink(60, 6.0)
     assert 150 < ink.sum() < 1500
+
+
+def test_handwritten_shapes_are_pictures_of_one_digit() -> None:
+    found = list(handwriting.handwriting(1))
+    assert len({name for name, _, _ in found}) == len(found) > 20
+    assert {digit for _, digit, _ in found} == set(range(10))
+    for name, digit, picture in found:
+        assert str(digit) in name
+        assert prepare(picture).any()
 
 
 def test_every_kind_is_a_picture() -> None:

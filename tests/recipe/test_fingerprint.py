@@ -98,7 +98,10 @@ def test_several_processes_are_part_of_a_fingerprint() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["elastic", "stroke", "blur", "paper", "noise", "inversion", "appearance_probability", "until"],
+    [
+        *("elastic", "stroke", "blur", "paper", "noise", "inversion", "handwriting"),
+        *("appearance_probability", "until"),
+    ],
 )
 def test_later_augmentation_changes_the_fingerprint_if_used(key: str) -> None:
     assert fingerprint(recipe(augmentation={key: 0.5})) != fingerprint(recipe())

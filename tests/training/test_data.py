@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from trials import CPU, digits, fit, recipe, trained
+from trials import CPU, digits, fit, recipe, same, trained
 
 from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
@@ -18,7 +20,9 @@ from kilonet.training.data import (
     Split,
     TrainingData,
     augmentation_in,
+    drawn_digits,
     evaluate_split,
+    mixed,
     split_dataset,
 )
 
@@ -148,3 +152,51 @@ def test_it_is_the_same_training_up_to_there() -> None:
 def test_another_share_is_refused(until: str) -> None:
     with pytest.raises(RecipeError, match="until"):
         recipe(f"augmentation.until={until}")
+
+
+DRAWN = "augmentation.handwriting=0.25"
+
+
+def test_only_recipes_that_ask_for_drawn_digits_have_them() -> None:
+    assert drawn_digits(digits(), recipe()) is None
+    first, again, other = (
+        drawn_digits(digits(), recipe(DRAWN, f"training.seed={seed}")) for seed in (0, 0, 1)
+    )
+    assert first and again and other
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, other.images)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": tuple("abcdefghij")},
+        {"classes": tuple("012345678")},
+        {"train_images": torch.zeros(4, 3, 28, 28, dtype=torch.uint8)},
+        {"train_images": torch.zeros(4, 1, 32, 32, dtype=torch.uint8)},
+        {"preparation": "fit"},
+    ],
+)
+def test_drawn_digits_are_only_for_digits_like_those_of_mnist(changes: dict[str, Any]) -> None:
+    other = replace(digits(), title="Others", **changes)
+    with pytest.raises(RecipeError, match=r"\[augmentation\] handwriting .* Others .*Set it to 0"):
+        drawn_digits(other, recipe(DRAWN))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_a_share_of_a_batch_is_replaced_and_labels_go_with_images(share: float) -> None:
+    labels = torch.arange(2000) % 100
+    real = Split(labels.to(torch.uint8).view(-1, 1, 1, 1), labels)
+    drawn = Split(real.images[:100] + 100, labels[:100] + 100)
+    found = mixed(real, drawn, share, torch.Generator().manual_seed(0))
+    assert torch.equal(found.images.flatten().long(), found.labels)
+    replaced = found.labels >= 100
+    assert torch.equal(found.labels[~replaced], labels[~replaced])
+    assert replaced.float().mean().item() == pytest.approx(share, abs=0.03)
+    assert share == 0 or len(set(found.labels[replaced].tolist())) > 60
+
+
+def test_a_training_with_drawn_digits_learns_them_and_is_repeatable() -> None:
+    first, again, without = trained(DRAWN), trained(DRAWN), trained()
+    assert same(first.last, again.last)
+    assert not same(first.last, without.last)

@@ -29,7 +29,12 @@ from kilonet.training.distributed import (
 from kilonet.training.fit import Outcome
 
 PLAIN = ("model.batch_norm=false", "model.dropout=0.0", "optimizer.momentum=0.9")
-FULL = ("training.ema=0.8", "augmentation.rotation=10.0", "optimizer.momentum=0.9")
+FULL = (
+    "training.ema=0.8",
+    "augmentation.rotation=10.0",
+    "augmentation.handwriting=0.2",
+    "optimizer.momentum=0.9",
+)
 
 
 @given(length=st.integers(1, 200), size=st.integers(1, 9))

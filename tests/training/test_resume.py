@@ -25,6 +25,7 @@ RECIPE = "gap-14k"
 OVERRIDES = (
     'model.layers="c6 M p4 c8 M"',
     "augmentation.rotation=10.0",
+    "augmentation.handwriting=0.2",
     "data.name=digits",
     "training.epochs=8",
     "training.batch_size=64",

@@ -13,7 +13,7 @@ from kilonet.progress import Reporter, Row
 from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import Weights
-from kilonet.training.data import Split, TrainingData, split_dataset
+from kilonet.training.data import Split, TrainingData, drawn_digits, split_dataset
 from kilonet.training.distributed import ProcessGroup
 from kilonet.training.fit import SINGLE, Fit, Outcome
 from kilonet.training.seeding import derive
@@ -50,7 +50,8 @@ def training_data(recipe: Recipe, images: int = 150, validation: int = 60) -> Tr
         name: Split(getattr(whole, name).images[:size], getattr(whole, name).labels[:size])
         for name, size in sizes.items()
     }
-    return TrainingData(**parts, mean=whole.mean, std=whole.std)
+    drawn = drawn_digits(digits(), recipe)
+    return TrainingData(**parts, mean=whole.mean, std=whole.std, drawn=drawn)
 
 
 def fit(*overrides: str, group: ProcessGroup = SINGLE) -> Fit:

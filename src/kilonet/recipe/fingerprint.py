@@ -26,7 +26,11 @@ _ADDED_LATER: dict[str, dict[str, Any]] = {
     "model": {"pool_first": False},
     "augmentation": {
         **dict.fromkeys(
-            ("flip", "erase", "elastic", "stroke", "blur", "paper", "noise", "inversion"), 0.0
+            (
+                *("flip", "erase", "elastic", "stroke", "blur", "paper", "noise", "inversion"),
+                "handwriting",
+            ),
+            0.0,
         ),
         **dict.fromkeys(("appearance_probability", "until"), 1.0),
     },

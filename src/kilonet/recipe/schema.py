@@ -109,8 +109,14 @@ class AugmentationConfig(Section):
     appearance_probability: Fraction = Field(
         1.0, description="Probability of each of stroke, blur, paper and noise."
     )
+    handwriting: Probability = Field(
+        0.0,
+        description="Share of the images of each batch that are replaced by drawn digits in shapes "
+        "that MNIST lacks, such as 1 with a flag (for data sets of digits).",
+    )
     until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="Fraction of the epochs after which augmentation is off."
+        1.0,
+        description="Fraction of the epochs after which augmentation is off, except handwriting.",
     )
 
 

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from kilonet.data.augment import Augmentation
 from kilonet.data.dataset import Dataset
+from kilonet.data.handwriting import DIGITS, SHAPE, handwritten_digits
 from kilonet.data.split import stratified_split
 from kilonet.errors import RecipeError
 from kilonet.evaluation.metrics import cross_entropy
 from kilonet.evaluation.predict import predict_probabilities
 from kilonet.recipe.schema import Recipe
+from kilonet.training.seeding import generator
+
+DRAWN = 10_000  # digits that augmentation.handwriting chooses from
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class TrainingData:
     """The splits of a data set, and the statistics that its images are normalised with.
 
     ``classes`` is the number of classes. ``teachers`` are trained networks in evaluation mode, for
-    recipes with distillation.
+    recipes with distillation. ``drawn`` are digits that replace some of a batch, for recipes with
+    ``augmentation.handwriting``.
     """
 
     train: Split
@@ -50,6 +55,7 @@ class TrainingData:
     std: Sequence[float]
     classes: int = 10
     teachers: Sequence[nn.Module] = ()
+    drawn: Split | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,7 +66,9 @@ class TrainingData:
     def to(self, device: torch.device) -> TrainingData:
         """Return the same data on ``device``."""
         splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
-        return replace(self, **splits, teachers=[teacher.to(device) for teacher in self.teachers])
+        teachers = [teacher.to(device) for teacher in self.teachers]
+        drawn = self.drawn.to(device) if self.drawn else None
+        return replace(self, **splits, teachers=teachers, drawn=drawn)
 
 
 def split_dataset(
@@ -89,6 +97,34 @@ def split_dataset(
     )
 
 
+def drawn_digits(dataset: Dataset, recipe: Recipe) -> Split | None:
+    """Return the digits that ``augmentation.handwriting`` mixes into the batches; None without it.
+
+    Raises:
+        RecipeError: the images of ``dataset`` are not digits in MNIST's format.
+    """
+    if not recipe.augmentation.handwriting:
+        return None
+    info = dataset.info
+    if (info.shape, info.classes, info.preparation) != (SHAPE, DIGITS, "ink"):
+        raise RecipeError(
+            "[augmentation] handwriting draws the digits 0 to 9 as 28×28 grey images, bright on "
+            f"black, but {dataset.title} has other classes or images. Set it to 0."
+        )
+    return Split(*handwritten_digits(DRAWN, generator(recipe.training.seed, "handwriting")))
+
+
+def mixed(batch: Split, drawn: Split, share: float, rng: torch.Generator) -> Split:
+    """Return ``batch`` with each image replaced by one of ``drawn`` with probability ``share``."""
+    random = torch.rand(2, len(batch), generator=rng, device=rng.device).to(batch.labels.device)
+    chosen = random[0] < share
+    others = drawn[(random[1] * len(drawn)).long().clamp(max=len(drawn) - 1)]
+    return Split(
+        torch.where(chosen.view(-1, 1, 1, 1), others.images, batch.images),
+        torch.where(chosen, others.labels, batch.labels),
+    )
+
+
 def evaluate_split(
     model: nn.Module, split: Split, data: TrainingData, device: torch.device
 ) -> tuple[float, float]:
@@ -107,9 +143,9 @@ def augmentation_in(epoch: int, recipe: Recipe) -> Augmentation:
     After the share ``augmentation.until`` of the epochs there is none. Augmented images differ from
     those that the network is for; a network that ends on the real ones keeps what it has learned
     from the variety (He et al., "Data augmentation revisited", 2019). Networks too small to learn
-    all augmented images gain most.
+    all augmented images gain most. Drawn digits stay: networks forget them within a few epochs.
     """
     settings = recipe.augmentation.model_dump()
-    until = settings.pop("until")
+    until, _ = settings.pop("until"), settings.pop("handwriting")
     is_over = epoch > round(until * recipe.training.epochs)
     return Augmentation() if is_over else Augmentation(**settings)

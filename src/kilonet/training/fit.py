@@ -24,7 +24,7 @@ from kilonet.progress import Reporter, Row
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, Weights, weights_of
-from kilonet.training.data import Split, TrainingData, augmentation_in, evaluate_split
+from kilonet.training.data import Split, TrainingData, augmentation_in, evaluate_split, mixed
 from kilonet.training.device import (
     arithmetic,
     choose_kernels,
@@ -202,10 +202,13 @@ class Fit:
 
     def _inputs(self, indices: Tensor, augmentation_rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the training images at ``indices``, augmented and normalised, and labels."""
-        train, data = self.data.train, self.data
+        data, share = self.data, self.recipe.augmentation.handwriting
         with self.phases("data"):
-            images = self.augment(train.images[indices], augmentation_rng)
-            return normalise(images, data.mean, data.std), train.labels[indices]
+            batch = data.train[indices]
+            if data.drawn is not None:
+                batch = mixed(batch, data.drawn, share, augmentation_rng)
+            images = self.augment(batch.images, augmentation_rng)
+            return normalise(images, data.mean, data.std), batch.labels
 
     def _step(self, images: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         """Take one step; return the mean loss and the logits of these images, detached.

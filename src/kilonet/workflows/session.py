@@ -26,7 +26,7 @@ from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, put_weights
-from kilonet.training.data import TrainingData, augmentation_in, split_dataset
+from kilonet.training.data import TrainingData, augmentation_in, drawn_digits, split_dataset
 from kilonet.training.device import choose_compute, configure, device_of_process, threads_restored
 from kilonet.training.distributed import (
     MIN_SHARE,
@@ -121,7 +121,8 @@ def open_session(
         recipe = resolved.recipe
         configure(device, recipe.training.threads, recipe.training.deterministic)
         data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
-        data = replace(data, teachers=_teachers(recipe)).to(device)
+        drawn = drawn_digits(dataset, recipe)
+        data = replace(data, teachers=_teachers(recipe), drawn=drawn).to(device)
         _check_augmentation(recipe, data)
         try:
             _send_to_followers(group, recipe, device, data)
