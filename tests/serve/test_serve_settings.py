@@ -1,4 +1,4 @@
-"""Settings: ranges, options, the table in the documentation; and the API key."""
+"""Settings: ranges and options; and the API key."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from kilonet.serve.settings import (
     find_key,
     help_text,
     option,
-    settings_table,
 )
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
 
 
 @pytest.mark.parametrize(
@@ -52,10 +49,6 @@ def test_every_setting_has_a_sentence_and_an_option() -> None:
     for one in fields(Settings):
         assert help_text(one.name).endswith(".")
     assert option("max_at_once") == "--max-at-once"
-
-
-def test_the_table_in_the_docs_matches_the_settings() -> None:
-    assert settings_table() in DOCS.read_text(encoding="utf-8")
 
 
 KEY = "correct-horse-battery"

@@ -16,8 +16,8 @@ KEY_VARIABLE = "KILONET_API_KEY"
 MIN_KEY_LENGTH = 16  # characters
 
 
-def _setting(default: Any, unit: str, text: str, minimum: float, maximum: float = math.inf) -> Any:
-    metadata = {"unit": unit, "help": text, "minimum": minimum, "maximum": maximum}
+def _setting(default: Any, text: str, minimum: float, maximum: float = math.inf) -> Any:
+    metadata = {"help": text, "minimum": minimum, "maximum": maximum}
     return field(default=default, metadata=metadata)
 
 
@@ -34,40 +34,33 @@ class Settings:
     """
 
     host: str = field(default="127.0.0.1", metadata={"help": "Address to listen on."})
-    port: int = _setting(8000, "", "Port to listen on; 0 takes a free one.", 0, MAX_PORT)
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one.", 0, MAX_PORT)
     workers: int = _setting(
-        0, "processes", "Worker processes, which decode and classify; 0 is one per core.", 0, 1024
+        0, "Worker processes, which decode and classify; 0 is one per core.", 0, 1024
     )
-    max_body: int = _setting(
-        8_000_000, "bytes", "Largest request body; a larger one gets status 413.", 1
-    )
+    max_body: int = _setting(8_000_000, "Largest request body; a larger one gets status 413.", 1)
     max_pixels: int = _setting(
-        16_000_000, "pixels", "Largest picture, checked before decoding; more is a 413.", 784
+        16_000_000, "Largest picture, checked before decoding; more is a 413.", 784
     )
-    max_batch: int = _setting(64, "pictures", "Most pictures in one request; more is a 413.", 1)
+    max_batch: int = _setting(64, "Most pictures in one request; more is a 413.", 1)
     max_at_once: int = _setting(
-        128, "requests", "Open prediction requests, with their bodies in memory; more is a 503.", 1
+        128, "Open prediction requests, with their bodies in memory; more is a 503.", 1
     )
     max_per_client: int = _setting(
         64,
-        "requests",
         "Open prediction requests of one client address; behind a proxy, as many as --max-at-once.",
         1,
     )
     head_seconds: float = _setting(
-        10.0, "seconds", "Time for a request's headers to arrive; later is a 408.", 0.01
+        10.0, "Time for a request's headers to arrive; later is a 408.", 0.01
     )
-    body_seconds: float = _setting(
-        10.0, "seconds", "Time for a body to arrive; later is a 408.", 0.01
-    )
+    body_seconds: float = _setting(10.0, "Time for a body to arrive; later is a 408.", 0.01)
     work_seconds: float = _setting(
-        10.0, "seconds", "Time to wait for the workers' results; later is a 503.", 0.01
+        10.0, "Time to wait for the workers' results; later is a 503.", 0.01
     )
-    picture_seconds: float = _setting(
-        5.0, "seconds", "CPU time to prepare one picture; more is a 422.", 0.01
-    )
+    picture_seconds: float = _setting(5.0, "CPU time to prepare one picture; more is a 422.", 0.01)
     stop_seconds: int = _setting(
-        30, "seconds", "Time for open requests to finish when the service is stopped.", 1
+        30, "Time for open requests to finish when the service is stopped.", 1
     )
 
     def __post_init__(self) -> None:
@@ -93,25 +86,6 @@ def help_text(name: str) -> str:
     return next(
         str(setting.metadata["help"]) for setting in fields(Settings) if setting.name == name
     )
-
-
-def settings_table() -> str:
-    """Return all settings as a Markdown table, for the documentation."""
-    rows = [
-        f"| `{option(setting.name)}` | {_format(setting.default)} | "
-        f"{setting.metadata.get('unit') or '–'} | "
-        f"{setting.metadata['help']} |"
-        for setting in fields(Settings)
-    ]
-    return "\n".join(
-        ["| option | default | unit | what it does |", "| :--- | ---: | :--- | :--- |", *rows]
-    )
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, int) and value > MAX_PORT:
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _out_of_range(setting: Field[Any], value: Any) -> str:
