@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from archive_files import Arrays, emnist_like
+from archive_files import Arrays, cifar_like, emnist_like
 from served import serve
 
 from kilonet.data.dataset import Dataset, load_dataset
@@ -35,6 +37,13 @@ def emnist(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Mad
     return entry, arrays
 
 
+@pytest.fixture
+def cifar(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    entry, records = cifar_like(published / "cifar10")
+    monkeypatch.setitem(DATASETS, "cifar10", entry)
+    return entry, records
+
+
 def test_emnist_is_downloaded_once_and_its_images_are_transposed(
     emnist: Made, published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,27 +65,82 @@ def test_emnist_is_downloaded_once_and_its_images_are_transposed(
     assert load_dataset("emnist-balanced").source == str(cache / "emnist")  # no mirror any more
 
 
+def test_cifar_is_fetched_and_its_channels_are_planes(
+    cifar: Made, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, records = cifar
+    with serve(published) as mirror:
+        monkeypatch.setenv("KILONET_MIRROR", mirror.url)
+        dataset = load_dataset("cifar10")
+    assert mirror.requests == ["/cifar10/cifar-10-binary.tar.gz"]
+    assert dataset.train_images.shape == (20, 3, 32, 32)
+    assert (dataset.mean, dataset.std) == (entry.mean, entry.std)
+    first = records["train_1"][0]
+    assert dataset.train_labels[0] == first[0]
+    red, green, blue = first[1:].reshape(3, 32, 32)
+    assert np.array_equal(dataset.train_images[0].numpy(), np.stack([red, green, blue]))
+    last = records["test"][-1]
+    assert dataset.test_images[-1, 2, 31, 31] == last[-1]
+    assert dataset.test_labels[-1] == last[0]
+
+
 def _unzipped(folder: Path) -> None:
     with zipfile.ZipFile(folder / "gzip.zip") as packed:
         packed.extractall(folder)
 
 
-def test_files_that_the_user_unpacked_are_used(emnist: Made, published: Path) -> None:
-    name, folder = "emnist-balanced", published / "emnist"
+def _untarred(folder: Path) -> None:
+    with tarfile.open(folder / "cifar-10-binary.tar.gz") as bundle:
+        bundle.extractall(folder, filter="data")
+
+
+@pytest.mark.parametrize(
+    ("name", "unpack"), [("emnist-balanced", _unzipped), ("cifar10", _untarred)]
+)
+def test_files_that_the_user_unpacked_are_used(
+    emnist: Made, cifar: Made, published: Path, name: str, unpack: Callable[[Path], None]
+) -> None:
+    folder = published / DATASETS[name].folder
     packed = load_dataset(name, published, download=False)
-    _unzipped(folder)
-    (folder / "gzip.zip").unlink()
+    unpack(folder)
+    archive = DATASETS[name].archive
+    assert archive is not None
+    (folder / archive.filename).unlink()
     for where in (published, folder):
         found: Dataset = load_dataset(name, where, download=False)
         assert torch.equal(found.train_images, packed.train_images)
         assert torch.equal(found.test_labels, packed.test_labels)
 
 
-def test_messages_name_damaged_files(emnist: Made, published: Path) -> None:
-    path = published / "emnist/gzip.zip"
-    path.write_bytes(path.read_bytes()[:-900])
+def test_messages_name_damaged_files(emnist: Made, cifar: Made, published: Path) -> None:
+    for path in (published / "emnist/gzip.zip", published / "cifar10/cifar-10-binary.tar.gz"):
+        path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(DataError, match=r"gzip\.zip is damaged .* cannot be read from it"):
         load_dataset("emnist-balanced", published, download=False)
+    with pytest.raises(DataError, match=r"tar\.gz is damaged"):
+        load_dataset("cifar10", published, download=False)
+
+
+def test_batches_that_are_not_the_published_ones_are_refused(
+    cifar: Made, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, _ = cifar
+    folder = published / "cifar10"
+    _untarred(folder)
+    batch = folder / "cifar-10-batches-bin" / "data_batch_2.bin"
+    good = batch.read_bytes()
+    for content, text in (
+        (good[:-1], r"expected a multiple of 3,073"),
+        (b"\x0a" + good[1:], r"the label 10; expected 0 to 9"),
+        (good[:-1] + bytes([good[-1] ^ 1]), r"SHA-256 .* CIFAR-10's published training 2"),
+    ):
+        batch.write_bytes(content)
+        with pytest.raises(DataError, match=text):
+            load_dataset("cifar10", published, download=False)
+    batch.write_bytes(good)
+    monkeypatch.setitem(DATASETS, "cifar10", replace(entry, train_count=50_000))
+    with pytest.raises(DataError, match=r"20 items; CIFAR-10 has 50,000"):
+        load_dataset("cifar10", published, download=False)
 
 
 def test_an_archive_without_a_file_is_named(emnist: Made, published: Path) -> None:

@@ -19,7 +19,7 @@ GREY = ["mnist", "fashion-mnist", "kmnist", "emnist-digits", "emnist-balanced"]
 
 
 def test_registered_sets() -> None:
-    assert list(DATASETS) == [*GREY, "digits"]
+    assert list(DATASETS) == [*GREY, "cifar10", "digits"]
     assert all(spec(name).name == name for name in DATASETS)
 
 
@@ -52,7 +52,7 @@ def test_balanced_emnist_has_the_letters_whose_two_cases_differ() -> None:
     assert letters == (*string.ascii_uppercase, *sorted(set(string.ascii_lowercase) - merged))
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_checksums_of_the_decompressed_bytes_are_known(name: str) -> None:
     digests = [file.sha256 for file in DATASETS[name].files.values()]
     assert all(digest and re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)

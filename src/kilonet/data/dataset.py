@@ -14,9 +14,11 @@ from kilonet.data.batches import channel_statistics
 from kilonet.data.download import DownloadError
 from kilonet.data.download import download as fetch
 from kilonet.data.folder import folder_path, is_folder
-from kilonet.data.formats import read_idx_images, read_idx_labels
+from kilonet.data.formats import Bytes, images_of, read_idx_images, read_idx_labels, read_records
 from kilonet.data.locate import (
     Files,
+    check_bytes,
+    check_count,
     check_published,
     folder_of,
     incomplete,
@@ -168,15 +170,30 @@ def read_files(entry: DatasetSpec, files: Files) -> Tensors:
     Raises:
         DataError: a file is damaged or not the published one.
     """
-    return *_read_split(entry, files, "train"), *_read_split(entry, files, "test")
+    read = _read_batches if entry.layout == "cifar" else _read_idx
+    return *_tensors(*read(entry, files, "train")), *_tensors(*read(entry, files, "test"))
 
 
-def _read_split(entry: DatasetSpec, files: Files, split: str) -> tuple[Tensor, Tensor]:
+def _tensors(images: Bytes, labels: Bytes) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(images), torch.from_numpy(labels).long()
+
+
+def _read_idx(entry: DatasetSpec, files: Files, split: str) -> tuple[Bytes, Bytes]:
     images_role, labels_role = f"{split}_images", f"{split}_labels"
     images = read_idx_images(files[images_role])
     check_published(files[images_role], images, entry, images_role)
     labels = read_idx_labels(files[labels_role], len(entry.classes))
     check_published(files[labels_role], labels, entry, labels_role)
-    if entry.transposed:
+    if entry.layout == "transposed":
         images = np.ascontiguousarray(images.swapaxes(1, 2))
-    return torch.from_numpy(images[:, None]), torch.from_numpy(labels).long()
+    return images[:, None], labels
+
+
+def _read_batches(entry: DatasetSpec, files: Files, split: str) -> tuple[Bytes, Bytes]:
+    batches = []
+    for role in (role for role in files if role.startswith(split)):
+        batches.append(read_records(files[role], entry.shape, len(entry.classes)))
+        check_bytes(files[role], batches[-1].tobytes(), entry, role)
+    records = np.concatenate(batches)
+    check_count(next(iter(files.values())), len(records), entry, split)
+    return images_of(records, entry.shape), records[:, 0].copy()

@@ -1,7 +1,9 @@
-"""The IDX file format of MNIST's family, and files in zip archives.
+"""File formats of published data sets: IDX, CIFAR-10 batches, and files in zip and tar archives.
 
 IDX (https://yann.lecun.com/exdb/mnist/): two zero bytes, a type code (8: unsigned byte), the number
-of dimensions, each dimension as a big-endian uint32, then the values in row-major order.
+of dimensions, each dimension as a big-endian uint32, then the values in row-major order. CIFAR-10's
+binary batches (https://www.cs.toronto.edu/~kriz/cifar.html): a byte of label and 3,072 of pixels
+per image.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,11 +33,12 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # Larger than any published set of this family: a header with more is damaged.
 _MAX_PAYLOAD = 2**28
 _CONTENTS = {1: "labels", 3: "images"}
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError)
 
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """The file ``name`` in a zip ``archive``; it opens like a path and is never unpacked."""
+    """The file ``name`` in a zip or tar ``archive``; it opens like a path and is never unpacked."""
 
     archive: Path
     name: str
@@ -56,9 +60,17 @@ class ArchiveMember:
             DataError: the archive is damaged, or does not contain the file.
         """
         try:
-            with zipfile.ZipFile(self.archive) as packed, packed.open(self.name) as file:
-                yield file
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+            if self.archive.suffix == ".zip":
+                with zipfile.ZipFile(self.archive) as packed, packed.open(self.name) as file:
+                    yield file
+            else:
+                with tarfile.open(self.archive) as bundle:
+                    inside = bundle.extractfile(self.name)
+                    if inside is None:
+                        raise KeyError("not a file")
+                    with inside:
+                        yield inside
+        except _ARCHIVE_ERRORS as error:
             reason = str(error).strip("'\"") or type(error).__name__
             raise damaged(self.archive, f"{self.name} cannot be read from it ({reason})") from error
 
@@ -71,6 +83,13 @@ def damaged(path: Location, what: str) -> DataError:
     return DataError(
         f"{path} is damaged or not what its name says: {what}. Delete it and run again to fetch "
         "it again, or name a folder that holds the published files (--data-dir or KILONET_DATA)."
+    )
+
+
+def _unreadable(path: Location, error: OSError, expected: str) -> DataError:
+    return DataError(
+        f"{path} cannot be read ({error.strerror or error}); expected {expected}. "
+        "Check the path and its permissions."
     )
 
 
@@ -125,10 +144,7 @@ def _read(path: Location, dimensions: int) -> Bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise damaged(path, f"it does not decompress ({error})") from error
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror or error}); expected an IDX file. "
-            "Check the path and its permissions."
-        ) from error
+        raise _unreadable(path, error, "an IDX file") from error
 
 
 def _parse(path: Location, file: _Readable, dimensions: int) -> Bytes:
@@ -154,3 +170,29 @@ def _read_shape(path: Location, header: bytes, dimensions: int) -> tuple[int, ..
     if not 0 < math.prod(shape) <= _MAX_PAYLOAD:
         raise damaged(path, f"its header announces the shape {shape}")
     return shape
+
+
+def read_records(path: Location, shape: tuple[int, int, int], classes: int) -> Bytes:
+    """Return the records of a CIFAR-10 batch, label and pixels: uint8, (N, 1 + C·H·W), N ≥ 1.
+
+    Raises:
+        DataError: the file cannot be read, its size is not a whole number of records, or a label is
+            not in 0 … ``classes`` − 1.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise _unreadable(path, error, "a batch of CIFAR-10") from error
+    length = 1 + int(np.prod(shape))
+    if not content or len(content) % length:
+        raise damaged(path, f"it has {len(content):,} bytes; expected a multiple of {length:,}")
+    records = np.frombuffer(content, np.uint8).reshape(-1, length)
+    if (largest := int(records[:, 0].max())) >= classes:
+        raise damaged(path, f"it holds the label {largest}; expected 0 to {classes - 1}")
+    return records
+
+
+def images_of(records: Bytes, shape: tuple[int, int, int]) -> Bytes:
+    """Return the images in CIFAR-10 records: uint8, (N, C, H, W), red, green, blue."""
+    return records[:, 1:].reshape(-1, *shape).copy()

@@ -116,11 +116,24 @@ def check_published(path: Location, values: Bytes, entry: DatasetSpec, role: str
     Raises:
         DataError: they are not.
     """
+    check_count(path, len(values), entry, role)
+    _check_digest(path, _sha256(values), entry, role)
+
+
+def check_count(path: Location, found: int, entry: DatasetSpec, role: str) -> None:
+    """Raise DataError unless ``path`` has the set's number of items for ``role``."""
     count = entry.train_count if role.startswith("train") else entry.test_count
-    if len(values) != count:
-        what = f"it holds {len(values):,} items; {entry.title} has {count:,} in this file"
-        raise damaged(path, what)
-    digest, expected = _sha256(values), entry.files[role].sha256
+    if found != count:
+        raise damaged(path, f"it holds {found:,} items; {entry.title} has {count:,} in this file")
+
+
+def check_bytes(path: Location, content: bytes, entry: DatasetSpec, role: str) -> None:
+    """Raise DataError unless ``content``, the bytes of ``path``, are the published ones."""
+    _check_digest(path, hashlib.sha256(content).hexdigest(), entry, role)
+
+
+def _check_digest(path: Location, digest: str, entry: DatasetSpec, role: str) -> None:
+    expected = entry.files[role].sha256
     if digest == expected:
         return
     owner = _owner(digest)

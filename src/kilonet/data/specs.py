@@ -62,13 +62,14 @@ class FileSpec:
 class DatasetSpec:
     """One data set.
 
-    ``files`` has one entry for each role: ``train_images``, ``train_labels``, ``test_images`` and
-    ``test_labels``; it is empty for a set from scikit-learn. In ``transposed`` files the images' x
-    and y are exchanged. ``archive`` is the published file if it contains all of these. ``mean`` and
-    ``std`` are of the training images divided by 255, one number per channel; None if they are not
-    published: they are then computed from the images. ``mirrors`` are base URLs ending in ``/``,
-    tried in order. ``folder`` and ``torchvision_folder`` are the names of the set's folder in the
-    layouts of Kilonet and torchvision.
+    ``files`` has one entry per role; it is empty for a set from scikit-learn. In the layout "idx"
+    the roles are ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``. The
+    layout "transposed" has the same roles, but the images' x and y are exchanged. In "cifar" the
+    roles are ``train_1`` … and ``test``. ``archive`` is the published file if it contains all of
+    these. ``mean`` and ``std`` are of the training images divided by 255, one number per channel;
+    None if they are not published: they are then computed from the images. ``mirrors`` are base
+    URLs ending in ``/``, tried in order. ``folder`` and ``torchvision_folder`` are the names of the
+    set's folder in the layouts of Kilonet and torchvision.
     """
 
     name: str
@@ -86,7 +87,7 @@ class DatasetSpec:
     mirrors: tuple[str, ...] = ()
     shape: tuple[int, int, int] = (1, 28, 28)
     """(C, H, W) of an image."""
-    transposed: bool = False
+    layout: Literal["idx", "transposed", "cifar"] = "idx"
     archive: FileSpec | None = None
     preparation: Preparation = "ink"
 
