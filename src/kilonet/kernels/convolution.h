@@ -99,65 +99,91 @@ static void convolve_depthwise(Planes in, long kernel, long stride, const float 
     else convolve(in, 1, kernel, stride, weights, out, 1, height, width, accumulates);
 }
 
-/* sums += products of `gradient` and `in` over height x width pixels, for `deep` channels of
- * `gradient`, `many` of `in`, and `high` x `broad` taps. In `sums`, the next channel of `gradient` is
- * `first` away, the next one of `in` is `second` away. */
-INLINE void correlate(Planes gradient, Planes in, long height, long width, long stride, V *sums,
-                      long first, long second, long kernel, const int deep, const int many,
-                      const int high, const int broad)
+/* sums += products of `gradient` and `in`, `pixels` in a row, for `deep` channels of `gradient` and
+ * `many` of `in`. In `sums`, the next channel of `gradient` is `row` away. */
+INLINE void correlate_pairs(const V *restrict g, long plane, const V *restrict in, long in_plane,
+                            long pixels, V *restrict sums, long row, const int deep, const int many)
 {
-    V own[4][4][3][5];
+    V own[BROADEST][BROADEST];
+#define EACH UNROLLED for (int c = 0; c < deep; c++) UNROLLED for (int i = 0; i < many; i++)
+    EACH own[c][i] = sums[c * row + i];
+    for (long x = 0; x < pixels; x++)
+        EACH own[c][i] += g[c * plane + x] * in[i * in_plane + x];
+    EACH sums[c * row + i] = own[c][i];
+#undef EACH
+}
+
+#define PAIRS(deep, many) \
+    case (deep) * 8 + (many): \
+        correlate_pairs(g, gradient.plane, from, in.plane, pixels, at, in_channels, deep, many); \
+        break;
+
+/* Correlates all pairs of channels of a 1x1 convolution; planes are rows without margins. */
+static void correlate_points(Planes gradient, long channels, Planes in, long in_channels, long pixels,
+                             V *sums)
+{
+    long parts = (channels + BROADEST - 1) / BROADEST, in_parts = (in_channels + BROADEST - 1) / BROADEST;
+    for (long p = 0; p < in_parts; p++) {
+        long i = p * in_channels / in_parts, many = (p + 1) * in_channels / in_parts - i;
+        for (long q = 0; q < parts; q++) {
+            long c = q * channels / parts, deep = (q + 1) * channels / parts - c;
+            const V *g = gradient.at + c * gradient.plane, *from = in.at + i * in.plane;
+            V *at = sums + c * in_channels + i;
+            switch (deep * 8 + many) { EACH_DEPTH }
+        }
+    }
+}
+
+/* sums += products of `gradient` and `in` over height x width pixels, for `deep` channels of
+ * `gradient`, one of `in`, and `high` x `broad` taps. In `sums`, the next channel of `gradient` is
+ * `first` away. */
+INLINE void correlate(Planes gradient, Planes in, long height, long width, long stride, V *sums,
+                      long first, long kernel, const int deep, const int high, const int broad)
+{
+    V own[4][3][5];
 #define EACH \
     UNROLLED for (int c = 0; c < deep; c++) \
-        UNROLLED for (int i = 0; i < many; i++) \
-            UNROLLED for (int r = 0; r < high; r++) \
-                UNROLLED for (int k = 0; k < broad; k++)
-    EACH own[c][i][r][k] = sums[c * first + i * second + r * kernel + k];
+        UNROLLED for (int r = 0; r < high; r++) \
+            UNROLLED for (int k = 0; k < broad; k++)
+    EACH own[c][r][k] = sums[c * first + r * kernel + k];
     for (long y = 0; y < height; y++) {
         const V *restrict g = gradient.at + y * gradient.row;
         const V *restrict line = in.at + y * stride * in.row;
         for (long x = 0; x < width; x++)
-            EACH own[c][i][r][k] += g[c * gradient.plane + x]
-                                    * line[i * in.plane + r * in.row + x * stride + k];
+            EACH own[c][r][k] += g[c * gradient.plane + x] * line[r * in.row + x * stride + k];
     }
-    EACH sums[c * first + i * second + r * kernel + k] = own[c][i][r][k];
+    EACH sums[c * first + r * kernel + k] = own[c][r][k];
 #undef EACH
 }
 
-#define CORRELATE(deep, many, high, broad) \
-    correlate(g, from, height, width, stride, at, in_channels *kernel *kernel, kernel *kernel, \
-              kernel, deep, many, high, broad)
-#define BY_DEPTH(many, high, broad) \
-    if (deep == DEEPEST) CORRELATE(DEEPEST, many, high, broad); \
-    else if (deep == 2) CORRELATE(2, many, high, broad); \
-    else CORRELATE(1, many, high, broad);
+#define CORRELATE(deep, high, broad) \
+    correlate(g, from, height, width, stride, at, in_channels *kernel *kernel, kernel, deep, high, broad)
+#define BY_DEPTH(high, broad) \
+    if (deep == DEEPEST) CORRELATE(DEEPEST, high, broad); \
+    else if (deep == 2) CORRELATE(2, high, broad); \
+    else CORRELATE(1, high, broad);
 
 /* All pairs of channels, over a strip of rows; sums have the order of weights. */
 static void correlate_strip(Planes gradient, long channels, Planes in, long in_channels, long kernel,
                             long stride, long height, long width, V *sums)
 {
-    long many, deep;
-    for (long i = 0; i < in_channels; i += many) {
-        many = kernel == 1 ? depth_of(in_channels - i) : 1;
+    long deep;
+    for (long i = 0; i < in_channels; i++) {
         for (long c = 0; c < channels; c += deep) {
             deep = depth_at_most(channels - c, kernel == 3 ? DEEPEST_3 : DEEPEST);
             V *at = sums + (c * in_channels + i) * kernel * kernel;
             Planes g = {gradient.at + c * gradient.plane, gradient.row, gradient.plane};
             Planes from = {in.at + i * in.plane, in.row, in.plane};
-            if (kernel == 1) {
-                if (many == 4) { BY_DEPTH(4, 1, 1) }
-                else if (many == 2) { BY_DEPTH(2, 1, 1) }
-                else { BY_DEPTH(1, 1, 1) }
-            } else if (kernel == 3) {
-                if (deep == DEEPEST_3) CORRELATE(DEEPEST_3, 1, 3, 3);
-                else CORRELATE(1, 1, 3, 3);
+            if (kernel == 3) {
+                if (deep == DEEPEST_3) CORRELATE(DEEPEST_3, 3, 3);
+                else CORRELATE(1, 3, 3);
             } else
                 for (long r = 0; r < kernel; r++, from.at += in.row) {
                     if (kernel == 5) {
-                        BY_DEPTH(1, 1, 5)
+                        BY_DEPTH(1, 5)
                         at += 5;
                     } else {
-                        for (long k = 0; k < kernel; k++, at++, from.at++) BY_DEPTH(1, 1, 1)
+                        for (long k = 0; k < kernel; k++, at++, from.at++) BY_DEPTH(1, 1)
                         from.at -= kernel;
                     }
                 }
@@ -171,11 +197,15 @@ static void correlate_strip(Planes gradient, long channels, Planes in, long in_c
 static void correlate_full(Planes gradient, long channels, Planes in, long in_channels, long kernel,
                            long stride, long height, long width, V *sums)
 {
-    if (kernel == 1 && stride == 1 && in.row == width && gradient.row == width) {
-        long pixels = height * width;
-        for (long p = 0; p < pixels; p += STRIP, gradient.at += STRIP, in.at += STRIP)
-            correlate_strip(gradient, channels, in, in_channels, 1, 1, 1,
-                            pixels - p < STRIP ? pixels - p : STRIP, sums);
+    if (kernel == 1 && stride == 1) {
+        if (in.row == width && gradient.row == width) width *= height, height = 1;
+        for (long y = 0; y < height; y++)
+            for (long x = 0, pixels; x < width; x += STRIP) {
+                pixels = width - x < STRIP ? width - x : STRIP;
+                Planes g = {gradient.at + y * gradient.row + x, 0, gradient.plane};
+                Planes from = {in.at + y * in.row + x, 0, in.plane};
+                correlate_points(g, channels, from, in_channels, pixels, sums);
+            }
         return;
     }
     long rows = width < STRIP ? STRIP / width : 1;

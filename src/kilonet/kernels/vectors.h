@@ -20,13 +20,19 @@
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define WIDEST 7 /* columns of a tile of 4 channels; it divides 28, 14 and 7 */
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
-#define DEEPEST 4   /* channels of the gradient in a tile with 4 input channels, or with 5 taps, */
+#define DEEPEST 4   /* channels of the gradient in a tile with 5 taps, */
 #define DEEPEST_3 2 /* or with 9 taps */
+#define BROADEST 5  /* channels of gradient and input in a tile with one tap */
+#define EACH_BREADTH(deep) PAIRS(deep, 1) PAIRS(deep, 2) PAIRS(deep, 3) PAIRS(deep, 4) PAIRS(deep, 5)
+#define EACH_DEPTH EACH_BREADTH(1) EACH_BREADTH(2) EACH_BREADTH(3) EACH_BREADTH(4) EACH_BREADTH(5)
 #else
 #define WIDEST 3
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 2) TILE(deep, 3)
 #define DEEPEST 2
 #define DEEPEST_3 1
+#define BROADEST 3
+#define EACH_BREADTH(deep) PAIRS(deep, 1) PAIRS(deep, 2) PAIRS(deep, 3)
+#define EACH_DEPTH EACH_BREADTH(1) EACH_BREADTH(2) EACH_BREADTH(3)
 #endif
 
 typedef float V __attribute__((vector_size(4 * LANES), may_alias));

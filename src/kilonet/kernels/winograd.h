@@ -126,9 +126,9 @@ static void correlate_winograd(Planes gradient, long channels, Planes in, long i
         map_input(from, in_channels, rows, columns, mapped);
         map_gradient(back, channels, rows, columns, products);
         for (long p = 0; p < POSITIONS; p++)
-            correlate_strip((Planes){products + p * place_of(channels, tiles), tiles, tiles}, channels,
-                            (Planes){mapped + p * place_of(in_channels, tiles), tiles, tiles}, in_channels, 1,
-                            1, 1, tiles, sums + p * channels * in_channels);
+            correlate_points((Planes){products + p * place_of(channels, tiles), tiles, tiles}, channels,
+                             (Planes){mapped + p * place_of(in_channels, tiles), tiles, tiles}, in_channels,
+                             tiles, sums + p * channels * in_channels);
     }
 }
 
