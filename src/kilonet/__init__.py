@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from kilonet.errors import KilonetError
     from kilonet.inference import reader
     from kilonet.models.fixed import SimpleMNISTNet
+    from kilonet.recipe.schema import Constraints
     from kilonet.studies.search import search
     from kilonet.studies.study import Study, study
     from kilonet.workflows.benchmark import benchmark
     from kilonet.workflows.classifier import Classifier
     from kilonet.workflows.evaluate import check, compare, evaluate
     from kilonet.workflows.export import export, save_pretrained
-    from kilonet.workflows.inspect import list_models, summary
+    from kilonet.workflows.inspect import list_models, model, summary
     from kilonet.workflows.lr_find import lr_find
     from kilonet.workflows.robustness import robustness
     from kilonet.workflows.runs import Run, list_runs, load
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "kilonet.workflows.classifier",
+    "Constraints": "kilonet.recipe.schema",
     "KilonetError": "kilonet.errors",
     "Run": "kilonet.workflows.runs",
     "Study": "kilonet.studies.study",
@@ -51,6 +53,7 @@ _HOMES = {
     "list_runs": "kilonet.workflows.runs",
     "load": "kilonet.workflows.runs",
     "lr_find": "kilonet.workflows.lr_find",
+    "model": "kilonet.workflows.inspect",
     "reader": "kilonet.inference",
     "resume": "kilonet.workflows.train",
     "robustness": "kilonet.workflows.robustness",
@@ -63,6 +66,7 @@ _HOMES = {
 
 __all__ = [
     "Classifier",
+    "Constraints",
     "KilonetError",
     "Run",
     "SimpleMNISTNet",
@@ -77,6 +81,7 @@ __all__ = [
     "list_runs",
     "load",
     "lr_find",
+    "model",
     "reader",
     "resume",
     "robustness",

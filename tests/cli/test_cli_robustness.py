@@ -45,7 +45,7 @@ def test_as_json(kilonet: Command, finished_here: str, tmp_path: Path) -> None:
         (["--images", "5"], "--images belongs to --robustness"),
         (["--validation"], "--validation belongs to --robustness"),
         (["--data", "mnist", "--out", "x"], "--out belongs to --robustness"),
-        (["--robustness", "--data", "mnist"], "Leave out --data"),
+        (["--robustness", "--data", "mnits"], 'Did you mean "mnist"'),
         (["--robustness", "--images", "1"], "Name 2 to 359"),
         (["--robustness", "--images", "many"], "should be a valid integer"),
     ],
@@ -80,5 +80,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
         Estimate(0.71234, 0.0051),
         Estimate(0.952, 0.0034),
     )
-    print_table(robustness_table(RobustnessReport(Run(run), "test", 10_000, found, 21_482, "cpu")))
+    info = run.data_info()
+    report = RobustnessReport(run.name, Run(run), info, "test", 10_000, found, 21_482, "cpu")
+    print_table(robustness_table(report))
     assert_golden("robustness", capsys.readouterr().out)

@@ -223,7 +223,7 @@ def test_a_run_directory_imports_no_code(
     (tmp_path / "fromafar.py").write_text("raise SystemExit(3)", encoding="utf-8")
     run = start_run("model.name=fromafar:Net")
     message = refused("train", "--resume", run.path, status=1)
-    assert "A folder alone never makes Kilonet import code" in message
+    assert "whose code Kilonet does not run because of a folder alone" in message
     assert message.endswith("--model fromafar:Net")
     assert "fromafar" not in sys.modules
 

@@ -56,7 +56,7 @@ def test_a_network_of_ones_own_from_start_to_end(own_network: Path, tmp_path: Pa
     """The README's example, with keywords and a class of the user's."""
     run = kilonet.train(own_network, epochs=2, lr=0.02)
     assert run.name == "tiny-1"
-    assert {path.name for path in run.path.iterdir()} == FILES
+    assert {path.name for path in run.path.iterdir()} == FILES | {layout.SOURCE}
     assert [row["epoch"] for row in run.history] == [1, 2]
     assert run.recipe.optimizer.lr == 0.02
     assert run.test.total == 359

@@ -53,6 +53,18 @@ FinishedRun = Annotated[
         metavar="RUN", help="A finished run (its name or directory) or a shipped model."
     ),
 ]
+AnyNetwork = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A finished run (its name or directory), a shipped model, a folder of weights, or an "
+        "ONNX file.",
+    ),
+]
+OtherData = Annotated[
+    str | None,
+    typer.Option("--data", metavar="NAME", help="Use another data set: a name, or folder:PATH."),
+]
 AsJson = Annotated[bool, Flag("--json", help="Print JSON.")]
 
 # Wider than any table, so that lines are not wrapped in a file or a pipe.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kilonet.cli.common import (
+    AnyNetwork,
     AsJson,
     DataDir,
     FinishedRun,
     Flag,
+    OtherData,
     OwnModel,
     output,
     print_json,
@@ -27,11 +30,8 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: FinishedRun,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="NAME", help="Use the test split of another data set."),
-    ] = None,
+    run: AnyNetwork,
+    data: OtherData = None,
     robustness: Annotated[
         bool, Flag("--robustness", help="Use distorted images, by kind and strength.")
     ] = False,
@@ -61,9 +61,9 @@ def evaluate(
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a finished run on a test split, with its own images or distorted ones."""
+    """Evaluate a trained network on a test split, with its own images or distorted ones."""
     robustness_options = {"images": images, "validation": validation or None, "out": out}
-    _check_together(robustness, {**robustness_options, "data": data})
+    _check_together(robustness, robustness_options)
     require("train")
     if robustness:
         from kilonet.cli.reporter import progress
@@ -72,6 +72,7 @@ def evaluate(
         with progress() as reporter:
             report = evaluate_distorted(
                 run,
+                data=data,
                 images=images,
                 validation=validation,
                 out=out,
@@ -88,11 +89,9 @@ def evaluate(
     _print_metrics(metrics, run, as_json)
 
 
-def _check_together(robustness: bool, options: dict[str, object]) -> None:
+def _check_together(robustness: bool, options: Mapping[str, object]) -> None:
     given = [name for name, value in options.items() if value is not None]
-    if robustness and "data" in given:
-        raise UsageError("--robustness distorts the run's own data set. Leave out --data.")
-    if not robustness and given not in ([], ["data"]):
+    if given and not robustness:
         raise UsageError(
             f"--{given[0]} belongs to --robustness. Add --robustness, or leave it out."
         )
@@ -117,11 +116,11 @@ def _print_robustness(report: RobustnessReport, as_json: bool) -> None:
     for file in report.files:
         print_line(f"Wrote {file}")
     if not report.files:
-        print_line("Not stored: the model is part of the installed package. --out DIR stores it.")
+        print_line("Not stored: this is no run of yours. --out DIR stores it.")
 
 
 def check(
-    run: FinishedRun,
+    run: AnyNetwork,
     max_parameters: Annotated[
         int | None,
         typer.Option("--max-parameters", metavar="N", help="Maximum number of parameters."),
@@ -144,8 +143,11 @@ def check(
             "global-average-pooling; can be repeated.",
         ),
     ] = None,
+    data: OtherData = None,
+    data_dir: DataDir = None,
+    model: OwnModel = None,
 ) -> int:
-    """Check a run against its recipe's constraints, or those given here; exit 1 if any fails."""
+    """Check a network against its recipe's constraints, or those given; exit 1 if any fails."""
     from kilonet.cli.tables import print_checks
     from kilonet.runs.constraints import parse_constraints
     from kilonet.workflows.evaluate import check as check_run
@@ -156,7 +158,7 @@ def check(
         "min_accuracy": min_accuracy,
         "required_layers": require_layer or None,
     }
-    checks = check_run(run, parse_constraints(given))
+    checks = check_run(run, parse_constraints(given), data=data, data_dir=data_dir, model=model)
     if not checks:
         raise UsageError(
             f"{run} has no constraints to check. Give some, for example --max-parameters 20000."

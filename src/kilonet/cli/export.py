@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from kilonet.cli.common import (
+    AnyNetwork,
     AsJson,
     DataDir,
-    FinishedRun,
     Flag,
+    OtherData,
     OwnModel,
     print_json,
     print_line,
@@ -21,7 +22,7 @@ from kilonet.extras import require
 
 
 def export(
-    run: FinishedRun,
+    run: AnyNetwork,
     to: Annotated[
         str,
         typer.Option(
@@ -46,17 +47,26 @@ def export(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for the files (default: RUN/export)."),
     ] = None,
+    data: OtherData = None,
     data_dir: DataDir = None,
     model: OwnModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a finished run's network to a file or folder, and verify it."""
+    """Export a trained network to a file or folder, and verify it."""
     require("train")
     from kilonet.cli.tables import export_table
     from kilonet.workflows.export import export as export_run
 
     result = export_run(
-        run, to, int8=int8, raw=raw, out=out, data_dir=data_dir, model=model, board=target
+        run,
+        to,
+        int8=int8,
+        raw=raw,
+        out=out,
+        data=data,
+        data_dir=data_dir,
+        model=model,
+        board=target,
     )
     if as_json:
         print_json(result.to_json())

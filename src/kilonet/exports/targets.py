@@ -11,6 +11,7 @@ To add a target, write its function here and add it to ``TARGETS``. Add a row to
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ from kilonet.exports.graph.lower import load_onnx, lower
 from kilonet.exports.graph.operators import LOGITS, Graph, UnsupportedOperatorError
 from kilonet.exports.html.browser import BrowserNetwork, why_no_browser
 from kilonet.exports.html.document import page
-from kilonet.exports.huggingface.folder import FolderNetwork, folder_files, pretrained_of
+from kilonet.exports.huggingface.folder import FolderNetwork, folder_files
+from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
 from kilonet.exports.onnx_graph import onnx_model
@@ -43,8 +45,6 @@ from kilonet.machine import find_compiler
 from kilonet.recipe.families import CustomConfig
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from kilonet.exports.verify import RunnableExport
     from kilonet.runs.directory import RunDirectory
 
@@ -56,8 +56,8 @@ class ExportRequest:
     ``onnx`` is the run's ONNX file; file names begin with ``name``; ``mean`` and ``std`` are the
     normalisation of training. ``calibration`` is uint8 training images (N, C, H, W) to quantise
     with, None for a float export; ``raw`` leaves normalisation out of an ONNX file. ``run`` and
-    ``network``, its trained model, are for targets that are not made from the ONNX file. ``board``
-    is the microcontroller for which C comes as a project.
+    ``pretrained``, which returns its trained network, are for targets that are not made from the
+    ONNX file. ``board`` is the microcontroller for which C comes as a project.
     """
 
     onnx: Path
@@ -67,7 +67,7 @@ class ExportRequest:
     calibration: Pixels | None = None
     raw: bool = False
     run: RunDirectory | None = None
-    network: nn.Module | None = None
+    pretrained: Callable[[], Pretrained] | None = None
     board: Board | None = None
 
     @property
@@ -192,13 +192,13 @@ def to_lambda(request: ExportRequest) -> ExportFiles:
 
 def to_huggingface(request: ExportRequest) -> ExportFiles:
     """Return a folder for the Hugging Face hub: configuration, weights and model card."""
-    assert request.run is not None and request.network is not None
-    name, model = f"{request.name}-huggingface", request.run.recipe().model
-    own = model.name if isinstance(model, CustomConfig) else None
-    files = folder_files(pretrained_of(request.run, request.network), request.run)
+    assert request.pretrained is not None
+    pretrained, name = request.pretrained(), f"{request.name}-huggingface"
+    own = pretrained.network if isinstance(pretrained.model, CustomConfig) else None
+    files = folder_files(pretrained, request.run)
     return ExportFiles(
         {f"{name}/{file}": content for file, content in files.items()},
-        lambda folder: nullcontext(FolderNetwork(folder / name, own)),
+        lambda folder: nullcontext(FolderNetwork(folder / name, copy.deepcopy(own))),
     )
 
 

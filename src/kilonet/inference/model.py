@@ -22,7 +22,7 @@ Probabilities: TypeAlias = npt.NDArray[np.float32]
 SUFFIX = ".onnx"
 CUT_OFF_TEMPERATURE = 2.5  # of the softmax for digits that the picture may cut off
 DEFAULT_MODEL = "kilonet-25k"
-INPUT, OUTPUT = "image", "probabilities"
+INPUT, OUTPUT, LOGITS = "image", "probabilities", "logits"
 
 
 class ModelError(KilonetError):
@@ -119,6 +119,14 @@ class OnnxSession:
         """Return (N, classes) for prepared images: uint8 (N, C, H, W), or (N, H, W) if C is 1."""
         batch = images.reshape(-1, *self.shape)
         (result,) = self._session.run([OUTPUT], {INPUT: batch})
+        return np.asarray(result)
+
+    def logits(self, images: Images) -> Probabilities:
+        """Return (N, classes) for prepared images: logits, or else logarithms of probabilities."""
+        if LOGITS not in [output.name for output in self._session.get_outputs()]:
+            probabilities = self.probabilities(images)
+            return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+        (result,) = self._session.run([LOGITS], {INPUT: images.reshape(-1, *self.shape)})
         return np.asarray(result)
 
     def _check_interface(self) -> tuple[tuple[int, int, int], int]:

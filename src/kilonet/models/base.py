@@ -12,6 +12,7 @@ from kilonet.errors import RecipeError
 from kilonet.kernels.chain import FusedChain
 from kilonet.models.compiling import can_evaluate, can_train, fuse
 from kilonet.models.measure import count_parameters
+from kilonet.recipe.families import Model
 
 
 class Network(nn.Module):
@@ -25,6 +26,8 @@ class Network(nn.Module):
     """
 
     smallest_side = 1
+    section: Model | None = None
+    """The recipe's section that the network was built from, if it was."""
 
     def __init__(self, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10):
         super().__init__()

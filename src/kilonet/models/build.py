@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +15,7 @@ from torch import nn
 from kilonet.errors import RecipeError
 from kilonet.models.base import Network
 from kilonet.models.conv_stack import ConvStack
-from kilonet.models.custom import instantiate, load_class
+from kilonet.models.custom import class_name, instantiate, load_class
 from kilonet.models.fixed import PlainValid, SimpleMNISTNet, Stacked1x1, TwoConv
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.families import CustomConfig, Model
@@ -27,11 +31,15 @@ NETWORKS: dict[str, type[Network]] = {
 
 
 def build(
-    model: Model, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10
+    model: Model,
+    input_shape: tuple[int, int, int] = (1, 28, 28),
+    num_classes: int = 10,
+    folder: Path | None = None,
 ) -> nn.Module:
     """Return a newly initialised network for images C×H×W and ``num_classes`` classes.
 
-    PyTorch's default generator initialises the weights: seed it first.
+    PyTorch's default generator initialises the weights: seed it first. ``folder`` has the code of
+    the user's own class (default: the current directory).
 
     Raises:
         RecipeError: the images are too small, the network does not fit into memory, or it is a
@@ -39,23 +47,61 @@ def build(
     """
     arguments: dict[str, Any] = model.model_dump(exclude={"name"})
     if isinstance(model, CustomConfig):
-        network = instantiate(load_class(model.name), arguments)
-        _check_output(network, model.name, input_shape, num_classes)
-        return network
+        own = instantiate(load_class(model.name, folder), arguments)
+        check_output(own, model.name, input_shape, num_classes)
+        return own
     try:
-        return NETWORKS[model.name](**arguments, input_shape=input_shape, num_classes=num_classes)
+        network = NETWORKS[model.name](
+            **arguments, input_shape=input_shape, num_classes=num_classes
+        )
     except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
         given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
         raise RecipeError(
             f"[model] {model.name} with {given} cannot be built: {_first_line(error)}. "
             "Choose smaller values for these keys."
         ) from error
+    network.section = model
+    return network
 
 
-def _check_output(
+def section_of(
+    network: nn.Module, input_shape: tuple[int, int, int], num_classes: int
+) -> tuple[Model, bool]:
+    """Return the ``[model]`` section that describes ``network``, an object of the user's.
+
+    The second value says whether the section builds such a network. Of a class of the user's own,
+    the constructor's arguments are found where the object has attributes of the same names.
+    """
+    section = getattr(network, "section", None)
+    if section is None:
+        parameters = inspect.signature(type(network)).parameters
+        given = {name: getattr(network, name, None) for name in parameters}
+        plain = {key: value for key, value in given.items() if isinstance(value, str | int | float)}
+        section = CustomConfig.model_validate({**plain, "name": class_name(type(network))})
+        arguments = {key: value for key, value in plain.items() if key != "name"}
+        build_again = partial(instantiate, type(network), arguments)
+    else:
+        build_again = partial(build, section, input_shape, num_classes)
+    with suppress(RecipeError), torch.random.fork_rng(devices=[]):
+        if structure_of(build_again()) == structure_of(network):
+            return section, True
+    return CustomConfig(name=class_name(type(network))), False
+
+
+def structure_of(network: nn.Module) -> str:
+    """Return the modules of ``network`` and the shapes of its tensors as text."""
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    return f"{network!r} {shapes}"
+
+
+def check_output(
     network: nn.Module, name: str, input_shape: tuple[int, int, int], num_classes: int
 ) -> None:
-    """Check the output shape of a copy of ``network`` for a blank image."""
+    """Check the output shape of a copy of ``network`` for a blank image.
+
+    Raises:
+        RecipeError: it fails on such an image, or does not return logits.
+    """
     shape = "×".join(map(str, input_shape))
     try:
         trial = copy.deepcopy(network).eval()

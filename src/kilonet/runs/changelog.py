@@ -9,6 +9,7 @@ from typing import Any
 from kilonet.errors import RunError
 from kilonet.recipe.load import value_text
 from kilonet.recipe.schema import Recipe
+from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.layout import Row
 
@@ -68,17 +69,30 @@ def change_log(runs: Sequence[RunDirectory]) -> tuple[list[ChangeLogEntry], list
     """Return one entry per run, and a message for each damaged run."""
     entries: list[ChangeLogEntry] = []
     damaged: list[str] = []
-    before: Recipe | None = None
+    before: tuple[Recipe, RunDirectory] | None = None
     for run in runs:
         try:
             recipe, history, metrics = run.recipe(), run.history(), run.metrics()
         except RunError as error:
             damaged.append(str(error))
             continue
-        changed = None if before is None else differences(before, recipe)
+        changed = None
+        if before is not None:
+            changed = differences(before[0], recipe) + _other_code(before[1], run)
         entries.append(_entry(run, recipe, history, metrics, changed))
-        before = recipe
+        before = recipe, run
     return entries, damaged
+
+
+def _other_code(before: RunDirectory, after: RunDirectory) -> list[Change]:
+    """Return the change of the code of a network of the user's own, or else of its size."""
+    names = {layout.SOURCE_KEY: "model.code"}
+    if ":" in after.recipe().model.name:
+        names["parameters"] = "model.parameters"
+    changes = [
+        Change(name, before.facts.get(key), after.facts.get(key)) for key, name in names.items()
+    ]
+    return [change for change in changes if change.old != change.new]
 
 
 def _entry(

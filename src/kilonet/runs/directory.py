@@ -8,8 +8,9 @@ a time writes to a run; any number may read it.
 from __future__ import annotations
 
 import errno
+import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import Any
 from kilonet.data.registry import spec
 from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
-from kilonet.files import PART_SUFFIX, csv_text, runs_dir, write_json, write_text
+from kilonet.files import PART_SUFFIX, csv_text, runs_dir, write_bytes, write_json, write_text
 from kilonet.recipe.fingerprint import fingerprint, to_toml
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
@@ -128,11 +129,17 @@ class RunDirectory:
             yield
 
 
-def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = None) -> RunDirectory:
+def create_run(
+    resolved: Resolved,
+    facts: dict[str, Any],
+    path: Path | None = None,
+    sources: Mapping[str, bytes] | None = None,
+) -> RunDirectory:
     """Create a run's directory: ``path``, or the next free ``runs/RECIPE-N``.
 
     ``facts`` must contain ``environment`` (see ``layout.EnvironmentFacts``) and ``data_note``;
-    other facts are optional. If a file cannot be written, nothing is left behind.
+    other facts are optional. ``sources`` is the code of the user's own network, by file name. If a
+    file cannot be written, nothing is left behind.
 
     Raises:
         RunError: ``path`` is in use already, or cannot be written.
@@ -147,7 +154,7 @@ def create_run(resolved: Resolved, facts: dict[str, Any], path: Path | None = No
     }
     try:
         folder = _create_unused(path) if path is not None else _next_free(resolved.name)
-        return _write_first_files(RunDirectory(folder, content), resolved.recipe)
+        return _write_first_files(RunDirectory(folder, content), resolved.recipe, sources or {})
     except OSError as error:
         where = path if path is not None else runs_dir()
         raise RunError(
@@ -198,12 +205,19 @@ def _next_free(recipe: str) -> Path:
             return path
 
 
-def _write_first_files(run: RunDirectory, recipe: Recipe) -> RunDirectory:
-    """Write the recipe, then ``run.json``: only a folder with that file counts as a run."""
+def _write_first_files(
+    run: RunDirectory, recipe: Recipe, sources: Mapping[str, bytes]
+) -> RunDirectory:
+    """Write recipe and sources, then ``run.json``: only a folder with that file counts as a run."""
     try:
         write_text(run.file(layout.RECIPE), to_toml(recipe))
+        for name, content in sources.items():
+            path = run.file(layout.SOURCE) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, content)
         return run.update_facts()
     except BaseException:
+        shutil.rmtree(run.file(layout.SOURCE), ignore_errors=True)
         run.file(layout.RECIPE).unlink(missing_ok=True)
         with suppress(OSError):
             run.path.rmdir()

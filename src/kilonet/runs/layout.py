@@ -21,6 +21,8 @@ FORMAT = 1
 
 RUN = "run.json"
 DATA_KEY = "data"  # the key in run.json with what the network must know about its images
+SOURCE_KEY = "source"  # the digest of the code of a network of the user's own
+OBJECT_KEY = "network_object"  # whether the network came as an object that the recipe cannot build
 RECIPE = "recipe.toml"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
@@ -31,6 +33,7 @@ METRICS = "metrics.json"
 SUMMARY = "summary.txt"
 REPORT_HTML = "report.html"
 ROBUSTNESS = "robustness"  # with the endings .json and .png; only after a robustness evaluation
+SOURCE = "source"  # a folder; only with the code of a network of the user's own
 EVENTS = "tensorboard"  # a folder; only if the recipe asks for it
 LOCK = ".lock"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kilonet.errors import KilonetError, UsageError
 from kilonet.exports.c.boards import BOARDS, Board, find_board
@@ -15,9 +15,14 @@ from kilonet.exports.int8.interpret import interpret_int8
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.targets import c_source
 from kilonet.extras import require
-from kilonet.workflows.data import load_run_data
-from kilonet.workflows.export import export_request, require_onnx
-from kilonet.workflows.runs import Run, find_run, load
+from kilonet.workflows.data import DataSource, data_for
+from kilonet.workflows.export import export_request
+from kilonet.workflows.source import find_source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kilonet.workflows.source import Source
 
 ALL_BOARDS = "qemu"
 IMAGES = 10
@@ -59,18 +64,20 @@ class Benchmark:
 
 
 def benchmark(
-    source: str | Path | Run,
+    source: Source,
     *,
+    data: DataSource | None = None,
     on: str | Sequence[str] = ALL_BOARDS,
     images: int = IMAGES,
     data_dir: str | Path | None = None,
-    model: str | None = None,
+    model: nn.Module | str | None = None,
 ) -> Benchmark:
-    """Run the int8 C of a finished run on emulated microcontrollers, and measure it.
+    """Run the int8 C of a network on emulated microcontrollers, and measure it.
 
     ``on`` is "qemu", for all boards whose compiler and emulator are on this machine, or names of
-    boards. The first ``images`` of the test split are classified. ``model`` is the run's own class
-    if its network is one.
+    boards. The first ``images`` of the test split are classified. ``source`` and ``data``
+    are those of ``evaluate``. ``model`` is the run's own class, or an object of it, if its network
+    is one.
 
     Raises:
         UsageError: there is no such run or board, or ``images`` is no positive number.
@@ -82,25 +89,25 @@ def benchmark(
     if images < 1:
         raise UsageError(f"A benchmark needs at least 1 image, not {images}.")
     require("train")
-    run = find_run(source)
-    run.directory.require_finished()
-    network, dataset = load(run, model=model), load_run_data(run, data_dir)
-    require_onnx(run)
-    code, graph = c_source(export_request(run, network, dataset))
+    found = find_source(source, model, taker="benchmark")
+    dataset = data_for(found, data, data_dir)
+    info = found.info_for(dataset.info)
+    with found.onnx_file(info) as onnx:
+        code, graph = c_source(export_request(found, info, onnx, dataset))
     assert isinstance(graph, QuantisedGraph)
     pixels, labels = dataset.test_images[:images].numpy(), dataset.test_labels[:images].numpy()
     expected = interpret_int8(graph, pixels)[LOGITS]
     results, skipped = [], {}
     for board in boards:
         try:
-            found = measure(board, code, pixels)
+            measured = measure(board, code, pixels)
         except KilonetError as error:
             skipped[board.name] = str(error)
             continue
-        results.append(_result(board, found, expected, labels))
+        results.append(_result(board, measured, expected, labels))
     if not results:
         raise KilonetError(next(iter(skipped.values())))
-    return Benchmark(run.name, len(pixels), tuple(results), skipped)
+    return Benchmark(found.name, len(pixels), tuple(results), skipped)
 
 
 def _result(board: Board, found: Measurement, expected: Any, labels: Any) -> BoardResult:

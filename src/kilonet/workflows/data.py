@@ -8,18 +8,21 @@ from pathlib import Path
 import torch
 
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
-from kilonet.data.folder import folder_path, image_format, is_folder
+from kilonet.data.folder import dataset_spec, folder_path, image_format, is_folder
 from kilonet.data.inspect_folder import FolderReport, inspect_folder
 from kilonet.data.registry import spec
-from kilonet.data.specs import DEFAULT_FORMAT
+from kilonet.data.specs import DEFAULT_FORMAT, DataInfo, DatasetSpec
 from kilonet.errors import DataError, UsageError
+from kilonet.models.build import check_output
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Data
 from kilonet.training.data import augmentation_in
 from kilonet.training.seeding import generator
 from kilonet.workflows.runs import Run
+from kilonet.workflows.source import NetworkSource
 
+DataSource = str
 FALLBACK_DATASET = "digits"
 SAMPLE_COUNT = 20
 
@@ -82,6 +85,51 @@ def load_run_data(
             "evaluates the run on the pictures that are there now.)"
         )
     return dataset
+
+
+def data_for(
+    source: NetworkSource,
+    data: DataSource | None,
+    data_dir: str | Path | None,
+    reporter: Reporter | None = None,
+) -> Dataset:
+    """Return the data set ``data``, prepared for the network ``source``; by default its run's own.
+
+    Raises:
+        UsageError: no data set is known, or its images or classes are of another kind.
+        DataError: it cannot be found, or is damaged.
+    """
+    if data is None:
+        if source.run is None:
+            raise UsageError(
+                f"{source.name} does not say which data set it was trained on. Name one: "
+                'data="mnist" (--data mnist).'
+            )
+        return load_run_data(source.run, data_dir, reporter)
+    section = _section_for(source.info, data)
+    info = dataset_spec(section)
+    if source.info is not None:
+        _require_same_kind(source.name, source.info, info)
+    else:
+        check_output(source.network.cpu(), source.name, info.shape, len(info.classes))
+    return load_recipe_data(section, data_dir, reporter)
+
+
+def _section_for(trained_on: DataInfo | None, name: str) -> Data:
+    """Return the ``[data]`` section for the data set ``name``, prepared as in training."""
+    if trained_on is None or not is_folder(name):
+        return Data(name=name)
+    channels, side, _ = trained_on.shape
+    return Data(name=name, side=side, colour=channels == 3)
+
+
+def _require_same_kind(name: str, trained_on: DataInfo, other: DatasetSpec) -> None:
+    if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
+        raise UsageError(
+            f"{name} was trained on {trained_on.title}: images {trained_on.shape}, "
+            f"{len(trained_on.classes)} classes. {other.title} has images {other.shape}, "
+            f"{len(other.classes)} classes. Name a data set of the same kind."
+        )
 
 
 def fetch(

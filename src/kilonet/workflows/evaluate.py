@@ -1,4 +1,4 @@
-"""Evaluate finished runs: on a test split, against constraints, and against each other."""
+"""Evaluate networks: on a test split, against constraints, and against each other."""
 
 from __future__ import annotations
 
@@ -11,95 +11,117 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.errors import UsageError
-from kilonet.recipe.schema import Constraints, Data
+from kilonet.recipe.schema import Constraints
 from kilonet.runs.constraints import ConstraintCheck, MeasuredRun, check_constraints
 from kilonet.workflows.runs import Run, find_run, load
 
 if TYPE_CHECKING:
-    from kilonet.data.specs import DataInfo, DatasetSpec
+    from torch import nn
+
     from kilonet.evaluation.metrics import Metrics
     from kilonet.evaluation.statistics import McNemar
+    from kilonet.workflows.data import DataSource
+    from kilonet.workflows.source import Source
 
 
 def evaluate(
-    source: str | Path | Run,
+    source: Source,
     *,
-    data: str | None = None,
+    data: DataSource | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
-    model: str | None = None,
+    model: nn.Module | str | None = None,
 ) -> Metrics:
-    """Return the metrics of a run's network on a test split.
+    """Return the metrics of a network on a test split.
 
-    ``data`` names the data set (default: the run's own); its images are normalised as in the run's
-    training. ``model`` is the run's own class if its network is one.
+    ``source`` is a run, a model that ships, a folder of ``save_pretrained``, an ONNX file, a fitted
+    ``Classifier`` or a ``torch.nn.Module``. ``data`` is the data set (default: the run's own). Its
+    images are normalised as in training; for a module, with the data set's own statistics.
+    ``model`` is the run's own class, or an object of it, if its network is one.
 
     Raises:
-        UsageError: there is no such run or data set, or the images have another shape.
+        UsageError: there is no such network or data set, or the images have another shape.
         DataError, RunError, CheckpointError: something on disk is missing or damaged.
     """
     from kilonet.evaluation.metrics import measure
     from kilonet.evaluation.predict import predict_probabilities
     from kilonet.training.device import choose_device
-    from kilonet.workflows.data import load_recipe_data, load_run_data
+    from kilonet.workflows.data import data_for
+    from kilonet.workflows.source import find_source
 
-    run = find_run(source)
-    trained_on = run.data_info
-    other = _data_section(data, trained_on) if data is not None else None
     chosen = choose_device(device)
-    network = load(run, model=model).to(chosen)
-    dataset = load_recipe_data(other, data_dir) if other else load_run_data(run, data_dir)
+    found = find_source(source, model, taker="evaluate")
+    dataset = data_for(found, data, data_dir)
+    info = found.info_for(dataset.info)
     probabilities = predict_probabilities(
-        network, dataset.test_images, trained_on.mean, trained_on.std, device=chosen
+        found.network.to(chosen), dataset.test_images, info.mean, info.std, device=chosen
     )
     return measure(probabilities, dataset.test_labels.numpy(), dataset.classes)
 
 
-def _data_section(name: str, trained_on: DataInfo) -> Data:
-    """Return the ``[data]`` section for the data set ``name``, prepared as in training.
-
-    Raises:
-        UsageError: it has images of another shape, or another number of classes.
-    """
-    from kilonet.data.folder import dataset_spec, is_folder
-
-    channels, side, _ = trained_on.shape
-    data = Data(name=name, side=side, colour=channels == 3) if is_folder(name) else Data(name=name)
-    _require_same_kind(trained_on, dataset_spec(data))
-    return data
-
-
-def _require_same_kind(trained_on: DataInfo, other: DatasetSpec) -> None:
-    if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
-        raise UsageError(
-            f"The run was trained on {trained_on.title}: images {trained_on.shape}, "
-            f"{len(trained_on.classes)} classes. {other.title} has images {other.shape}, "
-            f"{len(other.classes)} classes. Name a data set of the same kind."
-        )
-
-
 def check(
-    source: str | Path | Run, constraints: Constraints | None = None
+    source: Source,
+    constraints: Constraints | None = None,
+    *,
+    data: DataSource | None = None,
+    data_dir: str | Path | None = None,
+    model: nn.Module | str | None = None,
 ) -> Sequence[ConstraintCheck]:
-    """Return the compliance checklist of a finished run, one entry per constraint.
+    """Return the compliance checklist of a network, one entry per constraint.
 
-    ``constraints`` replace those of the run's recipe, key by key where they are set.
+    ``constraints`` replace those of the run's recipe, key by key where they are set. A finished run
+    has recorded what is checked. Any other network is measured, on the test split of ``data`` if
+    an accuracy is required.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such network, or a constraint does not apply to it.
         RunError: it is damaged or has not finished.
     """
+    from kilonet.runs.find import is_run
+
+    changes = constraints.model_dump(exclude_unset=True) if constraints is not None else {}
+    if not isinstance(source, Run) and not (isinstance(source, str | Path) and is_run(source)):
+        required = Constraints().model_copy(update=changes)
+        return check_constraints(required, _measured(source, required, data, data_dir, model))
     run = find_run(source)
     run.directory.require_finished()
-    metrics, own = run.directory.metrics(), run.recipe.constraints
+    metrics = run.directory.metrics()
     measured = MeasuredRun(
         parameters=metrics["parameters"],
         epochs=metrics["epochs"],
         accuracy=metrics["test"]["accuracy"],
         layers=frozenset(metrics["layers"]),
     )
-    changes = constraints.model_dump(exclude_unset=True) if constraints is not None else {}
-    return check_constraints(own.model_copy(update=changes), measured)
+    return check_constraints(run.recipe.constraints.model_copy(update=changes), measured)
+
+
+def _measured(
+    source: Source,
+    required: Constraints,
+    data: DataSource | None,
+    data_dir: str | Path | None,
+    model: nn.Module | str | None,
+) -> MeasuredRun:
+    """Return what ``required`` needs to know of a network that is not a run."""
+    from kilonet.models.measure import count_parameters, layer_kinds
+    from kilonet.workflows.source import OnnxModule, find_source
+
+    found = find_source(source, model, taker="check")
+    structure = required.max_parameters is not None or required.required_layers
+    if structure and isinstance(found.network, OnnxModule):
+        raise UsageError(
+            f"{found.onnx} does not say its parameters and layers as they are counted: its layers "
+            "are merged. Check the run or the torch.nn.Module that it was exported from."
+        )
+    if required.max_epochs is not None:
+        raise UsageError(
+            f"Only a run knows its epochs; {found.name} is none. Leave max_epochs out."
+        )
+    accuracy = 1.0
+    if required.min_accuracy is not None:
+        accuracy = evaluate(source, data=data, data_dir=data_dir, model=model).accuracy
+    network = found.network
+    return MeasuredRun(count_parameters(network), 0, accuracy, layer_kinds(network))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from kilonet.errors import UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_names
+from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import resolve
+from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
 from kilonet.runs.find import ShippedModel, is_run, open_run, shipped_models
 from kilonet.workflows.runs import Run, find_run, list_runs, network_for, network_of
@@ -17,43 +19,108 @@ from kilonet.workflows.runs import Run, find_run, list_runs, network_for, networ
 if TYPE_CHECKING:
     from torch import nn
 
+    from kilonet.workflows.source import Source
+
 MNIST_SHAPE = (1, 28, 28)
 
 
-def summary(source: str | Path | Run, *, model: str | None = None) -> str:
-    """Return the layer table of ``source``: a recipe, a run, or ``module:Class``.
+def summary(
+    source: Source | Recipe,
+    *,
+    model: nn.Module | str | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+) -> str:
+    """Return the layer table of ``source``.
 
-    ``model`` is the own class of a run or a recipe file, if its network is one.
+    ``source`` is a recipe, a run, a folder of ``save_pretrained``, ``module:Class``, a fitted
+    ``Classifier`` or a ``torch.nn.Module``. ``model`` is the own class of a run or a recipe file,
+    if its network is one. ``input_shape`` is (C, H, W) of the images of a module (default: its
+    attribute of this name, or 1×28×28).
 
     Raises:
         UsageError, RecipeError, RunError: there is no such thing, or it is wrong.
     """
     from kilonet.models.summary import summary_text
 
-    return summary_text(*_network(source, model))
+    network, shape, title = _network(source, model)
+    return summary_text(network, input_shape or shape, title)
+
+
+def model(source: str | Path | Run | Recipe, **keywords: Any) -> nn.Module:
+    """Return the untrained network of a recipe, of a run or of a model that ships.
+
+    ``source`` is a recipe's name, a ``.toml`` path, a ``Recipe``, or a run. Keywords such as
+    ``seed=1`` or ``data_name="cifar10"`` change keys of a recipe. The weights are those that
+    ``train`` starts from with the same seed. ``load`` returns trained networks.
+
+    Raises:
+        UsageError, RecipeError, RunError: there is no such recipe or run, or it is wrong.
+    """
+    import torch
+
+    from kilonet.workflows.session import seed_weights
+
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(source, Run) or (isinstance(source, str | Path) and is_run(source)):
+            run = find_run(source)
+            seed_weights(run.recipe)
+            return network_of(run.directory, run.recipe, None)
+        if not isinstance(source, Recipe):
+            source = _recipe_name(str(source))
+        recipe = resolve(source, as_overrides(keywords)).recipe
+        seed_weights(recipe)
+        return network_for(recipe)
 
 
 def _network(
-    source: str | Path | Run, trusted: str | None
+    source: Source | Recipe, trusted: nn.Module | str | None
 ) -> tuple[nn.Module, tuple[int, int, int], str]:
     """Return the network of ``source``, the (C, H, W) of its images, and its title."""
     from kilonet.data.folder import dataset_spec
     from kilonet.models.custom import instantiate, load_class, require_trusted
 
-    if isinstance(source, Run) or is_run(source):
+    if isinstance(source, Recipe):
+        return network_for(source), dataset_spec(source.data).shape, source.title or "recipe"
+    if isinstance(source, Run) or (isinstance(source, str | Path) and is_run(source)):
         run = find_run(source)
         recipe = run.recipe
         return network_of(run.directory, recipe, trusted), run.data_info.shape, run.name
+    if not isinstance(source, str | Path) or _is_file_or_folder(Path(source)):
+        return _found(source, trusted)
     if trusted is not None and not str(source).endswith(SUFFIX):
         raise UsageError(
             f"--model names the class of a run or of a recipe file; {source} is none. Leave it out."
         )
     if ":" in str(source) and not str(source).endswith(SUFFIX):
         return instantiate(load_class(str(source)), {}), MNIST_SHAPE, str(source)
-    recipe = resolve(_recipe_name(str(source)), trusted=trusted).recipe
-    if trusted is not None:
-        require_trusted(recipe.model, Path(source), trusted)
+    name = trusted if isinstance(trusted, str) else None
+    recipe = resolve(_recipe_name(str(source)), trusted=name).recipe
+    if name is not None:
+        require_trusted(recipe.model, Path(source), name)
     return network_for(recipe), dataset_spec(recipe.data).shape, str(source)
+
+
+def _is_file_or_folder(path: Path) -> bool:
+    """Return whether ``path`` is an ONNX file or a folder of ``save_pretrained``."""
+    from kilonet.exports.huggingface.pretrained import is_pretrained_folder
+    from kilonet.inference.model import SUFFIX as ONNX
+
+    return path.suffix == ONNX or is_pretrained_folder(path)
+
+
+def _found(
+    source: Source, trusted: nn.Module | str | None
+) -> tuple[nn.Module, tuple[int, int, int], str]:
+    from kilonet.workflows.source import OnnxModule, find_source
+
+    found = find_source(source, trusted, taker="summary")
+    if isinstance(found.network, OnnxModule):
+        raise UsageError(
+            f"{found.onnx} has no layers of PyTorch to list: they are merged in it. Name the run, "
+            "or the torch.nn.Module, that it was exported from."
+        )
+    own = getattr(found.network, "input_shape", MNIST_SHAPE)
+    return found.network, found.info.shape if found.info is not None else own, found.name
 
 
 def _recipe_name(source: str) -> str:

@@ -1,17 +1,18 @@
-"""Robustness of a finished run's network to distortions: measured, stored with the run, plotted."""
+"""Robustness of a network to distortions: measured, stored with the run, plotted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kilonet.data.dataset import Dataset
+from kilonet.data.specs import DataInfo
 from kilonet.data.split import stratified_split
 from kilonet.errors import UsageError
 from kilonet.evaluation.predict import predict_probabilities
@@ -24,8 +25,12 @@ from kilonet.report.run_plots import robustness as plot
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
 from kilonet.training.device import choose_device
-from kilonet.workflows.data import load_run_data
-from kilonet.workflows.runs import Run, find_run, load
+from kilonet.workflows.data import DataSource, data_for
+from kilonet.workflows.runs import Run
+from kilonet.workflows.source import find_source
+
+if TYPE_CHECKING:
+    from kilonet.workflows.source import Source
 
 DEFAULT_IMAGES = 1000
 """How many images are distorted by default."""
@@ -39,7 +44,9 @@ class RobustnessReport:
     ``files`` is empty for a model that ships, unless a folder was named.
     """
 
-    run: Run
+    model: str
+    run: Run | None
+    data: DataInfo
     part: str
     """Which images: "test" or "validation"."""
     available: int
@@ -52,20 +59,20 @@ class RobustnessReport:
     @property
     def title(self) -> str:
         """The model, and which images were distorted."""
-        kind = f"{self.run.data_info.title} {self.part} images"
-        return f"{self.run.name}: {self.result.images:,} of {self.available:,} {kind}"
+        kind = f"{self.data.title} {self.part} images"
+        return f"{self.model}: {self.result.images:,} of {self.available:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it with the environment, ready for ``json.dump``."""
-        facts = self.run.directory.facts
+        facts = self.run.directory.facts if self.run is not None else {}
         where = environment(self.device, torch.get_num_threads()) | {"scipy": version("scipy")}
         return {
-            "model": self.run.name,
-            "recipe": facts["recipe"],
-            "fingerprint": facts["fingerprint"],
-            "training_seed": self.run.recipe.training.seed,
+            "model": self.model,
+            "recipe": facts.get("recipe"),
+            "fingerprint": facts.get("fingerprint"),
+            "training_seed": self.run.recipe.training.seed if self.run is not None else None,
             "parameters": self.parameters,
-            "dataset": self.run.data_info.name,
+            "dataset": self.data.name,
             "part": self.part,
             "available": self.available,
             **self.result.to_json(),
@@ -74,70 +81,82 @@ class RobustnessReport:
 
 
 def robustness(
-    source: str | Path | Run,
+    source: Source,
     *,
+    data: DataSource | None = None,
     images: int | None = None,
     validation: bool = False,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
-    model: str | None = None,
+    model: nn.Module | str | None = None,
     reporter: Reporter | None = None,
 ) -> RobustnessReport:
-    """Measure a run's network on distorted images of its test split; store figures and a plot.
+    """Measure a network on distorted images of a test split; store figures and a plot.
 
+    ``source`` is a run, a model that ships, a folder of ``save_pretrained``, an ONNX file, a fitted
+    ``Classifier`` or a ``torch.nn.Module``; ``data`` is the data set (default: the run's own).
     ``images`` is how many, a seeded and stratified choice (default: 1,000, or all if there are
     fewer). ``validation`` uses the run's validation images instead, for decisions, which must not
-    use the test split. The files go to the folder ``out`` (default: the run's directory; nothing
-    is written into a model that ships). ``model`` is the run's own class if its network is one.
-    docs/robustness.md describes the measurement.
+    use the test split. The files go to the folder ``out`` (default: the run's directory; without a
+    run of yours nothing is written). ``model`` is the run's own class, or an object of it, if its
+    network is one. docs/robustness.md describes the measurement.
 
     Raises:
-        UsageError: there is no such run, or it does not have so many images.
+        UsageError: there is no such network, or it does not have so many images.
         DataError, RunError, CheckpointError: something on disk is missing, damaged, or cannot be
             written.
     """
-    run = find_run(source)
-    folder = _folder(run, out)
     chosen = choose_device(device)
-    if run.data_info.shape != MNIST_SHAPE:
-        raise UsageError(
-            f"{run.path} takes images of {'×'.join(map(str, run.data_info.shape))}, but only grey "
-            "images of 28×28 can be distorted. Leave out --robustness."
-        )
-    network = load(run, model=model).to(chosen)
-    dataset = load_run_data(run, data_dir)
+    found = find_source(source, model, taker="robustness")
+    folder = _folder(found.run, out)
+    if found.info is not None:
+        _require_shape(found.name, found.info)
+    dataset = data_for(found, data, data_dir)
+    info = found.info_for(dataset.info)
+    _require_shape(found.name, info)
     part = "validation" if validation else "test"
-    pixels, labels = _images_of(dataset, run, validation)
+    pixels, labels = _images_of(dataset, found.run, validation)
     indices = _choose(labels, images, part)
+    network = found.network.to(chosen)
     result = measure_robustness(
-        _classifier(network, dataset, chosen),
+        _classifier(network, info, chosen),
         pixels[indices].squeeze(1).numpy(),
         labels[indices].numpy(),
         progress=lambda grid: track(grid, "distorting", len(grid), reporter or Reporter()),
     )
     parameters = count_parameters(network)
-    report = RobustnessReport(run, part, len(labels), result, parameters, str(chosen))
+    report = RobustnessReport(
+        found.name, found.run, dataset.info, part, len(labels), result, parameters, str(chosen)
+    )
     return report if folder is None else _write(report, folder)
 
 
-def _classifier(network: nn.Module, dataset: Dataset, device: torch.device) -> Classify:
+def _require_shape(name: str, info: DataInfo) -> None:
+    if info.shape != MNIST_SHAPE:
+        raise UsageError(
+            f"{name} takes images of {'×'.join(map(str, info.shape))}, but only grey images of "
+            "28×28 can be distorted. Leave out --robustness."
+        )
+
+
+def _classifier(network: nn.Module, info: DataInfo, device: torch.device) -> Classify:
     """Return the function that predicts the classes of images, uint8 (N, 28, 28)."""
 
     def classify(images: Images) -> Labels:
         batch = torch.from_numpy(images).unsqueeze(1)
-        probabilities = predict_probabilities(
-            network, batch, dataset.mean, dataset.std, device=device
-        )
+        probabilities = predict_probabilities(network, batch, info.mean, info.std, device=device)
         return np.asarray(probabilities.argmax(axis=1))
 
     return classify
 
 
-def _images_of(dataset: Dataset, run: Run, validation: bool) -> tuple[Tensor, Tensor]:
+def _images_of(dataset: Dataset, run: Run | None, validation: bool) -> tuple[Tensor, Tensor]:
     """Return the images and labels of the test split, or of the run's validation split."""
     if not validation:
         return dataset.test_images, dataset.test_labels
+    if run is None:
+        raise UsageError("Only a run has validation images of its own. Leave out --validation.")
     recipe = run.recipe
     if not recipe.data.validation:
         raise UsageError(
@@ -161,14 +180,14 @@ def _choose(labels: Tensor, requested: int | None, part: str) -> Tensor:
     return stratified_split(labels, count / len(labels), seed=0)[1]
 
 
-def _folder(run: Run, out: str | Path | None) -> Path | None:
-    """Return the folder to write to, after creating it; None for a model of the package itself.
+def _folder(run: Run | None, out: str | Path | None) -> Path | None:
+    """Return the folder to write to, after creating it; None unless it is a run of the user's.
 
     Raises:
         RunError: the folder cannot be created.
     """
     if out is None:
-        return None if run.path.resolve().parent == find.SHIPPED_FOLDER else run.path
+        return None if run is None or run.path.resolve().parent == find.SHIPPED_FOLDER else run.path
     folder = Path(out)
     with write_errors(folder, _REMEDY):
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kilonet.errors import RunError, UsageError
 from kilonet.files import runs_dir
 from kilonet.recipe.schema import Recipe
 from kilonet.runs import layout
@@ -94,13 +95,14 @@ def list_runs(folder: str | Path | None = None) -> list[Run]:
     return [Run(directory) for directory in list_directories(where).runs]
 
 
-def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
+def load(source: str | Path | Run, *, model: nn.Module | str | None = None) -> nn.Module:
     """Return the trained network of a run (the run itself, its name or its path) or of a folder.
 
     It is in evaluation mode, on the CPU, with the weights that the run keeps, and maps normalised
-    float32 images N×C×H×W to logits N×K. If the network is a class of your own, it is imported
-    only if you name it: ``model="module:Class"``. A folder that ``save_pretrained`` wrote is read
-    too; the normalisation of its images is in its ``config.json``, and
+    float32 images N×C×H×W to logits N×K. If the network is a class of your own, its code runs only
+    if you name it: ``model="module:Class"``; it is the code that the run stored. ``model`` can also
+    be an object of the class, which gets the weights. A folder that ``save_pretrained`` wrote is
+    read too; the normalisation of its images is in its ``config.json``, and
     ``Classifier.from_pretrained`` applies it.
 
     Raises:
@@ -116,9 +118,30 @@ def load(source: str | Path | Run, *, model: str | None = None) -> nn.Module:
     run.directory.require_finished()
     recipe = run.recipe
     network = network_of(run.directory, recipe, trusted=model)
-    best = recipe.training.keep == "best"
-    load_weights(run.directory.file(layout.BEST if best else layout.LAST), network)
+    load_weights(run.directory.file(kept_weights(recipe)), network)
     return network.eval()
+
+
+def kept_weights(recipe: Recipe) -> str:
+    """Return the name of the file with the weights that a run of ``recipe`` keeps."""
+    return layout.BEST if recipe.training.keep == "best" else layout.LAST
+
+
+def require_module(model: object) -> nn.Module:
+    """Return ``model`` if it is a network.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    from torch import nn
+
+    if isinstance(model, nn.Module):
+        return model
+    kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+    raise UsageError(
+        f"A network is an object of a class derived from torch.nn.Module, such as model=Net(), or "
+        f'the name "module:Class"; this is {kind}.'
+    )
 
 
 def network_for(recipe: Recipe) -> nn.Module:
@@ -135,19 +158,29 @@ def network_for(recipe: Recipe) -> nn.Module:
     return build(recipe.model, data.shape, len(data.classes))
 
 
-def network_of(run: RunDirectory, recipe: Recipe, trusted: str | None) -> nn.Module:
+def network_of(run: RunDirectory, recipe: Recipe, trusted: nn.Module | str | None) -> nn.Module:
     """Return a fresh network for ``recipe``, which was read from the directory of ``run``.
 
-    A class that the recipe names is code from outside. It is imported only if it is ``trusted``,
-    that is named by the user.
+    A class that the recipe names is code from outside. It runs only if it is ``trusted``, that is
+    named by the user; the copy of its code in the run is used if there is one. An object of the
+    user's is returned itself.
 
     Raises:
-        RunError: the run names a class that the user did not name.
+        RunError: the run names a class that the user did not name, or only an object can be given.
         UsageError: the user named a class that is not the run's network.
     """
     from kilonet.models.build import build
     from kilonet.models.custom import require_trusted
 
+    if trusted is not None and not isinstance(trusted, str):
+        return require_module(trusted)
     require_trusted(recipe.model, run.path, trusted)
-    data = run.data_info()
-    return build(recipe.model, data.shape, len(data.classes))
+    if run.facts.get(layout.OBJECT_KEY):
+        raise RunError(
+            f"{run.path} was trained on an object of {recipe.model.name}, and its arguments are "
+            "not known. From Python give such an object: model=Net(...). "
+            f"{run.file(layout.ONNX)} needs no code: it can be evaluated and exported as it is."
+        )
+    data, sources = run.data_info(), run.file(layout.SOURCE)
+    folder = sources if sources.is_dir() else None
+    return build(recipe.model, data.shape, len(data.classes), folder)

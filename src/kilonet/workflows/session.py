@@ -21,7 +21,8 @@ from torch import nn
 from kilonet.data.dataset import Dataset
 from kilonet.data.folder import dataset_spec, resolved_data
 from kilonet.errors import UsageError
-from kilonet.models.build import build, check_budget
+from kilonet.models.build import build, check_budget, check_output, section_of
+from kilonet.models.measure import count_parameters
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved
 from kilonet.recipe.schema import Recipe
@@ -146,6 +147,19 @@ def fresh_network(recipe: Recipe, dataset: Dataset | None = None) -> nn.Module:
         return network_for(recipe)
     shape = (dataset.channels, *dataset.image_size)
     return build(recipe.model, shape, dataset.num_classes)
+
+
+def with_network(resolved: Resolved, network: nn.Module, dataset: Dataset | None) -> Resolved:
+    """Return the recipe with the ``[model]`` section of ``network``, an object of the user's.
+
+    Raises:
+        RecipeError: it does not return logits for the images of the data set.
+    """
+    info = dataset.info if dataset is not None else dataset_spec(resolved.recipe.data)
+    count_parameters(network)  # complains about layers without a size
+    check_output(network, type(network).__name__, info.shape, len(info.classes))
+    section, _ = section_of(network, info.shape, len(info.classes))
+    return replace(resolved, recipe=resolved.recipe.model_copy(update={"model": section}))
 
 
 def seed_weights(recipe: Recipe) -> None:

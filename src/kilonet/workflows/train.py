@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kilonet.errors import CheckpointError, RunError, Stopped, TrainingError, WorkerLostError
 from kilonet.extras import require
+from kilonet.models.build import section_of, structure_of
+from kilonet.models.custom import Sources, digest_of, source_files
 from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
+from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, resolve
@@ -27,8 +31,14 @@ from kilonet.training.fit import Fit, Outcome
 from kilonet.training.profile import Profiler
 from kilonet.workflows.data import load_run_data
 from kilonet.workflows.finish import finish
-from kilonet.workflows.runs import Run, find_run, network_of
-from kilonet.workflows.session import Session, open_session, seed_weights, training_group
+from kilonet.workflows.runs import Run, find_run, network_of, require_module
+from kilonet.workflows.session import (
+    Session,
+    open_session,
+    seed_weights,
+    training_group,
+    with_network,
+)
 
 
 class Interrupted(Stopped):
@@ -44,6 +54,7 @@ class Interrupted(Stopped):
 def train(
     recipe: str | Path | Recipe = DEFAULT_RECIPE,
     *,
+    model: nn.Module | str | None = None,
     overrides: Sequence[str] = (),
     name: str | None = None,
     data_dir: str | Path | None = None,
@@ -53,6 +64,10 @@ def train(
     **keywords: Any,
 ) -> Run:
     """Train ``recipe``, a shipped name, a ``.toml`` path or an object; return the finished run.
+
+    ``model`` is a network of your own in place of the recipe's: an object, which is trained in
+    place from the weights that it has, or a class as "module:Class". It maps normalised float32
+    images N×C×H×W to logits N×K. The run stores a copy of its code.
 
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
     same. ``name`` is what the run calls the recipe (default: its name, or that of its file).
@@ -71,14 +86,21 @@ def train(
     """
     require("train")
     reporter = reporter or Reporter()
+    if isinstance(model, str):
+        overrides, model = [*overrides, f"model.name={model}"], None
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
+    if model is not None:
+        resolved = with_network(resolved, require_module(model), None)
     require_events(resolved.recipe)
     out = Path(out) if out is not None else None
     if out is not None:
         require_unused(out)
     group = training_group(resolved.recipe)
-    with open_session(resolved, data_dir=data_dir, group=group, reporter=reporter) as session:
-        run = create_run(session.resolved, _facts(session), out)
+    with open_session(
+        resolved, network=model, data_dir=data_dir, group=group, reporter=reporter
+    ) as session:
+        own, facts = _own_network(session, is_object=model is not None)
+        run = create_run(session.resolved, _facts(session) | facts, out, own)
         _announce(reporter, run, session)
         with run_errors(run), run.locked():
             return _run_and_finish(session, run, reporter, profile)
@@ -89,7 +111,7 @@ def resume(
     *,
     data_dir: str | Path | None = None,
     profile: bool = False,
-    model: str | None = None,
+    model: nn.Module | str | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
     """Continue a run after its last completed epoch, and return the finished run.
@@ -187,6 +209,17 @@ def _facts(session: Session) -> dict[str, Any]:
         | {"workers": str(fit.group.size), "precision": fit.precision, "kernels": fit.kernels},
         layout.DATA_KEY: session.dataset.info.to_json(),
     }
+
+
+def _own_network(session: Session, *, is_object: bool) -> tuple[Sources, dict[str, Any]]:
+    """Return the code of a network of the user's own, and what the run records about it."""
+    network, info = session.fit.model, session.dataset.info
+    if not isinstance(session.recipe.model, CustomConfig):
+        return {}, {}
+    sources = source_files(type(network))
+    unknown = is_object and not section_of(network, info.shape, len(info.classes))[1]
+    digest = digest_of(sources, structure_of(network) if unknown else "")
+    return sources, {layout.SOURCE_KEY: digest, layout.OBJECT_KEY: unknown}
 
 
 def _announce(reporter: Reporter, run: RunDirectory, session: Session) -> None:

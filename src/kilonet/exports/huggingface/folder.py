@@ -131,13 +131,13 @@ def _render(template: str, values: dict[str, Any]) -> str:
 class FolderNetwork:
     """The network in ``folder``, loaded and run in PyTorch.
 
-    ``trusted`` names the user's own class where the network is one.
+    ``trusted`` is an object of the user's own class where the network is one.
 
     Raises:
         CheckpointError: the folder cannot be loaded.
     """
 
-    def __init__(self, folder: Path, trusted: str | None) -> None:
+    def __init__(self, folder: Path, trusted: nn.Module | None) -> None:
         self._pretrained = read_pretrained(folder, trusted)
 
     def logits(self, images: Pixels) -> npt.NDArray[np.float32]:

@@ -79,11 +79,11 @@ def is_pretrained_folder(folder: Path) -> bool:
     return bool(inside & {CONFIG, WEIGHTS}) and layout.RUN not in inside
 
 
-def read_pretrained(folder: Path, trusted: str | None = None) -> Pretrained:
+def read_pretrained(folder: Path, trusted: nn.Module | str | None = None) -> Pretrained:
     """Return the network in ``folder``, on the CPU.
 
     A class of the user's own is code from outside. It is imported only if the user names it, as
-    ``trusted``.
+    ``trusted``; an object of that class gets the weights.
 
     Raises:
         CheckpointError: a file is missing, damaged, or not of this format or network.
@@ -97,16 +97,19 @@ def read_pretrained(folder: Path, trusted: str | None = None) -> Pretrained:
     return pretrained
 
 
-def _untrained(config: PretrainedConfig, path: Path, trusted: str | None) -> Pretrained:
+def _untrained(config: PretrainedConfig, path: Path, trusted: nn.Module | str | None) -> Pretrained:
     """Return the network that ``config`` describes, with initial weights."""
     model = config.section(path)
-    require_trusted(model, path.parent, trusted)
     channels, height, width = config.input_shape
     shape = (channels, height, width)
-    try:
-        network = build(model, shape, len(config.classes))
-    except RecipeError as error:
-        raise CheckpointError(f"{path} describes an impossible network: {error}") from error
+    if isinstance(trusted, nn.Module):
+        network = trusted
+    else:
+        require_trusted(model, path.parent, trusted)
+        try:
+            network = build(model, shape, len(config.classes))
+        except RecipeError as error:
+            raise CheckpointError(f"{path} describes an impossible network: {error}") from error
     mean, std = tuple(config.image_mean), tuple(config.image_std)
     return Pretrained(config.name, model, network.eval(), shape, mean, std, config.classes)
 
