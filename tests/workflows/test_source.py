@@ -260,7 +260,7 @@ def test_what_a_module_and_a_file_do_not_know(network: Net, exported: Path) -> N
     for function in (kilonet.summary, FUNCTIONS[3]):
         with pytest.raises(UsageError, match=r"layers .*merged"):
             function(exported)
-    with pytest.raises(UsageError, match="its epochs are not known"):
+    with pytest.raises(UsageError, match="Only a run knows its epochs"):
         kilonet.check(network, kilonet.Constraints(max_epochs=3))
 
 
