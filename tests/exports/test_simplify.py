@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kilonet.exports.graph import operators as ops
+from kilonet.exports.graph.lower import simplify
 from kilonet.exports.graph.operators import Operator
-from kilonet.exports.graph.simplify import simplify
 
 IMAGE = (1, 8, 8)
 ONE, NOTHING = np.ones(1), np.zeros(1)

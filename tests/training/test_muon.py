@@ -10,8 +10,7 @@ from trials import recipe
 from kilonet.models.build import build
 from kilonet.models.conv_stack import ConvStack
 from kilonet.recipe.load import resolve
-from kilonet.training.muon import Muon, hidden_and_others, orthogonal
-from kilonet.training.optimizers import build_optimizer
+from kilonet.training.optimizers import Muon, build_optimizer, hidden_and_others, orthogonal
 
 
 def settings() -> dict[str, float]:
