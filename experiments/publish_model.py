@@ -13,7 +13,6 @@ import argparse
 import json
 import shutil
 import sys
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ import kilonet
 from kilonet.errors import KilonetError, RunError
 from kilonet.exports.huggingface.folder import pretrained_of, shipped_card
 from kilonet.files import write_text
-from kilonet.recipe.fingerprint import fingerprint
-from kilonet.recipe.schema import Recipe
+from kilonet.recipe.fingerprint import possible_fingerprints
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.runs.find import CARD, SHIPPED_FOLDER
@@ -67,19 +65,6 @@ def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
         raise RunError(f"{run.path} is not the run of its seed in the results. Train it again.")
     if recipe.training.keep != "last":
         raise RunError(f"{run.path} keeps its best epoch; models in the package keep the last one.")
-
-
-def possible_fingerprints(recipe: Recipe) -> set[str]:
-    """Return the fingerprints of the recipes that a run's ``recipe`` may have been resolved from.
-
-    A run's recipe has the precision and the kernels that "auto" was resolved to.
-    """
-    choices = {key: {getattr(recipe.training, key), "auto"} for key in ("precision", "kernels")}
-    updates = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
-    return {
-        fingerprint(recipe.model_copy(update={"training": recipe.training.model_copy(update=each)}))
-        for each in updates
-    }
 
 
 def card_of(run: RunDirectory, stored: dict[str, Any]) -> dict[str, Any]:

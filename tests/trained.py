@@ -19,7 +19,7 @@ from kilonet.cli.main import run as kilonet
 from kilonet.progress import Row
 from kilonet.recipe.load import resolve
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory, create_run
+from kilonet.runs.directory import RunDirectory, new_run
 
 EPOCH_ROW: Row = {
     "epoch": 3,
@@ -74,7 +74,8 @@ ENVIRONMENT = {"kilonet": "0.1.0", "commit": "", "device": "cpu", "threads": "1"
 def start_run(*words: str, recipe: str = "quick", path: Path | None = None) -> RunDirectory:
     """Return a new run that nothing has been trained in."""
     resolved = resolve(recipe, ["data.name=digits", *words])
-    return create_run(resolved, {"data_note": None, "environment": ENVIRONMENT}, path)
+    with new_run(resolved, {"data_note": None, "environment": ENVIRONMENT}, path) as run:
+        return run
 
 
 def finish_run(run: RunDirectory, accuracy: float = 0.95, parameters: int = 20_000) -> RunDirectory:

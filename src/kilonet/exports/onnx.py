@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kilonet.content import CHECKSUM_KEY, NO_CHECKSUM, with_checksum
 from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.exports.onnx_graph import OPSET
 from kilonet.files import write_bytes
@@ -78,7 +79,16 @@ def export_onnx(
     _remove_sources(proto.graph)
     onnx.helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto, full_check=True)
-    write_bytes(path, proto.SerializeToString())
+    write_bytes(path, serialised(proto))
+
+
+def serialised(model: Any) -> bytes:
+    """Return the content of the ONNX file of an ``onnx.ModelProto``, with a checksum."""
+    import onnx
+
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, CHECKSUM_KEY: NO_CHECKSUM})
+    return with_checksum(model.SerializeToString())
 
 
 def _traced(network: nn.Module, example: Tensor) -> Any:

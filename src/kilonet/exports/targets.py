@@ -39,6 +39,7 @@ from kilonet.exports.huggingface.folder import FolderNetwork, folder_files
 from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
+from kilonet.exports.onnx import serialised
 from kilonet.exports.onnx_graph import onnx_model
 from kilonet.exports.onnx_runtime import OnnxNetwork, quantise_onnx
 from kilonet.machine import find_compiler
@@ -98,7 +99,7 @@ class ExportFiles:
 def to_onnx(request: ExportRequest) -> ExportFiles:
     """Return one ONNX file; the run's own file where the graph has no operator for a layer."""
     name = f"{request.stem}{'-raw' if request.raw else ''}.onnx"
-    content = _onnx(request).SerializeToString()
+    content = serialised(_onnx(request))
 
     def start(folder: Path) -> AbstractContextManager[RunnableExport]:
         return nullcontext(OnnxNetwork(folder / name, request.raw, request.mean, request.std))

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kilonet.content import is_intact, read_content
 from kilonet.errors import KilonetError, RunError, UsageError
 from kilonet.metadata import INK, classes_of, preparation_of
 from kilonet.preprocessing import letterbox
@@ -53,7 +54,7 @@ def _model_of_run(name: Path) -> Path:
 
     run = open_run(os.fspath(name))
     run.require_finished()
-    path = run.file(layout.ONNX)
+    path = run.checked_file(layout.ONNX)
     if not path.is_file():
         note = run.facts.get("onnx_note")
         raise RunError(f"{run.path} has no {layout.ONNX}{f': {note}' if note else '.'}")
@@ -160,9 +161,10 @@ def _load(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; do not print them as well
     try:
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        content = read_content(path)
+        if not is_intact(content):
+            raise ValueError("it is damaged, its checksum does not fit")
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # ONNX Runtime has a class of its own for every kind of failure

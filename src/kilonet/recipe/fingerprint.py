@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
+from itertools import product
 from typing import Any
 
 import tomli_w
@@ -83,6 +84,19 @@ def fingerprint(recipe: Recipe, processes: int = 1) -> str:
     _leave_out(table["model"], _ADDED_LATER_OF_FAMILY.get(recipe.model.name, {}))
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def possible_fingerprints(recipe: Recipe) -> set[str]:
+    """Return the fingerprints of the recipes that a run's ``recipe`` may have been resolved from.
+
+    A run's recipe has the precision and the kernels that "auto" was resolved to.
+    """
+    choices = {key: {getattr(recipe.training, key), "auto"} for key in ("precision", "kernels")}
+    updates = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+    return {
+        fingerprint(recipe.model_copy(update={"training": recipe.training.model_copy(update=each)}))
+        for each in updates
+    }
 
 
 def _leave_out(section: dict[str, Any], before: dict[str, Any]) -> None:

@@ -17,10 +17,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kilonet.content import file_checksum
 from kilonet.data.registry import spec
 from kilonet.data.specs import DataInfo
 from kilonet.errors import KilonetError, RecipeError, RunError
-from kilonet.files import PART_SUFFIX, csv_text, runs_dir, write_bytes, write_json, write_text
+from kilonet.files import (
+    PART_SUFFIX,
+    csv_text,
+    runs_dir,
+    write_bytes,
+    write_errors,
+    write_json,
+    write_text,
+)
 from kilonet.recipe.fingerprint import fingerprint, to_toml
 from kilonet.recipe.load import Resolved, parse_recipe
 from kilonet.recipe.schema import Recipe
@@ -60,13 +69,33 @@ class RunDirectory:
         """Return the path of the file ``name`` (see ``layout``) in this run."""
         return self.path / name
 
+    def checked_file(self, name: str) -> Path:
+        """Return the path of the file ``name`` after comparing its checksum with ``run.json``.
+
+        Raises:
+            RunError: the run is finished, and the file is not the one that it wrote.
+        """
+        path = self.file(name)
+        recorded = self.facts.get(layout.CHECKSUMS_KEY, {}).get(name)
+        try:
+            if recorded in (None, file_checksum(path)):
+                return path
+        except FileNotFoundError:
+            return path
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise RunError(
+            f"{path} is damaged, or belongs to another run: its checksum is not the one in "
+            f"{layout.RUN}. Restore the file, or train again."
+        )
+
     def recipe(self) -> Recipe:
         """Return the resolved recipe of the run.
 
         Raises:
             RunError: the file is missing or not a valid recipe.
         """
-        path = self.file(layout.RECIPE)
+        path = self.checked_file(layout.RECIPE)
         try:
             return parse_recipe(read_text(path), str(path))
         except RecipeError as error:
@@ -85,7 +114,7 @@ class RunDirectory:
         Raises:
             RunError: the file is damaged.
         """
-        path = self.file(layout.HISTORY)
+        path = self.checked_file(layout.HISTORY)
         return read_history(path) if path.exists() else []
 
     def metrics(self) -> dict[str, Any]:
@@ -94,7 +123,7 @@ class RunDirectory:
         Raises:
             RunError: the file is damaged, or missing from a finished run.
         """
-        path = self.file(layout.METRICS)
+        path = self.checked_file(layout.METRICS)
         if not path.exists() and not self.finished:
             return {}
         return checked(read_json(path), StoredMetrics, path)
@@ -115,6 +144,12 @@ class RunDirectory:
         self.write_json(layout.RUN, changed.facts)
         return changed
 
+    def mark_finished(self, **facts: Any) -> RunDirectory:
+        """Write that the run is finished, ``facts`` and the checksums of its results."""
+        written = [name for name in layout.RESULTS if self.file(name).exists()]
+        checksums = {name: file_checksum(self.file(name)) for name in written}
+        return self.update_facts(finished=True, **facts, **{layout.CHECKSUMS_KEY: checksums})
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the directory against other training processes.
@@ -129,13 +164,14 @@ class RunDirectory:
             yield
 
 
-def create_run(
+@contextmanager
+def new_run(
     resolved: Resolved,
     facts: dict[str, Any],
     path: Path | None = None,
     sources: Mapping[str, bytes] | None = None,
-) -> RunDirectory:
-    """Create a run's directory: ``path``, or the next free ``runs/RECIPE-N``.
+) -> Iterator[RunDirectory]:
+    """Create a run's directory, ``path`` or the next free ``runs/RECIPE-N``, and lock it meanwhile.
 
     ``facts`` must contain ``environment`` (see ``layout.EnvironmentFacts``) and ``data_note``;
     other facts are optional. ``sources`` is the code of the user's own network, by file name. If a
@@ -152,25 +188,27 @@ def create_run(
         "finished": False,
         **facts,
     }
-    try:
+    remedy = "Name another directory with --out."
+    with write_errors(path if path is not None else runs_dir(), remedy):
         folder = _create_unused(path) if path is not None else _next_free(resolved.name)
-        return _write_first_files(RunDirectory(folder, content), resolved.recipe, sources or {})
-    except OSError as error:
-        where = path if path is not None else runs_dir()
-        raise RunError(
-            f"Cannot write a run to {where}: {error.strerror or error}. "
-            "Name another directory with --out."
-        ) from error
+    busy = RunError(f"{folder} is in use: another process is training there. {remedy}")
+    with locked(folder, busy):
+        require_unused(folder)  # it was not locked when it was examined first
+        with write_errors(folder, remedy):
+            run = _write_first_files(RunDirectory(folder, content), resolved.recipe, sources or {})
+        yield run
 
 
 def require_unused(path: Path) -> None:
     """Check that ``path`` does not exist, or is an empty directory.
 
+    A directory with nothing but the first files of a run that was killed at once counts as empty.
+
     Raises:
         RunError: ``path`` is in use, or cannot be read.
     """
     try:
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if not path.exists() or (path.is_dir() and _is_unused(path)):
             return
         is_run = (path / layout.RUN).is_file()
     except OSError as error:
@@ -183,6 +221,16 @@ def require_unused(path: Path) -> None:
         f"{path} is in use already. Name another directory with --out, "
         f"one that is new or empty{resume}."
     )
+
+
+def _is_unused(folder: Path) -> bool:
+    names = {entry.name for entry in folder.iterdir() if not _is_incomplete(entry.name)}
+    return not names or (layout.LOCK in names and names <= {layout.LOCK, layout.RECIPE})
+
+
+def _is_incomplete(name: str) -> bool:
+    """Return whether ``name`` is that of a file that ``write_atomically`` writes."""
+    return name.startswith(".") and name.endswith(PART_SUFFIX)
 
 
 def _create_unused(path: Path) -> Path:
@@ -218,7 +266,8 @@ def _write_first_files(
         return run.update_facts()
     except BaseException:
         shutil.rmtree(run.file(layout.SOURCE), ignore_errors=True)
-        run.file(layout.RECIPE).unlink(missing_ok=True)
+        for name in (layout.RECIPE, layout.LOCK):
+            run.file(name).unlink(missing_ok=True)
         with suppress(OSError):
             run.path.rmdir()
         raise

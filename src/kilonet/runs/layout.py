@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kilonet.content import read_text_file
 from kilonet.errors import RunError
 
 FORMAT = 1
@@ -23,6 +24,7 @@ RUN = "run.json"
 DATA_KEY = "data"  # the key in run.json with what the network must know about its images
 SOURCE_KEY = "source"  # the digest of the code of a network of the user's own
 OBJECT_KEY = "network_object"  # whether the network came as an object that the recipe cannot build
+CHECKSUMS_KEY = "checksums"  # the key in run.json with the SHA-256 of each file of RESULTS
 RECIPE = "recipe.toml"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
@@ -36,6 +38,10 @@ ROBUSTNESS = "robustness"  # with the endings .json and .png; only after a robus
 SOURCE = "source"  # a folder; only with the code of a network of the user's own
 EVENTS = "tensorboard"  # a folder; only if the recipe asks for it
 LOCK = ".lock"
+
+RESULTS = (RECIPE, HISTORY, METRICS, BEST, LAST, ONNX)
+"""The files of a finished run that other code reads. They do not change any more."""
+OTHER_FILES = (RUN, STATE, SUMMARY, REPORT_MARKDOWN, REPORT_HTML, EVENTS, LOCK)
 
 Row = dict[str, float]
 """The figures of an epoch, by name."""
@@ -80,6 +86,8 @@ class RunFacts(FileContent):
     data_note: str | None
     environment: EnvironmentFacts
     data: DataFacts | None = None
+    checksums: dict[str, str] = {}
+    """Of a finished run; runs of earlier versions have none."""
 
 
 class StoredClassMetrics(FileContent):
@@ -125,7 +133,7 @@ def read_text(path: Path) -> str:
         RunError: the file is missing, cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text_file(path)
     except FileNotFoundError:
         raise RunError(f"{path} is missing: the run is not complete.") from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ of ordinary runs; they are the only record of what has been done.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from kilonet import __version__
+from kilonet.data.folder import resolved_data, short_name
 from kilonet.errors import RunError, StudyError, UsageError
-from kilonet.files import write_json
+from kilonet.files import PART_SUFFIX, write_json
+from kilonet.recipe.fingerprint import fingerprint, possible_fingerprints
+from kilonet.recipe.load import parse_recipe
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory, locked
 from kilonet.runs.find import open_run
@@ -47,17 +51,54 @@ class StudyDirectory:
         """Return the path of its file ``name``."""
         return self.path / name
 
-    def finished(self, name: str) -> RunDirectory | None:
-        """Return its run ``name`` if that is finished, else None.
+    def has_finished(self, name: str) -> bool:
+        """Return whether its run ``name`` is finished, by ``run.json`` alone.
 
         Raises:
             RunError: the run is damaged, or of another format.
         """
         path = self.runs / name
-        if not (path / layout.RUN).is_file():
+        return (path / layout.RUN).is_file() and open_run(path).finished
+
+    def finished(self, name: str) -> RunDirectory | None:
+        """Return its run ``name`` if that is finished, else None.
+
+        Raises:
+            RunError: the run is damaged, of another format, or not the one that the plan has.
+        """
+        if not self.has_finished(name):
             return None
-        run = open_run(path)
-        return run if run.finished else None
+        run, toml = open_run(self.runs / name), self.plan.toml_of(name)
+        if toml is not None:
+            require_run_of(run, toml)
+        return run
+
+
+def require_run_of(run: RunDirectory, toml: str) -> None:
+    """Check that the finished ``run`` is complete, and a run of the recipe ``toml`` and its seed.
+
+    Raises:
+        RunError: it is another run, or files of it were cut or exchanged.
+    """
+    recipe, wanted = run.recipe(), parse_recipe(toml, "the study's plan")
+    data = resolved_data(wanted.data)
+    if short_name(data.name) == short_name(recipe.data.name):  # its folder may have been moved
+        data = data.model_copy(update={"name": recipe.data.name})
+    wanted = wanted.model_copy(update={"data": data})
+    remedy = f"Remove {run.path} to train that run again."
+    if recipe.training.seed != wanted.training.seed:
+        raise RunError(
+            f"{run.path} is a run of seed {recipe.training.seed}, not {wanted.training.seed}: it "
+            f"was copied from elsewhere. {remedy}"
+        )
+    if fingerprint(wanted) not in possible_fingerprints(recipe):
+        raise RunError(f"{run.path} is a run of another recipe than its study has. {remedy}")
+    epochs, rows = run.metrics()["epochs"], len(run.history())
+    if epochs != rows or epochs > recipe.training.epochs:
+        raise RunError(
+            f"{run.path} is not complete: {rows} epochs in {layout.HISTORY}, {epochs} in "
+            f"{layout.METRICS}. {remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +149,8 @@ def open_study(path: Path, plan: StudyPlan) -> Iterator[StudyDirectory]:
         ) from None
     busy = f"{path} is in use: another process runs this study. Wait for it, or stop it."
     with locked(path, StudyError(busy)):
+        for incomplete in (path / RUNS).glob(f".*{PART_SUFFIX}"):
+            shutil.rmtree(incomplete, ignore_errors=True)  # of a killed process
         _update_plan(path, plan)
         yield StudyDirectory(path, plan)
 
@@ -152,7 +195,8 @@ def _results_of_cell(study: StudyDirectory, index: int) -> Iterator[RunResult]:
             if run is not None:
                 yield read_result(run, seed)
         except RunError as error:
-            raise RunError(f"{error} Remove {study.runs / name} to train that run again.") from None
+            remedy = f"Remove {study.runs / name} to train that run again."
+            raise RunError(str(error).removesuffix(remedy) + remedy) from None
 
 
 def _require_study_or_empty(path: Path) -> None:

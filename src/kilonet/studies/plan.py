@@ -83,6 +83,13 @@ class StudyPlan:
         """Return the name of a run's directory."""
         return f"{cell.slug}-s{seed}"
 
+    def toml_of(self, name: str) -> str | None:
+        """Return the complete recipe of the run ``name``; None if the plan does not have it."""
+        slug, _, digits = name.rpartition("-s")
+        cell = next((cell for cell in self.cells if cell.slug == slug), None)
+        seed = int(digits) if digits.isdecimal() else -1
+        return with_seed(cell.toml, seed) if cell is not None and seed in self.seeds else None
+
     def epochs(self) -> int:
         """Return the largest number of epochs of any cell."""
         return max(parse_recipe(cell.toml, cell.label).training.epochs for cell in self.cells)

@@ -142,7 +142,7 @@ def open_executor(
     study = StudyDirectory(request.path, request.plan())
     missing = trials
     if missing is None:
-        missing = sum(study.finished(name) is None for name in study.plan.run_names())
+        missing = sum(not study.has_finished(name) for name in study.plan.run_names())
     recipe = request.resolved[0].recipe
     executor: Executor
     if on == "ray":

@@ -15,16 +15,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kilonet.errors import CheckpointError, KilonetError, RunError, TrainingError
+from kilonet.files import PART_SUFFIX
 from kilonet.progress import Reporter, Row
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.load import parse_recipe
+from kilonet.report.write import CONFUSION, CURVES, MISTAKES
 from kilonet.runs import layout
 from kilonet.runs.directory import locked
 from kilonet.runs.find import open_run
+from kilonet.studies.directory import require_run_of
 from kilonet.studies.plan import RunJob
 from kilonet.workflows.runs import Run
 from kilonet.workflows.train import resume, train
 
+OWN_FILES = {*layout.RESULTS, *layout.OTHER_FILES, CURVES, CONFUSION, MISTAKES}
 LOCK_SECONDS = 30  # how long the worker of a killed coordinator may take to end
 
 Inbox = queue.Queue[dict[str, Any]]
@@ -67,7 +71,7 @@ def make_run(job: RunJob, folder: Path, data_dir: Path | None, reporter: Reporte
         run = _finish_existing(job, path, data_dir, reporter)
         if run is not None:
             return run
-        shutil.rmtree(path)
+        _remove_unfinished(path)
     recipe = parse_recipe(job.toml, job.name)
     return train(recipe, name=job.recipe, data_dir=data_dir, out=path, reporter=reporter)
 
@@ -82,6 +86,7 @@ def _finish_existing(
     with locked(path, busy, LOCK_SECONDS):
         run = open_run(path)
     if run.finished:
+        require_run_of(run, job.toml)
         return Run(run)
     recipe = parse_recipe(job.toml, job.name)
     model_class = recipe.model.name if isinstance(recipe.model, CustomConfig) else None
@@ -89,6 +94,21 @@ def _finish_existing(
         return resume(path, data_dir=data_dir, model=model_class, reporter=reporter)
     except CheckpointError:
         return None
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove a run that cannot be resumed.
+
+    Raises:
+        RunError: there are files in its directory that a run does not write.
+    """
+    for entry in path.iterdir():
+        if entry.name not in OWN_FILES and not entry.name.endswith(PART_SUFFIX):
+            raise RunError(
+                f"{path} cannot be resumed, and has {entry.name}, which is not a file of a run. "
+                "Move it away to train that run again."
+            )
+    shutil.rmtree(path)
 
 
 def main() -> None:

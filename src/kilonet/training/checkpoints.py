@@ -1,20 +1,23 @@
 """Weights and training states as safetensors files.
 
 Reading them runs no code, unlike a pickle. Files are written atomically, so that a process killed
-at any moment leaves the state of one whole epoch or of the one before.
+at any moment leaves the state of one whole epoch or of the one before. Each has a checksum.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from kilonet.content import CHECKSUM_KEY, NO_CHECKSUM, is_intact, read_content, with_checksum
 from kilonet.errors import CheckpointError
 from kilonet.files import write_bytes
 
@@ -59,7 +62,24 @@ def _further_names(model: nn.Module) -> dict[str, str]:
 
 def save_weights(path: Path, weights: Weights) -> None:
     """Write ``weights`` to ``path`` atomically."""
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
+    write_bytes(path, pack(weights))
+
+
+def pack(tensors: Weights, metadata: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """Return the content of a safetensors file with ``tensors``, ``metadata`` and a checksum."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return with_checksum(save(contiguous, {**metadata, CHECKSUM_KEY: NO_CHECKSUM}))
+
+
+def unpack(content: bytes) -> Weights:
+    """Return the tensors in the content of a safetensors file.
+
+    Raises:
+        SafetensorError, ValueError: it is damaged.
+    """
+    if not is_intact(content):
+        raise ValueError("its checksum does not fit")
+    return load(content)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -69,7 +89,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
         CheckpointError: the file is missing or damaged, or belongs to another network.
     """
     try:
-        content = path.read_bytes()
+        content = read_content(path)
     except FileNotFoundError:
         raise CheckpointError(f"There are no weights {path}. Has the run finished?") from None
     except OSError as error:
@@ -84,7 +104,7 @@ def put_bytes(model: nn.Module, content: bytes, path: Path) -> None:
         CheckpointError: they are damaged, or belong to another network.
     """
     try:
-        weights = load(content)
+        weights = unpack(content)
     except (SafetensorError, ValueError) as error:
         raise _damaged(path, error) from error
     try:
@@ -114,7 +134,7 @@ def save_state(path: Path, state: State) -> None:
     """
     tensors: dict[str, torch.Tensor] = {}
     structure = _split_tensors(state, "", tensors)
-    write_bytes(path, save(tensors, {"structure": json.dumps(structure)}))
+    write_bytes(path, pack(tensors, {"structure": json.dumps(structure)}))
 
 
 def load_state(path: Path) -> State:
@@ -124,10 +144,10 @@ def load_state(path: Path) -> State:
         CheckpointError: the file is missing, damaged, or not such a state.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            structure = json.loads(file.metadata()["structure"])
-        state = _join_tensors(structure, tensors)
+        content = read_content(path)
+        tensors = unpack(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        state = _join_tensors(json.loads(header["__metadata__"]["structure"]), tensors)
     except FileNotFoundError:
         raise CheckpointError(f"There is no training state {path}; nothing to resume.") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -92,7 +92,7 @@ def finish(
     write_text(run.file(layout.SUMMARY), summary_text(evaluated.model, evaluated.shape, run.name))
     note = _export(run, evaluated)
     write_report(run.path, _facts(run, evaluated))
-    return run.update_facts(finished=True, onnx_note=note)
+    return run.mark_finished(onnx_note=note)
 
 
 def _evaluate_on_test(

@@ -118,7 +118,7 @@ def load(source: str | Path | Run, *, model: nn.Module | str | None = None) -> n
     run.directory.require_finished()
     recipe = run.recipe
     network = network_of(run.directory, recipe, trusted=model)
-    load_weights(run.directory.file(kept_weights(recipe)), network)
+    load_weights(run.directory.checked_file(kept_weights(recipe)), network)
     return network.eval()
 
 

@@ -23,7 +23,7 @@ from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.tensorboard import Events, events_of, require_events
 from kilonet.runs import layout
-from kilonet.runs.directory import RunDirectory, create_run, require_unused
+from kilonet.runs.directory import RunDirectory, new_run, require_unused
 from kilonet.runs.environment import environment
 from kilonet.runs.find import open_run
 from kilonet.training.checkpoints import State, load_state, save_state
@@ -100,9 +100,11 @@ def train(
         resolved, network=model, data_dir=data_dir, group=group, reporter=reporter
     ) as session:
         own, facts = _own_network(session, is_object=model is not None)
-        run = create_run(session.resolved, _facts(session) | facts, out, own)
-        _announce(reporter, run, session)
-        with run_errors(run), run.locked():
+        with (
+            new_run(session.resolved, _facts(session) | facts, out, own) as run,
+            run_errors(run),
+        ):
+            _announce(reporter, run, session)
             return _run_and_finish(session, run, reporter, profile)
 
 

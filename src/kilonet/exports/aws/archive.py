@@ -21,13 +21,14 @@ from string import Template
 from typing import Any
 
 from kilonet.errors import KilonetError
+from kilonet.exports.onnx import serialised
 from kilonet.text import printable, yaml
 
 MAX_ZIPPED, MAX_UNPACKED = 50_000_000, 250_000_000
 
 DISTRIBUTIONS = ("onnxruntime", "numpy", "pillow")
 
-OWN = ("__init__.py", "errors.py", "metadata.py")
+OWN = ("__init__.py", "content.py", "errors.py", "metadata.py")
 OWN_PACKAGES = ("preprocessing", "inference")
 """The parts of this package that prepare and classify pictures."""
 
@@ -95,7 +96,7 @@ def function_files(model: Any, name: str, here: Platform) -> dict[str, bytes]:
             f"{name} takes images of {'×'.join(map(str, shape))}, and the target lambda takes "
             "pictures, with one channel or three. Export it to another target."
         )
-    archive = make_archive(model.SerializeToString())
+    archive = make_archive(serialised(model))
     _require_fit(archive)
     names = {"archive": f"{name}-lambda.zip", "template": f"{name}-lambda.yaml"}
     values = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kilonet.content import is_intact, read_content
 from kilonet.errors import KilonetError, MissingExtraError
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph import passes
@@ -107,7 +108,10 @@ def load_onnx(path: Path) -> Any:
     except ImportError as error:
         raise MissingExtraError("train", str(error.name)) from None
     try:
-        model = onnx.load(path)
+        content = read_content(path)
+        if not is_intact(content):
+            raise ValueError("its checksum does not fit")
+        model = onnx.load_from_string(content)
         onnx.checker.check_model(model)
     except OSError as error:
         raise KilonetError(f"{path} cannot be read: {error.strerror or error}.") from None

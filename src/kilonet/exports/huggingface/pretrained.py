@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import nn
 
 from kilonet.errors import CheckpointError, RecipeError
@@ -18,7 +17,7 @@ from kilonet.models.custom import require_trusted
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.families import Model
 from kilonet.runs import layout
-from kilonet.training.checkpoints import load_weights, put_bytes, weights_of
+from kilonet.training.checkpoints import load_weights, pack, put_bytes, weights_of
 
 WEIGHTS = "model.safetensors"
 _PICKLED = Path("the pickled network")
@@ -59,10 +58,9 @@ class Pretrained:
     def files(self) -> dict[str, bytes]:
         """Return the content of ``config.json`` and ``model.safetensors`` by file name."""
         config = json.dumps(self.config().model_dump(), indent=1, ensure_ascii=False) + "\n"
-        weights = {name: value.contiguous() for name, value in weights_of(self.network).items()}
         return {
             CONFIG: config.encode("utf-8", "backslashreplace"),
-            WEIGHTS: save(weights, {"format": "pt"}),
+            WEIGHTS: pack(weights_of(self.network), {"format": "pt"}),
         }
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes, bytes]]:
