@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import signal
 import time
@@ -34,7 +35,9 @@ def test_every_form_of_one_picture(client: httpx.Client, zero: bytes, model: Pat
     for answer in answers:
         assert answer.status_code == 200, answer.text
         found = answer.json()
-        probabilities = found.pop("probabilities")
+        probabilities, used = found.pop("probabilities"), found.pop("model")
+        assert used["name"] in (model.stem, model.parent.name)
+        assert used["version"] == hashlib.sha256(model.read_bytes()).hexdigest()[:12]
         assert found == expected
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
         assert max(probabilities, key=probabilities.__getitem__) == "0"
@@ -49,6 +52,7 @@ def test_batches(client: httpx.Client, zero: bytes) -> None:
     answers.append(client.post("/predict", files=files))
     for answer in answers:
         assert answer.status_code == 200
+        assert answer.json()["model"]["version"]
         first, second, third = answer.json()["results"]
         assert first["digit"] == third["digit"] == "0"
         assert second["error"] in ("unreadable", "blank")
@@ -59,6 +63,13 @@ def test_unsure(client: httpx.Client, zero: bytes) -> None:
     for least, unsure in (("0", False), ("1", True)):
         answer = client.post(f"/predict?min_confidence={least}", content=zero, headers=PNG)
         assert answer.json()["unsure"] is unsure
+
+
+@pytest.mark.parametrize("query", ["min_confidense=0.9", "min-confidence=0.9", "x", "%00=1"])
+def test_unknown_parameters_are_refused(client: httpx.Client, zero: bytes, query: str) -> None:
+    answer = client.post(f"/predict?min_confidence=0&{query}", content=zero, headers=PNG)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid")
+    assert query.partition("=")[0].replace("%00", "\0") in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

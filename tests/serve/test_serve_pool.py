@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
+import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL import Image
 
 from kilonet.inference.model import ModelError
 from kilonet.serve.messages import Refusal, RequestPicture
-from kilonet.serve.pool import PredictionLostError, WorkerPool
+from kilonet.serve.pool import OVER_BUDGET, PredictionLostError, WorkerPool
 from service import await_
 
 
@@ -26,9 +28,10 @@ def with_pool(
     count: int = 1,
     seconds: float = 30,
     max_pixels: int = 100_000,
+    request_pixels: float = math.inf,
 ) -> Any:
     async def run() -> Any:
-        pool = WorkerPool(model, count, max_pixels, seconds)
+        pool = WorkerPool(model, count, max_pixels, seconds, request_pixels=request_pixels)
         await pool.start()
         try:
             return await work(pool)
@@ -84,6 +87,46 @@ def test_a_stuck_worker_is_killed(model: Path, zero: bytes) -> None:
         assert len(await asyncio.wait_for(pool.predict([RequestPicture("file", zero)]), 60)) == 1
 
     with_pool(model, work, seconds=0.5)
+
+
+def blank(width: int, height: int) -> RequestPicture:
+    with io.BytesIO() as file:
+        Image.new("L", (width, height), 255).save(file, "PNG")
+        return RequestPicture("file", file.getvalue())
+
+
+@pytest.mark.parametrize("shape", [(1, 30_000), (30_000, 1), (300, 300)])
+def test_the_pixels_of_a_request_are_limited(
+    model: Path, zero: bytes, shape: tuple[int, int]
+) -> None:
+    """Only pictures that a worker has already when the limit is reached are prepared as well."""
+    pictures = [blank(*shape)] * 64 + [RequestPicture("file", zero)]
+
+    async def work(pool: WorkerPool) -> None:
+        first, *_, last = await pool.predict(pictures)
+        assert isinstance(first, Refusal)
+        assert first != OVER_BUDGET
+        assert last == OVER_BUDGET
+        (other,) = await pool.predict([RequestPicture("file", zero)])  # a request of its own
+        assert not isinstance(other, Refusal)
+
+    with_pool(model, work, request_pixels=2 * shape[0] * shape[1])
+
+
+def test_a_worker_does_not_change_to_another_model(
+    model: Path, zero: bytes, tmp_path: Path
+) -> None:
+    served = shutil.copyfile(model, tmp_path / "served.onnx")
+
+    async def work(pool: WorkerPool) -> None:
+        with served.open("ab") as file:
+            file.write(b"\x32\x01x")  # the field domain of another ONNX file
+        os.kill(process_ids(pool)[0], signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        with pytest.raises(ModelError, match="has changed"):
+            await pool._start_worker()
+
+    with_pool(served, work)
 
 
 def test_cancelled_pictures_are_not_begun(model: Path, zero: bytes) -> None:

@@ -23,7 +23,7 @@ KEY = "correct-horse-battery"
 class Workers:
     """A pool that answers after some seconds or is lost, and counts its calls."""
 
-    model, classes, ready = Path("m.onnx"), ("0", "1"), True
+    model, version, classes, ready = Path("m.onnx"), "0123456789ab", ("0", "1"), True
 
     def __init__(self, seconds: float = 0, lost: bool = False) -> None:
         self.seconds, self.lost, self.calls = seconds, lost, 0
@@ -52,6 +52,16 @@ def request(client: str = "192.0.2.1", **headers: str) -> Request:
 def test_a_prediction() -> None:
     found = await_(service(Workers()).predict(request(), 0.8))
     assert (found["digit"], found["confidence"], found["unsure"]) == ("1", 0.75, True)
+    assert found["model"] == {"name": "m", "version": "0123456789ab"}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("a/b.onnx", "b"), ("runs/quick-1/model.onnx", "quick-1")]
+)
+def test_the_name_of_a_model_is_that_of_its_run_or_file(path: str, name: str) -> None:
+    workers = Workers()
+    workers.model = Path(path)
+    assert service(workers).model["name"] == name
 
 
 def refused(one: Service) -> Problem:

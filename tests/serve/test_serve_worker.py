@@ -8,18 +8,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from kilonet.inference import model as model_module
 from kilonet.inference.model import OnnxSession
+from kilonet.preprocessing.decode import decode_grey
 from kilonet.preprocessing.prepare import PreparedPicture, prepare_picture
-from kilonet.serve import messages
+from kilonet.serve import messages, worker
 from kilonet.serve.messages import Refusal, RequestPicture
 from kilonet.serve.worker import GROUP_SECONDS, predict
 
 
-def test_pictures_of_a_group_have_their_own_results(model: Path, zero: bytes) -> None:
+def test_pictures_of_a_group_have_their_own_results(
+    model: Path, zero: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "GROUP_SECONDS", 60)
     pictures = [
         RequestPicture("file", zero),
         RequestPicture("file", b"nonsense"),
@@ -87,21 +92,26 @@ def started(model: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
+def message(stream: IO[bytes]) -> bytes:
+    return stream.read(*messages.LENGTH.unpack(stream.read(messages.LENGTH.size)))
+
+
 def test_it_runs_until_stdin_ends_and_ignores_signals(model: Path, zero: bytes) -> None:
     with started(model) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        first = process.stdout.read(
-            *messages.LENGTH.unpack(process.stdout.read(messages.LENGTH.size))
-        )
-        assert json.loads(first) == {"classes": list("0123456789")}
+        version = OnnxSession(model).version
+        assert json.loads(message(process.stdout)) == {
+            "classes": list("0123456789"),
+            "version": version,
+        }
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         time.sleep(0.1)
         process.stdin.write(messages.pack_pictures([RequestPicture("file", zero)]))
         process.stdin.close()
-        (length,) = messages.LENGTH.unpack(process.stdout.read(messages.LENGTH.size))
-        assert len(messages.unpack_results(process.stdout.read(length))) == 1
+        assert json.loads(message(process.stdout)) == [decode_grey(zero).grey.size]
+        assert len(messages.unpack_results(message(process.stdout))) == 1
         assert process.wait(60) == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from synthetic import plan_of
 
 from kilonet.errors import RunError
+from kilonet.progress import Reporter
 from kilonet.runs import layout
 from kilonet.runs.directory import RunDirectory
 from kilonet.studies import worker
@@ -63,7 +64,7 @@ def test_a_run_that_was_exchanged_or_cut_is_refused(study: StudyDirectory, excha
     for read in (
         lambda: read_results(study),
         lambda: study.finished("a-s1"),
-        lambda: worker.make_run(job, study.runs, None, worker.Silent()),
+        lambda: worker.make_run(job, study.runs, None, Reporter()),
     ):
         with pytest.raises(RunError, match=message) as caught:
             read()
@@ -76,7 +77,7 @@ def test_a_users_notes_are_not_removed_with_an_unusable_run(study: StudyDirector
     (path / "notes.txt").write_text("mine", encoding="utf-8")
     job = RunJob("a-s1", "quick", study.plan.jobs()[1].toml)
     with pytest.raises(RunError, match=r"notes\.txt"):
-        worker.make_run(job, study.runs, None, worker.Silent())
+        worker.make_run(job, study.runs, None, Reporter())
     assert (path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 

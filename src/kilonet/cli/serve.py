@@ -26,6 +26,9 @@ def serve(
     workers: Annotated[int, _setting("workers", "N")] = Settings.workers,
     max_body: Annotated[int, _setting("max_body", "BYTES")] = Settings.max_body,
     max_pixels: Annotated[int, _setting("max_pixels", "N")] = Settings.max_pixels,
+    max_request_pixels: Annotated[
+        int, _setting("max_request_pixels", "N")
+    ] = Settings.max_request_pixels,
     max_batch: Annotated[int, _setting("max_batch", "N")] = Settings.max_batch,
     max_at_once: Annotated[int, _setting("max_at_once", "N")] = Settings.max_at_once,
     max_per_client: Annotated[int, _setting("max_per_client", "N")] = Settings.max_per_client,
@@ -45,8 +48,8 @@ def serve(
 ) -> None:
     """Classify pictures over HTTP: POST /predict, and a page to try it at /."""
     settings = Settings(
-        host, port, workers, max_body, max_pixels, max_batch, max_at_once, max_per_client,
-        head_seconds, body_seconds, work_seconds, picture_seconds, stop_seconds,
+        host, port, workers, max_body, max_pixels, max_request_pixels, max_batch, max_at_once,
+        max_per_client, head_seconds, body_seconds, work_seconds, picture_seconds, stop_seconds,
     )  # fmt: skip
     require("serve")
     from kilonet.inference.model import find_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,8 +65,9 @@ def _model_of_run(name: Path) -> Path:
 class OnnxSession:
     """A classifier from an ONNX file that training or ``export`` wrote.
 
-    ``shape`` is (C, H, W) of its input, ``classes`` the class names. ``prepares_digits`` is True if
-    its input is a digit prepared as an MNIST image, False if it is a whole picture.
+    ``shape`` is (C, H, W) of its input, ``classes`` the class names, ``version`` the beginning of
+    the file's SHA-256. ``prepares_digits`` is True if its input is a digit prepared as an MNIST
+    image, False if it is a whole picture.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +77,9 @@ class OnnxSession:
             ModelError: it cannot be loaded, or its inputs or outputs are of another kind.
         """
         self.path = path
-        self._session = _load(path)
+        content = _read(path)
+        self.version = hashlib.sha256(content).hexdigest()[:12]
+        self._session = _load(content, path)
         self.shape, count = self._check_interface()
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.classes = classes_of(metadata, count)
@@ -153,7 +157,19 @@ class OnnxSession:
         return (channels, height, width), outputs[OUTPUT].shape[-1]
 
 
-def _load(path: Path) -> Any:
+def _read(path: Path) -> bytes:
+    try:
+        content = read_content(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not is_intact(content):
+        raise ModelError(
+            f"{path} is damaged: its checksum does not fit. Restore it, or export it again."
+        )
+    return content
+
+
+def _load(content: bytes, path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -161,12 +177,7 @@ def _load(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; do not print them as well
     try:
-        content = read_content(path)
-        if not is_intact(content):
-            raise ValueError("it is damaged, its checksum does not fit")
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # ONNX Runtime has a class of its own for every kind of failure
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
         raise ModelError(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from kilonet import __version__
+from kilonet.errors import nearest
 from kilonet.serve import monitoring, problems
 from kilonet.serve.middleware import Middleware
 from kilonet.serve.pages import content_security_policy, front_page, reference_page
+from kilonet.serve.problems import Problem
 from kilonet.serve.request_body import describe_body
 from kilonet.serve.service import Service, describe_predictions
 
@@ -56,6 +58,7 @@ def _add_predict(app: FastAPI, service: Service) -> None:
     @app.post(
         "/predict",
         description=PREDICT,
+        dependencies=[Depends(require_known_parameters)],
         openapi_extra=describe_body(),
         responses=describe_predictions() | problems.describe(400, 401, 408, 413, 415, 422, 503),
         response_class=Response,
@@ -64,6 +67,19 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         service.check_key(request)
         content = await service.predict(request, min_confidence)
         return Response(to_json(content), media_type="application/json")
+
+
+def require_known_parameters(request: Request) -> None:
+    """Check that the route has all parameters of the query: a misspelt one would have no effect.
+
+    Raises:
+        Problem: it does not (422).
+    """
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            near = nearest(name, known)
+            raise Problem(422, f'There is no parameter "{name[:60]}".{near} GET /docs lists them.')
 
 
 def _add_health(app: FastAPI, service: Service) -> None:

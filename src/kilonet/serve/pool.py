@@ -27,6 +27,11 @@ CHECK_SECONDS = 0.5  # between checks for stuck workers, and before a lost one i
 
 
 _LOST = Refusal("worker-lost", "")
+OVER_BUDGET = Refusal(
+    "too-large",
+    "The pictures of this request before this one have more pixels than a request may have. Send "
+    "fewer pictures in one request, or smaller ones.",
+)
 
 
 class PredictionLostError(Exception):
@@ -39,6 +44,14 @@ class _PendingPicture:
     result: asyncio.Future[Result]
     client: str
     request: int
+    budget: _Budget
+
+
+@dataclass
+class _Budget:
+    """The pixels that a request may still have; those of a picture count when it is prepared."""
+
+    pixels: float
 
 
 class _FairQueue:
@@ -122,14 +135,17 @@ class WorkerPool:
         max_pixels: int,
         work_seconds: float,
         picture_seconds: float = math.inf,
+        request_pixels: float = math.inf,
     ) -> None:
         """Describe the pool; ``start`` starts it."""
         self.model = model
+        self.version = ""
         self.count = count
         self.classes: tuple[str, ...] = ()
         self._max_pixels = max_pixels
         self._work_seconds = work_seconds
         self._picture_seconds = picture_seconds
+        self._request_pixels = request_pixels
         self._workers: set[_PoolWorker] = set()
         self._queue = _FairQueue()
         self._requests = itertools.count()
@@ -172,9 +188,10 @@ class WorkerPool:
             PredictionLostError: a worker was lost while it had one of them.
         """
         loop = asyncio.get_running_loop()
-        request = next(self._requests)
+        request, budget = next(self._requests), _Budget(self._request_pixels)
         pending = [
-            _PendingPicture(picture, loop.create_future(), client, request) for picture in pictures
+            _PendingPicture(picture, loop.create_future(), client, request, budget)
+            for picture in pictures
         ]
         for one in pending:
             self._queue.append(one)
@@ -205,6 +222,8 @@ class WorkerPool:
         size = 0
         while self._queue and len(group) < share and size < MAX_GROUP_BYTES:
             pending = self._queue.pop()
+            if pending.budget.pixels <= 0 and not pending.result.done():
+                pending.result.set_result(OVER_BUDGET)
             if not pending.result.done():
                 group.append(pending)
                 size += len(pending.picture.content)
@@ -228,7 +247,10 @@ class WorkerPool:
         if "error" in first:
             await self._kill(worker)
             raise ModelError(first["error"])
-        self.classes = tuple(first["classes"])
+        if self.version and self.version != first["version"]:
+            await self._kill(worker)
+            raise ModelError(f"{self.model} has changed. Start the service again to use it.")
+        self.classes, self.version = tuple(first["classes"]), first["version"]
         worker.ready = True
         return worker
 
@@ -250,10 +272,12 @@ class WorkerPool:
     async def _receive_results(self, worker: _PoolWorker) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
+                pixels = from_json(await worker.receive())
                 results = messages.unpack_results(await worker.receive())
                 worker.busy_since = time.monotonic()
                 group = worker.groups.popleft()
-                for pending, result in zip(group, results, strict=False):
+                for pending, result, count in zip(group, results, pixels, strict=False):
+                    pending.budget.pixels -= count
                     if not pending.result.done():
                         pending.result.set_result(result)
                 self._queue.put_back(group[len(results) :])  # the worker had no time for them

@@ -110,6 +110,7 @@ async def _serve(
         settings.max_pixels,
         settings.work_seconds,
         settings.picture_seconds,
+        settings.max_request_pixels,
     )
     await pool.start()
     try:
@@ -120,7 +121,13 @@ async def _serve(
             loop.add_signal_handler(number, server.stop)
         if key is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             log("open", level="warning", message=OPEN)
-        log("started", model=str(model), address=url(listener), workers=pool.count)
+        log(
+            "started",
+            model=str(model),
+            version=pool.version,
+            address=url(listener),
+            workers=pool.count,
+        )
         await server.serve(sockets=[listener])
         log("stopped")
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 
 from kilonet.inference.predict import Prediction
+from kilonet.runs import layout
 from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import ServiceMetrics
 from kilonet.serve.pool import PredictionLostError, WorkerPool
@@ -38,6 +39,13 @@ class Service:
         # One thread parses large bodies: it leaves the event loop its share of the interpreter.
         self._parser = ThreadPoolExecutor(1, "parse-bodies")
         self._open_requests: Counter[str] = Counter()  # by the client's address
+
+    @property
+    def model(self) -> dict[str, str]:
+        """The name of the model, that of its run or its file, and the version of its file."""
+        path = self.pool.model
+        name = path.parent.name if path.name == layout.ONNX else path.stem
+        return {"name": name, "version": self.pool.version}
 
     @property
     def has_key(self) -> bool:
@@ -83,7 +91,8 @@ class Service:
             raise problem_of(results[0])
         entries = [entry_of(one, self.pool.classes, min_confidence) for one in results]
         self._count(entries)
-        return entries[0] if body.single else {"results": entries}
+        content_of_all = entries[0] if body.single else {"results": entries}
+        return {**content_of_all, "model": self.model}
 
     async def _parse(self, content: bytes, content_type: str) -> ParsedBody:
         if len(content) <= SMALL_BODY:
@@ -178,11 +187,20 @@ ERROR_SCHEMA: dict[str, Any] = {
         "message": {"type": "string", "description": "Why, and what to do about it."},
     },
 }
+MODEL_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "version"],
+    "properties": {
+        "name": {"type": "string", "description": "The name of the run or the file."},
+        "version": {"type": "string", "description": "12 digits of the SHA-256 of its file."},
+    },
+}
 RESULTS_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["results"],
+    "required": ["results", "model"],
     "properties": {
-        "results": {"type": "array", "items": {"oneOf": [PREDICTION_SCHEMA, ERROR_SCHEMA]}}
+        "results": {"type": "array", "items": {"oneOf": [PREDICTION_SCHEMA, ERROR_SCHEMA]}},
+        "model": MODEL_SCHEMA,
     },
 }
 
@@ -190,5 +208,10 @@ RESULTS_SCHEMA: dict[str, Any] = {
 def describe_predictions() -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the successful responses of ``/predict``."""
     text = "The prediction for one picture, or the results of several, in their order."
-    schema = {"oneOf": [PREDICTION_SCHEMA, RESULTS_SCHEMA]}
+    single = {
+        **PREDICTION_SCHEMA,
+        "required": [*PREDICTION_SCHEMA["required"], "model"],
+        "properties": {**PREDICTION_SCHEMA["properties"], "model": MODEL_SCHEMA},
+    }
+    schema = {"oneOf": [single, RESULTS_SCHEMA]}
     return {200: {"description": text, "content": {"application/json": {"schema": schema}}}}

@@ -42,6 +42,11 @@ class Settings:
     max_pixels: int = _setting(
         16_000_000, "Largest picture, checked before decoding; more is a 413.", 784
     )
+    max_request_pixels: int = _setting(
+        64_000_000,
+        "Pixels of the pictures of one request together; the pictures after that get an error.",
+        784,
+    )
     max_batch: int = _setting(64, "Most pictures in one request; more is a 413.", 1)
     max_at_once: int = _setting(
         128, "Open prediction requests, with their bodies in memory; more is a 503.", 1

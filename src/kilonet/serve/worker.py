@@ -9,6 +9,7 @@ ends when stdin is closed and ignores SIGINT and SIGTERM, which also reach the s
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from kilonet.errors import KilonetError
 from kilonet.inference.model import OnnxSession
@@ -32,6 +34,8 @@ from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import log, write_log_in_thread
 
 PIXELS = "Pixels are for models of 1×28×28; this one takes {}. Send the picture's file instead."
+SIDE = MNIST_SHAPE[-1]
+HEADER_SECONDS = 1.0  # of CPU time to read the size of a picture
 GROUP_SECONDS = 0.2  # after which the rest of a group waits again, behind other clients' pictures
 TOO_SLOW = "The picture takes more than {:g} seconds to prepare. Scale it down."
 UNPREPARED = "The picture could not be prepared. This is a bug in Kilonet; please report it."
@@ -49,11 +53,13 @@ def main(arguments: Sequence[str]) -> int:
     except KilonetError as error:
         _send(stdout, messages.pack_json({"error": str(error)}))
         return error.exit_code
-    _send(stdout, messages.pack_json({"classes": session.classes}))
+    _send(stdout, messages.pack_json({"classes": session.classes, "version": session.version}))
     with write_log_in_thread():
         while (content := _receive(sys.stdin.buffer)) is not None:
             pictures = messages.unpack_pictures(content)
             results = predict(session, pictures, int(max_pixels), float(picture_seconds))
+            pixels = [count_pixels(one, int(max_pixels)) for one in pictures[: len(results)]]
+            _send(stdout, messages.pack_json(pixels))
             _send(stdout, messages.pack_results(results))
     return 0
 
@@ -78,6 +84,19 @@ def predict(
     images = [image for image in prepared if not isinstance(image, Refusal)]
     rows = iter(session.classify(images).tolist() if images else [])
     return [image if isinstance(image, Refusal) else tuple(next(rows)) for image in prepared]
+
+
+def count_pixels(picture: RequestPicture, maximum: int) -> int:
+    """Return the number of pixels by the header of a picture, at most ``maximum``."""
+    if picture.kind == "pixels":
+        return SIDE * SIDE
+    try:
+        with _cpu_limit(HEADER_SECONDS), Image.open(io.BytesIO(picture.content)) as image:
+            return min(image.width * image.height, maximum)
+    except _OutOfTimeError:
+        return maximum
+    except Exception:  # not a picture: it was refused
+        return 0
 
 
 class _OutOfTimeError(BaseException):
