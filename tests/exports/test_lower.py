@@ -21,6 +21,7 @@ from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import interpret
 from kilonet.exports.graph.lower import lower
 from kilonet.exports.graph.operators import UnsupportedOperatorError
+from kilonet.exports.onnx_graph import serialised
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,7 +161,10 @@ def test_files_that_cannot_be_lowered(tmp_path: Path, monkeypatch: pytest.Monkey
         lower(tmp_path / "cut.onnx")
     model = onnx.load(example("quick").path)
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
-    onnx.save(model, tmp_path / "float.onnx")
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(KilonetError, match="checksum does not fit"):
+        lower(tmp_path / "changed.onnx")
+    (tmp_path / "float.onnx").write_bytes(serialised(model))
     with pytest.raises(KilonetError, match='no input "image" of uint8'):
         lower(tmp_path / "float.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)

@@ -104,7 +104,9 @@ def test_interface(exported: Exported) -> None:
 def test_file(exported: Exported) -> None:
     proto = onnx.load(exported.path, load_external_data=False)
     onnx.checker.check_model(proto, full_check=True)
-    assert {prop.key: prop.value for prop in proto.metadata_props} == METADATA
+    properties = {prop.key: prop.value for prop in proto.metadata_props}
+    assert properties.pop("checksum").startswith("kilonet-sha256:")
+    assert properties == METADATA
     assert [path.name for path in exported.path.parent.iterdir()] == ["model.onnx"]
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 18)]
     assert not any(tensor.external_data for tensor in proto.graph.initializer)

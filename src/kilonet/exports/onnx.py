@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kilonet.content import CHECKSUM_KEY, NO_CHECKSUM, with_checksum
 from kilonet.errors import KilonetError, MissingExtraError
-from kilonet.exports.onnx_graph import OPSET
+from kilonet.exports.onnx_graph import OPSET, serialised
 from kilonet.files import write_bytes
 from kilonet.models.blocks import with_standard_modules
 
@@ -80,15 +79,6 @@ def export_onnx(
     onnx.helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto, full_check=True)
     write_bytes(path, serialised(proto))
-
-
-def serialised(model: Any) -> bytes:
-    """Return the content of the ONNX file of an ``onnx.ModelProto``, with a checksum."""
-    import onnx
-
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, {**metadata, CHECKSUM_KEY: NO_CHECKSUM})
-    return with_checksum(model.SerializeToString())
 
 
 def _traced(network: nn.Module, example: Tensor) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet import __version__
+from kilonet.content import CHECKSUM_KEY, NO_CHECKSUM, with_checksum
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import IMAGE, LOGITS, PROBABILITIES, Graph, Operator
 
@@ -36,6 +37,15 @@ def onnx_model(graph: Graph, *, raw: bool = False) -> Any:
     if raw:
         return builder.model(graph, (scaled, TensorProto.FLOAT), (LOGITS,), "batch_size")
     return builder.model(graph, (IMAGE, TensorProto.UINT8), (LOGITS, PROBABILITIES), "batch")
+
+
+def serialised(model: Any) -> bytes:
+    """Return the content of the ONNX file of an ``onnx.ModelProto``, with a checksum."""
+    import onnx
+
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, CHECKSUM_KEY: NO_CHECKSUM})
+    return with_checksum(model.SerializeToString())
 
 
 def scaled_input(graph: Graph) -> str:

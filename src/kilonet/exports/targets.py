@@ -39,8 +39,7 @@ from kilonet.exports.huggingface.folder import FolderNetwork, folder_files
 from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.exports.int8.operators import QuantisedGraph
 from kilonet.exports.int8.quantise import quantise
-from kilonet.exports.onnx import serialised
-from kilonet.exports.onnx_graph import onnx_model
+from kilonet.exports.onnx_graph import onnx_model, serialised
 from kilonet.exports.onnx_runtime import OnnxNetwork, quantise_onnx
 from kilonet.machine import find_compiler
 from kilonet.recipe.families import CustomConfig

@@ -164,7 +164,8 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from None
     if not is_intact(content):
         raise ModelError(
-            f"{path} is damaged: its checksum does not fit. Restore it, or export it again."
+            f"{path} is damaged: its checksum does not fit. Restore it, or export it again; if "
+            "another program changed it, remove its metadata entry checksum."
         )
     return content
 

@@ -153,7 +153,9 @@ def find_source(
 
 def _of_run(run: Run, model: nn.Module | str | None) -> NetworkSource:
     network = load(run, model=model)
-    return NetworkSource(run.name, network, run.data_info, run, run.directory.checked_file(layout.ONNX))
+    return NetworkSource(
+        run.name, network, run.data_info, run, run.directory.checked_file(layout.ONNX)
+    )
 
 
 def _of_pretrained(pretrained: Pretrained) -> NetworkSource:

@@ -21,7 +21,7 @@ from string import Template
 from typing import Any
 
 from kilonet.errors import KilonetError
-from kilonet.exports.onnx import serialised
+from kilonet.exports.onnx_graph import serialised
 from kilonet.text import printable, yaml
 
 MAX_ZIPPED, MAX_UNPACKED = 50_000_000, 250_000_000
