@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import kilonet
-from kilonet.cli.main import run as command
+from kilonet.cli.app import run as command
 from kilonet.errors import KilonetError, RunError
 from kilonet.files import write_text
 from kilonet.runs.environment import environment

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kilonet.cli.main import run as kilonet
+from kilonet.cli.app import run as kilonet
 from kilonet.files import write_json
 from kilonet.progress import Row
 from kilonet.recipe.load import resolve

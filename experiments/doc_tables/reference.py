@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from typer.cli import get_docs_for_click
 
 from doc_tables.tables import table
-from kilonet.cli.main import app
+from kilonet.cli.app import app
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.keys import ALTERNATIVES, PLAIN, SCALARS
 from kilonet.recipe.schema import Recipe

@@ -13,12 +13,12 @@ package stays fast and needs no PyTorch.
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
-from kilonet.errors import MissingExtraError
-
+TYPE_CHECKING = False  # as in typing, which would double the time of this import
 if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
     from kilonet.errors import KilonetError
     from kilonet.inference import reader
     from kilonet.models.fixed import SimpleMNISTNet
@@ -108,6 +108,8 @@ def _import(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "kilonet":
             raise
+        from kilonet.errors import MissingExtraError
+
         raise MissingExtraError("train", str(error.name)) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import Command, CommandResult
 
-from kilonet.cli.main import run
+from kilonet.cli.app import run
 from trained import Trained, trained
 
 

@@ -114,7 +114,7 @@ def test_unsure(
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "onnx", "jinja2"}
 CODE = f"""
 import sys
-from kilonet.cli.main import run
+from kilonet.cli.app import run
 status = run(sys.argv[1:])
 print(*({HEAVY!r} & set(sys.modules)), file=sys.stderr)
 sys.exit(status)

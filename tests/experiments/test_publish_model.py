@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import kilonet
-from kilonet.cli.main import run as command
+from kilonet.cli.app import run as command
 from kilonet.errors import RunError
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.runs import find, layout

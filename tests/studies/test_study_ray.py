@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from study_process import PATIENCE, StudyProcess, results
 
-from kilonet.cli.main import run as kilonet
+from kilonet.cli.app import run as kilonet
 from kilonet.errors import StudyError, UsageError
 from kilonet.studies.ray_executor import find_cluster, pack, unpack
 

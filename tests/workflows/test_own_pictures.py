@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import kilonet
-from kilonet.cli.main import run as command
+from kilonet.cli.app import run as command
 from kilonet.data.read_folder import read_folder
 from kilonet.data.specs import ImageFormat
 from kilonet.errors import DataError, KilonetError, UsageError

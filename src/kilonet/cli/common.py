@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
-from io import TextIOWrapper
+from io import TextIOBase, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import (
@@ -89,16 +90,71 @@ class SafeConsole(Console):
         super().__init__(**options)
         self.push_render_hook(_PrintableHook())
 
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError; Rich would end the process."""
+        raise  # noqa: PLE0704 - called while the error is handled
+
 
 class _PrintableHook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [one if isinstance(one, Control) else _Printable(one) for one in renderables]
 
 
-def output() -> Console:
-    """Return the console for results; it prints plain text, without Rich's markup and emoji."""
+class _ProgressStream(TextIOBase):
+    """A stream for progress: when it can no longer be written to, the work goes on without it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The stream's encoding."""
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the stream's file descriptor."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write ``text``, if that is possible."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            return self._give_up(error)
+
+    def flush(self) -> None:
+        """Flush the stream, if that is possible."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> int:
+        replace_by_null(self._stream)
+        note = f"Note: the work goes on, but its output cannot be written: {error.strerror}."
+        print_on_stderr(Text(note))
+        return 0
+
+
+def replace_by_null(stream: TextIO) -> None:
+    """Send to the null device what ``stream`` still has to write, and all that follows."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def output(*, progress: bool = False) -> Console:
+    """Return the console for results; it prints plain text, without Rich's markup and emoji.
+
+    If it is also for the ``progress`` of long work, that goes on when nothing can be printed.
+    """
     width = None if sys.stdout.isatty() else UNLIMITED
-    return SafeConsole(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    stream = _ProgressStream(sys.stdout) if progress else sys.stdout
+    return SafeConsole(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_line(message: str) -> None:
@@ -116,9 +172,16 @@ def print_table(result: RenderableType) -> None:
 
 
 def print_error(message: str) -> None:
-    """Print an error message to standard error."""
-    console = SafeConsole(stderr=True, highlight=False)
-    console.print(Text.assemble(("Error:", "bold red"), f" {message}"), soft_wrap=True)
+    """Print an error message to standard error, if that is possible."""
+    print_on_stderr(Text.assemble(("Error:", "bold red"), f" {message}"))
+
+
+def print_on_stderr(line: Text) -> None:
+    """Print ``line``, without wrapping, to standard error, if that is possible."""
+    try:
+        SafeConsole(stderr=True, highlight=False).print(line, soft_wrap=True)
+    except OSError:
+        replace_by_null(sys.stderr)
 
 
 def replace_unencodable() -> None:

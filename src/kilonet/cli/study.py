@@ -129,7 +129,7 @@ def study(
         "address": address,
         "data_dir": data_dir,
     }
-    with nullcontext(Reporter()) if as_json else ConsoleReporter(output()) as reporter:
+    with nullcontext(Reporter()) if as_json else ConsoleReporter(output(progress=True)) as reporter:
         if search:
             from kilonet.studies.search import TRIALS
             from kilonet.studies.search import search as run_search

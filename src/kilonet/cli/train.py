@@ -66,7 +66,7 @@ def train(
     if is_follower():
         follow()
         return
-    console = output()
+    console = output(progress=True)
     with ConsoleReporter(console) as reporter:
         shared: dict[str, Any] = {"data_dir": data_dir, "profile": profile, "reporter": reporter}
         if resume is not None:
@@ -117,7 +117,7 @@ def lr_find(
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.workflows.lr_find import lr_find as find_rate
 
-    with ConsoleReporter(output()) as reporter:
+    with ConsoleReporter(output(progress=True)) as reporter:
         result = find_rate(
             recipe,
             overrides=overrides,

@@ -15,7 +15,6 @@ from commands import Command
 
 from kilonet import __version__
 from kilonet.cli import common, tables
-from kilonet.cli.main import main
 from kilonet.errors import DataError, MissingExtraError, RecipeError
 
 COMMANDS = ["recipes", "train", "evaluate", "summary", "check", "runs", "data", "serve"]
@@ -103,10 +102,30 @@ def test_a_variable_shows_the_traceback_of_a_bug(
         kilonet("recipes")
 
 
-def test_main_exits_with_the_status() -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["trian"])
-    assert caught.value.code == 2
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(28, "No space left"),
+            "Cannot write the output: No space left.\n",
+        ),
+        (OSError(5, "Input/output error", "/a/b"), "/a/b: Input/output error.\n"),
+        (OSError("no reason"), "Cannot write the output: no reason.\n"),
+        (MemoryError(), "There is not enough memory. Close other programs.\n"),
+    ],
+)
+def test_errors_of_the_system_are_no_bugs(
+    kilonet: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(tables, "recipes_table", fail)
+    assert kilonet("recipes").err == f"Error: {text}"
+
+
+def test_the_process_exits_with_the_status() -> None:
+    assert python("-m", "kilonet", "trian").returncode == 2
 
 
 def test_long_messages_are_not_wrapped(refused: Callable[..., str]) -> None:
@@ -151,7 +170,7 @@ def _seconds_for_help() -> float:
 def test_help_imports_only_what_it_needs(arguments: list[str]) -> None:
     heavy = "torch numpy pydantic matplotlib sklearn scipy onnx pooch jinja2 safetensors PIL"
     code = (
-        f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
+        f"import sys; from kilonet.cli.app import run; run({arguments!r}); "
         f"print(set({heavy!r}.split()) & set(sys.modules), file=sys.stderr)"
     )
     assert python("-c", code).stderr == b"set()\n"
@@ -162,7 +181,7 @@ def test_help_imports_only_what_it_needs(arguments: list[str]) -> None:
 )
 def test_listing_does_not_import_torch(arguments: list[str]) -> None:
     code = (
-        f"import sys; from kilonet.cli.main import run; run({arguments!r}); "
+        f"import sys; from kilonet.cli.app import run; run({arguments!r}); "
         "print({'torch', 'sklearn', 'matplotlib', 'onnx'} & set(sys.modules), file=sys.stderr)"
     )
     assert python("-c", code).stderr == b"set()\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from typer.exceptions import TyperException
 
 from kilonet import __version__
 from kilonet.cli import (
+    STOPPED,
     benchmark,
     data,
     evaluate,
@@ -22,11 +24,11 @@ from kilonet.cli import (
     study,
     train,
 )
-from kilonet.cli.common import Flag, print_error, replace_unencodable
+from kilonet.cli.common import Flag, print_error, replace_by_null, replace_unencodable
 from kilonet.errors import KilonetError
 
 TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
-STOPPED = 130  # 128 + SIGINT, as in shells
+INTERRUPTED = STOPPED + signal.SIGINT
 
 app = typer.Typer(
     add_completion=False,
@@ -66,14 +68,9 @@ def _options(
     """Train, measure and compare image classifiers counted in kilo-parameters."""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with 0 on success, 2 for wrong usage, 1 for a failure."""
-    replace_unencodable()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
-
-
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit status; print one message on failure."""
+    replace_unencodable()
     try:
         status = _invoke(arguments)
         sys.stdout.flush()
@@ -83,13 +80,15 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         return _fail(_usage(error), 2)
     except KeyboardInterrupt as stop:  # ``Stopped`` says how to resume
-        return _fail(str(stop) or "Stopped.", STOPPED)
-    except BrokenPipeError:
-        return _pipe_closed()
+        return _fail(str(stop) or "Stopped.", INTERRUPTED)
+    except OSError as error:
+        return _system_error(error)
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return _fail(_unexpected(error), 1)
+    finally:
+        _flush()
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -100,6 +99,10 @@ def _invoke(arguments: list[str]) -> int:
             result = command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # Rich exits so while it prints help
+            raise stop.__context__ from None
+        raise
     return result if isinstance(result, int) else 0
 
 
@@ -115,13 +118,30 @@ def _usage(error: TyperException) -> str:
     return f'{message}{end} Try "{context.command_path} --help".' if context else f"{message}{end}"
 
 
-def _pipe_closed() -> int:
-    """Return 0: the reader of the output has ended, as in ``kilonet recipes | head -1``."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at exit
-    return 0
+def _system_error(error: OSError) -> int:
+    """Return the exit status for an error of the system, which is no mistake in Kilonet.
+
+    It is 0 if the reader of the output has ended, as in ``kilonet recipes | head -1``.
+    """
+    if isinstance(error, BrokenPipeError):
+        replace_by_null(sys.stdout)
+        return 0
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise error
+    reason = error.strerror or str(error) or type(error).__name__
+    return _fail(f"{error.filename or 'Cannot write the output'}: {reason}.", 1)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        replace_by_null(sys.stdout)  # Python would try again at exit, and print a traceback
 
 
 def _unexpected(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "There is not enough memory. Close other programs."
     what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
     return (
         f"{what}. This is a bug in Kilonet. Please report it with the traceback, which "
