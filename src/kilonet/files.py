@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from platformdirs import user_cache_path
 
 from kilonet.errors import RunError, UsageError
-from kilonet.text import printable_json
+from kilonet.text import csv_cell, printable_json
 
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
@@ -102,11 +102,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def csv_text(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return ``rows`` of numbers as CSV under a header of ``columns``; None is an empty cell."""
+    """Return ``rows`` as CSV under a header of ``columns``; None is an empty cell.
+
+    Texts that a spreadsheet would take for formulas begin with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 

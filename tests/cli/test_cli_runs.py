@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +61,14 @@ def test_as_json(kilonet: Command) -> None:
     assert rows[4]["finished"] is False
 
 
+def test_as_csv(kilonet: Command) -> None:
+    for accuracy in (0.99, 0.98):
+        finish_run(start_run(), accuracy)
+    rows = list(csv.DictReader(io.StringIO(kilonet("runs", "--csv").out)))
+    assert [row["name"] for row in rows] == ["quick-1", "quick-2"]
+    assert [row["changed"] for row in rows] == ["first run", "the same recipe again"]
+
+
 def test_no_runs(kilonet: Command, tmp_path: Path) -> None:
     expected = f'There are no runs in {tmp_path / "runs"}. "kilonet train" makes one.\n'
     assert kilonet("runs").out == expected
@@ -84,3 +94,4 @@ def test_what_cannot_be_read_is_said(kilonet: Command) -> None:
 def test_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "does not exist" in refused("runs", "--in", tmp_path / "nope")
     assert "unexpected extra argument" in refused("runs", "quick-1")
+    assert "Leave one out" in refused("runs", "--json", "--csv")

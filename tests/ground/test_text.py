@@ -14,8 +14,8 @@ from rich.text import Text
 
 from kilonet.cli.common import output, print_error, print_json, print_line, print_table
 from kilonet.cli.reporter import ConsoleReporter
-from kilonet.files import write_json, write_text
-from kilonet.text import markdown, printable, printable_json, yaml
+from kilonet.files import csv_text, write_json, write_text
+from kilonet.text import csv_cell, markdown, printable, printable_json, yaml
 
 HOSTILE = [
     "\x1b]0;title\x07",
@@ -69,6 +69,18 @@ def test_any_text(text: str) -> None:
     assert not CONTROL & set(dumped)
     assert json.loads(yaml(text)) == printable(text)
     assert "\n" not in markdown(text)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_has_no_formulas(start: str) -> None:
+    cell = f"{start}cmd|'/C calc'!A0"
+    (row,) = csv.DictReader(io.StringIO(csv_text(["name"], [{"name": cell}])))
+    assert row["name"].startswith(("'", "\N{REPLACEMENT CHARACTER}"))
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, None, True, "-1", "+2.5", "-1e-3", "a=b", "", "1-2"])
+def test_csv_keeps_numbers_and_other_texts(value: object) -> None:
+    assert csv_cell(value) == value
 
 
 @pytest.mark.parametrize(

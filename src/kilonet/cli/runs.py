@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from kilonet.cli.common import AsJson, print_json, print_line, print_table
-from kilonet.files import runs_dir
+from kilonet.cli.common import AsJson, Flag, print_json, print_line, print_table
+from kilonet.errors import UsageError
+from kilonet.files import csv_text, runs_dir
 
 if TYPE_CHECKING:
     from kilonet.runs.changelog import ChangeLogEntry
@@ -33,9 +34,15 @@ def runs(
         ),
     ] = None,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, Flag("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List your runs: the result of each, and what changed since the run before."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are two ways to print the same. Leave one out.")
     log = read_change_log(folder)
+    if as_csv:
+        typer.echo(log.as_csv(), nl=False)
+        return
     if as_json:
         print_json([entry.to_json() for entry in log.entries])
         return
@@ -51,6 +58,16 @@ class ChangeLog:
 
     entries: Sequence[ChangeLogEntry]
     messages: Sequence[str]
+
+    def as_csv(self) -> str:
+        """Return one line for each run under a header; the changes are one cell, joined."""
+        from kilonet.runs.changelog import ChangeLogEntry
+
+        names = [field.name for field in fields(ChangeLogEntry)]
+        rows = [
+            {**entry.to_json(), "changed": "; ".join(entry.summary()[1:])} for entry in self.entries
+        ]
+        return csv_text(names, rows)
 
     def rendered(self) -> Group:
         """Return a line of figures for each run; below it, indented, its network and changes."""
