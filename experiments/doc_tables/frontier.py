@@ -78,7 +78,7 @@ def networks(results: Path, dataset: str) -> Iterator[Row]:
 def budgets(results: Path, dataset: str) -> Iterator[Row]:
     """Yield what was reached within each budget on ``dataset``, also in int8."""
     int8 = {
-        row["network"].recipe: row["found"].accuracy
+        row["network"]["recipe"]: row["found"]["accuracy"]
         for row in export_forms(results)
         if row["target"] == "c-int8"
     }

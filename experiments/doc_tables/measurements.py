@@ -7,15 +7,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.results import Layout
-from pydantic import Field, PositiveInt
-
-from doc_tables.tables import Row, percent, read_json, read_model, table
+from doc_tables.tables import Row, percent, read_json, table
 from kilonet.data.registry import DATASETS
 from kilonet.errors import UsageError
 from kilonet.evaluation.distortions import DISTORTIONS
 from kilonet.evaluation.statistics import wilson
-from kilonet.exports.verify import Verification
 from kilonet.report.formatting import plural
 
 FORMS = {
@@ -72,79 +68,43 @@ def sources(_: Path) -> Iterator[Row]:
             }
 
 
-class Form(Layout):
-    """One exported form of a network, compared with PyTorch on the test split."""
-
-    target: str
-    model: str
-    bytes: dict[str, PositiveInt]
-    budget: dict[str, int]
-    verification: Verification
-    note: str | None
-
-
-class Repeated(Layout):
-    """When one form was measured again, and with which versions."""
-
-    date: str
-    environment: dict[str, str]
-
-
-class Exported(Layout):
-    """All forms of one run's network, and what the command printed for C in int8."""
-
-    recipe: str
-    run: str
-    parameters: PositiveInt
-    epochs: PositiveInt
-    forms: list[Form]
-    printed: str
-    date: str
-    environment: dict[str, str]
-    again: dict[str, Repeated] = Field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """The recipe and its epochs."""
-        return f"`{self.recipe}`, {plural(self.epochs, 'epoch')}"
-
-
-def read_exported(results: Path) -> list[Exported]:
+def read_exported(results: Path) -> list[Any]:
     """Return all stored exports, by the number of parameters."""
-    found = [read_model(path, Exported) for path in sorted(results.glob("export-*.json"))]
-    return sorted(found, key=lambda exported: exported.parameters)
+    exported = [read_json(path) for path in results.glob("export-*.json")]
+    return sorted(exported, key=lambda each: (each["parameters"], each["recipe"]))
 
 
 def export_forms(results: Path) -> Iterator[Row]:
     """Yield the agreement, time and size of each form of each network."""
     for network in read_exported(results):
-        for form in network.forms:
-            found = form.verification
+        for form in network["forms"]:
+            found, budget = form["verification"], form["budget"]
             yield {
                 "network": network,
-                "target": form.target,
-                "title": FORMS[form.target],
+                "trained": plural(network["epochs"], "epoch"),
+                "target": form["target"],
+                "title": FORMS[form["target"]],
                 "found": found,
-                "faster": found.pytorch_milliseconds / found.milliseconds,
-                "size": sum(form.bytes.values()),
-                "flash": form.budget.get("weight_bytes"),
-                "ram": form.budget.get("arena_bytes"),
-                "stack": form.budget.get("stack_bytes"),
+                "faster": found["pytorch_milliseconds"] / found["milliseconds"],
+                "size": sum(form["bytes"].values()),
+                "flash": budget.get("weight_bytes"),
+                "ram": budget.get("arena_bytes"),
+                "stack": budget.get("stack_bytes"),
             }
 
 
 def largest_export(results: Path) -> Iterator[Row]:
     """Yield the largest network, and the largest one with a Lambda archive."""
     networks = read_exported(results)
-    archive = [form for each in networks for form in each.forms if form.target == "lambda"][-1]
-    yield {"network": networks[-1], "archive": archive, "packed": max(archive.bytes.values())}
+    *_, archive = (each for one in networks for each in one["forms"] if each["target"] == "lambda")
+    yield {"network": networks[-1], "archive": archive, "packed": max(archive["bytes"].values())}
 
 
 def export_dates(results: Path) -> Iterator[Row]:
     """Yield when, where and with which versions the exports were measured."""
-    found = read_exported(results)[-1]
-    yield {"forms": "all forms", "when": found}
-    for form, when in found.again.items():
+    network = read_exported(results)[-1]
+    yield {"forms": "all forms", "when": network}
+    for form, when in network.get("again", {}).items():
         yield {"forms": f"`{form}`, again", "when": when}
 
 
@@ -155,7 +115,7 @@ def shipping(results: Path) -> Iterator[Row]:
         for target in FORMS
     }
     small, fast = (
-        next(row for row in forms[target] if row["network"].recipe == recipe)
+        next(row for row in forms[target] if row["network"]["recipe"] == recipe)
         for target, recipe in (("c-int8", "kilonet-8k"), ("onnx", "gap-14k"))
     )
     robust = next(each for each in robustness(results) if each["recipe"] == ROBUST)["runs"]
@@ -179,14 +139,14 @@ def shipping(results: Path) -> Iterator[Row]:
 
 
 def _agreement(forms: list[Row]) -> str:
-    same = min(row["found"].same_labels for row in forms)
-    return f"{same:,}; {max(row['found'].largest_logit_difference for row in forms):.1e}"
+    same = min(row["found"]["same_labels"] for row in forms)
+    return f"{same:,}; {max(row['found']['largest_logit_difference'] for row in forms):.1e}"
 
 
 def _accuracy_lost(forms: list[Row]) -> str:
     lost = [
-        f"`{row['network'].recipe}` "
-        f"{100 * (row['found'].pytorch_accuracy - row['found'].accuracy):.2f}"
+        f"`{row['network']['recipe']}` "
+        f"{100 * (row['found']['pytorch_accuracy'] - row['found']['accuracy']):.2f}"
         for row in forms
     ]
     return ", ".join(lost)

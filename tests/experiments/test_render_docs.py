@@ -129,12 +129,6 @@ def test_wrong_results_are_errors(root: Path, wrong: dict[str, Any], message: st
         render_docs.TABLES["seeds"](root / "results", "simple-8k")
 
 
-def test_a_wrong_export_is_an_error(root: Path) -> None:
-    change(root, "export-gap-14k.json", parameters="many")
-    with pytest.raises(DataError, match=r"export-gap-14k\.json: parameters: "):
-        render_docs.TABLES["export-sizes"](root / "results")
-
-
 @pytest.mark.parametrize("wrong", [{"images": 1000}, {"part": "validation"}, {"cells": []}])
 def test_incomplete_robustness_results_are_an_error(root: Path, wrong: dict[str, Any]) -> None:
     change(root, "robustness-kilonet-25k-robust-0.json", **wrong)
