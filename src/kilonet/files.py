@@ -7,20 +7,28 @@ import io
 import json
 import os
 import secrets
+import shutil
+import stat
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from platformdirs import user_cache_path
 
 from kilonet.errors import RunError, UsageError
 from kilonet.text import csv_cell, printable_json
 
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
 DATA_VARIABLE = "KILONET_DATA"
 RUNS_VARIABLE = "KILONET_RUNS"
 STUDIES_VARIABLE = "KILONET_STUDIES"
 PART_SUFFIX = ".part"  # suffix of a file that is being written
+_TEMPORARY = ".kilonet-temporary-"
+_SECONDS_OF_USE = 24 * 3600  # a temporary folder is not used longer
 
 
 def data_cache() -> Path | None:
@@ -111,6 +119,35 @@ def csv_text(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str
     writer.writeheader()
     writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def remove_old(paths: Iterable[Path], seconds: float) -> None:
+    """Remove this user's files and folders in ``paths`` that killed processes left.
+
+    They are older than ``seconds``; what cannot be removed stays.
+    """
+    for path in paths:
+        with suppress(OSError):
+            status = path.lstat()
+            own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            if not own or time.time() - status.st_mtime < seconds:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def temporary_folder(parent: Path | None = None) -> TemporaryDirectory[str]:
+    """Return a temporary folder in ``parent`` (default: the system's) that is removed at the end.
+
+    Folders that processes of this user left there, because they were killed, are removed.
+    """
+    from tempfile import TemporaryDirectory, gettempdir
+
+    parent = parent or Path(gettempdir())
+    remove_old(parent.glob(f"{_TEMPORARY}*"), _SECONDS_OF_USE)
+    return TemporaryDirectory(prefix=_TEMPORARY, dir=parent, ignore_cleanup_errors=True)
 
 
 @contextmanager

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from kilonet.errors import KilonetError
 
 COMPILERS = ("cc", "gcc", "clang")
+VERSION_SECONDS = 10.0
+COMPILER_SECONDS = 120.0  # after which it counts as hanging; the kernels take about 10
+
+
+class CompilerHangsError(KilonetError):
+    """The C compiler does not end."""
 
 
 def physical_cores() -> int:
@@ -65,12 +73,9 @@ def find_compiler() -> str | None:
 def compiler_version(compiler: str) -> bytes:
     """Return what ``compiler`` prints about its version; nothing if it cannot be run."""
     try:
-        done = subprocess.run(
-            [compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-    except OSError:
+        return _run([compiler, "--version"], VERSION_SECONDS).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return b""
-    return done.stdout
 
 
 def compile_library(compiler: str, flags: Sequence[str], source: Path, library: Path) -> None:
@@ -81,17 +86,49 @@ def compile_library(compiler: str, flags: Sequence[str], source: Path, library: 
     command = [compiler, *flags, "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
     place = {**os.environ, "TMPDIR": str(library.parent)}
     try:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=place
-        )
+        result = _run(command, COMPILER_SECONDS, env=place)
     except OSError as error:
         raise KilonetError(f"{compiler} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise CompilerHangsError(f"{compiler} has not finished after {error.timeout:g} s") from None
     if result.returncode:
         message = result.stderr.decode("utf-8", errors="replace")
         first = (message.splitlines() or ["no message"])[0]
         raise KilonetError(f"{compiler} could not compile {source.name}: {first}")
     if not library.is_file() or not library.stat().st_size:
         raise KilonetError(f"{compiler} reports success, but writes no library")
+
+
+def _run(
+    command: Sequence[str], seconds: float, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run ``command``; end it, with the processes that it started, if it takes longer.
+
+    Raises:
+        OSError: it cannot be run.
+        subprocess.TimeoutExpired: it took longer.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException:
+            _kill_group(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def limit_openmp_spinning() -> None:

@@ -110,7 +110,7 @@ def test_a_variable_shows_the_traceback_of_a_bug(
             "Cannot write the output: No space left.\n",
         ),
         (OSError(5, "Input/output error", "/a/b"), "/a/b: Input/output error.\n"),
-        (OSError("no reason"), "Cannot write the output: no reason.\n"),
+        (OSError("no reason"), "no reason.\n"),
         (MemoryError(), "There is not enough memory. Close other programs.\n"),
     ],
 )

@@ -5,21 +5,25 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from kilonet import files
+from kilonet import files, machine
 from kilonet.errors import UsageError
 from kilonet.kernels import library
 from kilonet.kernels.library import load
-from kilonet.training.device import choose_kernels
+from kilonet.progress import Reporter
+from kilonet.recipe.load import resolve
+from kilonet.training.device import choose_compute, choose_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +189,12 @@ def read_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
 
 
+def hanging_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler_that("sleep 60 & sleep 60")(folder, monkeypatch)
+    monkeypatch.setattr(machine, "COMPILER_SECONDS", 0.2)
+    monkeypatch.setattr(machine, "VERSION_SECONDS", 0.2)
+
+
 writes_library = compiler_that('while [ "$1" != -o ]; do shift; done; echo x > "$2"')
 FOREIGN = r'while [ "$1" != -o ]; do shift; done; printf "\\177ELF\\001\\001\\001" > "$2"'
 
@@ -198,6 +208,7 @@ FOREIGN = r'while [ "$1" != -o ]; do shift; done; printf "\\177ELF\\001\\001\\00
         (compiler_that("exit 0"), "cc reports success, but writes no library"),
         (compiler_that(r"printf 'erreur: d\351sol\351' >&2; exit 1"), r"chain\.c: erreur: d.sol."),
         (compiler_that(FOREIGN), "the library that .*cc makes cannot be loaded: "),
+        (hanging_compiler, r"cc has not finished after 0\.2 s"),
         (compiler_for_another_system, "cc cannot be run: "),
         (noexec, "cannot be loaded: .*failed to map segment"),
         (read_only, "cannot be loaded: .*Operation not permitted"),
@@ -233,3 +244,47 @@ def no_home(*_: object, **__: object) -> Path:
 def test_works_without_a_cache(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     assert load().chain_forward
+
+
+@pytest.mark.compiler
+def test_the_cache_is_bounded(cache: Path) -> None:
+    """Of the libraries, those used longest ago go; leftovers go when nobody can be using them."""
+    cache.mkdir(mode=0o700)
+    yesterday = time.time() - 25 * 3600
+    for number in range(20):
+        old = cache / f"{number:016}-0.so"
+        old.touch()
+        os.utime(old, (yesterday + number, yesterday + number))
+    left, current = cache / ".a.so.0.part", cache / ".b.so.0.part"
+    folder = cache / ".kilonet-temporary-x"
+    folder.mkdir()
+    for path in (left, current, folder / "chain.c"):
+        path.touch()
+    for path in (left, folder):
+        os.utime(path, (yesterday, yesterday))
+    load()
+    assert len(list(cache.glob("*.so"))) == 8
+    assert (cache / f"{19:016}-0.so").exists()
+    assert not (cache / f"{0:016}-0.so").exists()
+    assert current.exists()
+    assert not left.exists()
+    assert not folder.exists()
+
+
+@pytest.mark.compiler
+def test_a_first_compilation_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Messages(Reporter):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def message(self, text: str) -> None:
+            self.lines.append(text)
+
+    messages = Messages()
+    recipe = resolve("gap-14k", ["training.kernels=compiled", "training.device=cpu"]).recipe
+    for _ in range(2):
+        choose_compute(recipe, None, messages)
+        load.cache_clear()
+    assert [line.split(" for ")[0] for line in messages.lines] == ["Compiling kernels"]
+    monkeypatch.setattr(library, "find_compiler", lambda: None)
+    assert not library.must_compile()

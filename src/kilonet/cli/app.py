@@ -129,7 +129,9 @@ def _system_error(error: OSError) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         raise error
     reason = error.strerror or str(error) or type(error).__name__
-    return _fail(f"{error.filename or 'Cannot write the output'}: {reason}.", 1)
+    if error.filename or error.errno is None:
+        return _fail(f"{error.filename}: {reason}." if error.filename else f"{reason}.", 1)
+    return _fail(f"Cannot write the output: {reason}.", 1)
 
 
 def _flush() -> None:

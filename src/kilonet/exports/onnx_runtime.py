@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kilonet.exports.graph.interpret import Pixels
 from kilonet.exports.graph.operators import IMAGE, LOGITS, Graph
 from kilonet.exports.onnx import quiet
 from kilonet.exports.onnx_graph import IR_VERSION, nodes_outside_network, onnx_model
+from kilonet.files import temporary_folder
 
 BATCH = 500
 CALIBRATION_BATCH = 64
@@ -44,7 +44,7 @@ def quantise_onnx(graph: Graph, images: Pixels) -> Any:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_static
 
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with temporary_folder() as folder, quiet():
         path = Path(folder) / "int8.onnx"
         quantize_static(
             onnx_model(graph),

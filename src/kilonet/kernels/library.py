@@ -12,14 +12,24 @@ import hashlib
 import os
 import platform
 import stat
-import tempfile
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
 from kilonet.errors import KilonetError
-from kilonet.files import kernel_cache, write_atomically
-from kilonet.machine import compile_library, compiler_version, find_compiler
+from kilonet.files import (
+    PART_SUFFIX,
+    kernel_cache,
+    remove_old,
+    temporary_folder,
+    write_atomically,
+)
+from kilonet.machine import (
+    CompilerHangsError,
+    compile_library,
+    compiler_version,
+    find_compiler,
+)
 
 SOURCE = "chain.c"
 _HEADERS = (
@@ -38,6 +48,8 @@ _OPTIONAL_FLAGS = (
     (_NATIVE,),
     (),
 )
+_MAX_LIBRARIES = 8  # in the cache, for other versions, compilers and processors
+_COMPILE_SECONDS = 600  # more than the compiler has
 _MAX_BYTES = 64 * 2**20  # of a cached library; a real one has about 200 KB
 
 
@@ -49,8 +61,8 @@ class KernelError(KilonetError):
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this machine's processor.
 
-    The first call takes a few seconds; later ones load the library from the user's cache. Where
-    that cannot be used, the library is compiled in a temporary directory.
+    The first call takes a few seconds (see ``must_compile``); later ones load the library from the
+    user's cache. Where that cannot be used, the library is compiled in a temporary directory.
 
     Raises:
         KernelError: there is no C compiler, or its library cannot be made or loaded.
@@ -63,10 +75,18 @@ def load() -> ctypes.CDLL:
     except OSError:  # no cache, it is read-only, or its file system does not execute files
         pass
     try:
-        with tempfile.TemporaryDirectory(prefix="kilonet-", ignore_cleanup_errors=True) as folder:
+        with temporary_folder() as folder:
             return ctypes.CDLL(str(_compile(Path(folder), compiler)))
     except OSError as error:
         raise KernelError(f"the library that {compiler} makes cannot be loaded: {error}") from error
+
+
+def must_compile() -> bool:
+    """Return whether ``load`` will compile, because the cache has no library for this machine."""
+    compiler, cache = find_compiler(), kernel_cache()
+    if compiler is None or load.cache_info().currsize:
+        return False
+    return cache is None or not any(cache.glob(f"{_identity(compiler)}-*.so"))
 
 
 def uses_threads(library: ctypes.CDLL) -> bool:
@@ -84,9 +104,12 @@ def _cached(compiler: str) -> ctypes.CDLL:
     identity = _identity(compiler)
     for library in sorted(cache.glob(f"{identity}-*.so")):
         if _is_intact(library):
+            with suppress(OSError):
+                os.utime(library)  # ``_tidy`` removes those that were used longest ago
             return ctypes.CDLL(str(library))
         library.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as folder:
+    _tidy(cache)
+    with temporary_folder(cache) as folder:
         made = _compile(Path(folder), compiler)
         loaded = ctypes.CDLL(str(made))  # a library that cannot be loaded is not kept
         content = made.read_bytes()
@@ -94,6 +117,15 @@ def _cached(compiler: str) -> ctypes.CDLL:
         with suppress(OSError):  # a full disk: the library is loaded all the same
             write_atomically(kept, lambda file: file.write(content), mode=0o600)
     return loaded
+
+
+def _tidy(cache: Path) -> None:
+    """Make room for a library: remove old ones, and what killed processes left."""
+    with suppress(OSError):
+        libraries = sorted(cache.glob("*.so"), key=lambda library: library.stat().st_mtime)
+        for library in libraries[: 1 - _MAX_LIBRARIES]:
+            library.unlink()
+    remove_old(cache.glob(f".*{PART_SUFFIX}"), _COMPILE_SECONDS)
 
 
 def _private_cache() -> Path:
@@ -147,6 +179,8 @@ def _compile(folder: Path, compiler: str) -> Path:
         try:
             compile_library(compiler, (*_COMMON_FLAGS, *flags), folder / SOURCE, made)
             return made
+        except CompilerHangsError as error:  # it would for other flags, too
+            raise KernelError(str(error)) from None
         except KilonetError as error:
             failure = str(error)
     raise KernelError(failure)

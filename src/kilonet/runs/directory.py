@@ -223,9 +223,12 @@ def require_unused(path: Path) -> None:
     )
 
 
+_FIRST_FILES = {layout.LOCK, layout.RECIPE, layout.SOURCE}  # written before ``run.json``
+
+
 def _is_unused(folder: Path) -> bool:
     names = {entry.name for entry in folder.iterdir() if not _is_incomplete(entry.name)}
-    return not names or (layout.LOCK in names and names <= {layout.LOCK, layout.RECIPE})
+    return not names or (layout.LOCK in names and names <= _FIRST_FILES)
 
 
 def _is_incomplete(name: str) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 
 from kilonet import __version__
 from kilonet.errors import KilonetError, StudyError, UsageError
+from kilonet.files import temporary_folder
 from kilonet.progress import Reporter
 from kilonet.recipe.schema import Recipe
 from kilonet.studies.coordinator import Event, RunFailed, RunFinished, RunLost
@@ -116,7 +117,7 @@ def make_and_pack(task: dict[str, Any]) -> dict[str, Any]:
     try:
         _require_same_version(task["kilonet"])
         job = RunJob(**task["job"])
-        with tempfile.TemporaryDirectory(prefix="kilonet-") as folder:
+        with temporary_folder() as folder:
             run = make_run(job, Path(folder), None, Reporter())
             return {"packed": pack(run.path)}
     except KilonetError as error:

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from kilonet.errors import UsageError, nearest
-from kilonet.kernels.library import KernelError, load, uses_threads
+from kilonet.kernels.library import KernelError, load, must_compile, uses_threads
 from kilonet.machine import processors
 from kilonet.models.base import Network
 from kilonet.models.compiling import can_fuse
+from kilonet.progress import Reporter
 from kilonet.recipe.schema import Recipe
 
 KINDS = ("auto", "cpu", "cuda", "mps")
@@ -73,10 +74,13 @@ class Compute:
     note: str | None
 
 
-def choose_compute(recipe: Recipe, network: nn.Module | None = None) -> Compute:
+def choose_compute(
+    recipe: Recipe, network: nn.Module | None = None, reporter: Reporter | None = None
+) -> Compute:
     """Return the device, kernels and precision for ``recipe`` on this machine.
 
     ``network`` is the network to train: "auto" takes compiled kernels if they support it.
+    ``reporter`` receives a message if the kernels must be compiled first, which takes seconds.
 
     Raises:
         UsageError: the device, kernels or precision that the recipe names are not available.
@@ -88,6 +92,8 @@ def choose_compute(recipe: Recipe, network: nn.Module | None = None) -> Compute:
     if kernels == "auto" and (not _suits(network) or training.precision == "bfloat16"):
         kernels = "torch"
     elif kernels != "torch":
+        if reporter is not None and device.type == "cpu" and must_compile():
+            reporter.message("Compiling kernels for this processor, which takes some seconds ...")
         kernels, note = choose_kernels(kernels, device, training.threads)
     precision = choose_precision(training.precision, device, kernels)
     return Compute(recipe.with_training(kernels=kernels, precision=precision), device, note)

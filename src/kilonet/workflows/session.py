@@ -112,7 +112,7 @@ def open_session(
     if network is None:
         network = fresh_network(recipe, dataset)
     parameters = check_budget(network, recipe, resolved.name)
-    compute = choose_compute(recipe, network)
+    compute = choose_compute(recipe, network, reporter)
     device = compute.device
     resolved = replace(resolved, recipe=compute.recipe)
     note = None

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -25,6 +24,7 @@ from kilonet.exports.huggingface.pretrained import (
     read_pretrained,
 )
 from kilonet.exports.onnx import export_onnx
+from kilonet.files import temporary_folder
 from kilonet.inference.model import SUFFIX, OnnxSession, find_model
 from kilonet.metadata import FIT, INK, pack_classes, preparation_of
 from kilonet.models.build import section_of
@@ -110,7 +110,7 @@ class NetworkSource:
             yield self.onnx
             return
         properties = {"classes": pack_classes(info.classes), "preparation": info.preparation}
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             path = Path(folder) / layout.ONNX
             export_onnx(self.network, path, info.shape, info.mean, info.std, properties)
             yield path

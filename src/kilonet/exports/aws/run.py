@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from kilonet.errors import KilonetError
 from kilonet.exports.graph.interpret import Pixels
+from kilonet.files import temporary_folder
 
 BATCH = 500
 
@@ -52,7 +52,7 @@ class FunctionNetwork:
     """
 
     def __init__(self, path: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = temporary_folder()
         with zipfile.ZipFile(path) as archive:
             archive.extractall(self._folder.name)
         self._process = subprocess.Popen(

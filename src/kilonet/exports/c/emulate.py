@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from kilonet.exports.c.boards import Board, project_files
 from kilonet.exports.c.emit import CSource
 from kilonet.exports.c.text import rows, template
 from kilonet.exports.graph.interpret import Pixels
+from kilonet.files import temporary_folder
 
 FLASH_IMAGES = 36
 """Images that one program for AVR contains: constants lie in the first 32 kB of its flash."""
@@ -66,7 +66,7 @@ def measure(board: Board, code: CSource, images: Pixels) -> Measurement:
     reason = missing_tools(board)
     if reason:
         raise KilonetError(f"There is {reason}.")
-    with tempfile.TemporaryDirectory() as place:
+    with temporary_folder() as place:
         folder = Path(place)
         for name, content in project_files(board, code).items():
             (folder / name).parent.mkdir(exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from kilonet.errors import KilonetError
 from kilonet.exports.c.emit import CSource
 from kilonet.exports.graph.interpret import Pixels
+from kilonet.files import temporary_folder
 from kilonet.machine import compile_library
 
 FLAGS = ("-std=c99", "-O3")
@@ -29,16 +29,23 @@ class CompiledNetwork:
     """
 
     def __init__(self, made: CSource, compiler: str, classes: int, scale: float | None) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = temporary_folder()
         self._scale = scale
         kind = np.float32 if scale is None else np.int16
         self._logits: npt.NDArray[Any] = np.zeros(classes, kind)
         try:
             library = _compiled(made, Path(self._folder.name), compiler)
+            loaded = ctypes.CDLL(str(library))
         except KilonetError:
             self._folder.cleanup()
             raise
-        self._predict = getattr(ctypes.CDLL(str(library)), f"{made.name}_predict")
+        except OSError as error:
+            self._folder.cleanup()
+            raise KilonetError(
+                f"The compiled network cannot be loaded: {error}. If programs cannot run in that "
+                "folder, name another with the variable TMPDIR."
+            ) from None
+        self._predict = getattr(loaded, f"{made.name}_predict")
         self._predict.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
     def __enter__(self) -> CompiledNetwork:
