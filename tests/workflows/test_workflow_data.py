@@ -11,6 +11,7 @@ from PIL import Image
 from kilonet.data.batches import normalise
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
 from kilonet.errors import DataError, UsageError
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.recipe.load import resolve
 from kilonet.workflows import data
 from kilonet.workflows.data import fetch, load_or_fall_back, show_sample
@@ -84,6 +85,19 @@ def test_a_sample_with_and_without_augmentation(tmp_path: Path) -> None:
     with Image.open(plain) as without, Image.open(changed) as with_rows:
         assert without.format == "PNG"
         assert with_rows.height > without.height
+
+
+def test_sample_has_the_drawn_digits_of_a_recipe(tmp_path: Path) -> None:
+    same = tmp_path / "same.toml"
+    same.write_text(to_toml(resolve("quick").recipe), encoding="utf-8")
+    drawn = tmp_path / "drawn.toml"
+    text = same.read_text(encoding="utf-8").replace("handwriting = 0.0", "handwriting = 0.5")
+    drawn.write_text(text, encoding="utf-8")
+    shown = [
+        show_sample("digits", tmp_path / f"{recipe.stem}.png", recipe=str(recipe)).read_bytes()
+        for recipe in (same, drawn)
+    ]
+    assert shown[0] != shown[1]
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from kilonet.models.build import check_output
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.recipe.schema import Data
-from kilonet.training.data import augmentation_in
+from kilonet.training.data import Split, augmentation_in, drawn_digits, mixed
 from kilonet.training.seeding import generator
 from kilonet.workflows.runs import Run
 from kilonet.workflows.source import NetworkSource
@@ -169,10 +169,12 @@ def show_sample(
 ) -> Path:
     """Write a labelled sample of the training images of ``name`` to the PNG ``path``; return it.
 
-    With a ``recipe``, each image is shown a second time, with that recipe's augmentation.
+    With a ``recipe``, each image is shown a second time, with that recipe's augmentation; the share
+    ``augmentation.handwriting`` of the images are drawn digits.
 
     Raises:
         UsageError: the data set or recipe is unknown, or the picture cannot be written.
+        RecipeError: the recipe wants drawn digits, and the images are no digits.
     """
     from kilonet.report.image_grids import sample_grid
 
@@ -182,7 +184,12 @@ def show_sample(
     dataset = load_dataset(name, data_dir, image_format=chosen_format)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     indices = order[:SAMPLE_COUNT]
-    images, labels = dataset.train_images[indices], dataset.train_labels[indices]
+    batch = Split(dataset.train_images[indices], dataset.train_labels[indices])
+    drawn = drawn_digits(dataset, resolved) if resolved else None
+    if resolved and drawn:
+        share = resolved.augmentation.handwriting
+        batch = mixed(batch, drawn, share, generator(seed, "handwriting"))
+    images, labels = batch.images, batch.labels
     changed = augment(images, generator(seed, "augmentation")).numpy() if augment else None
     target = Path(path)
     try:
