@@ -72,6 +72,16 @@ static Planes back_part(const Step *s, Region part, long images, const Work *wor
     return back;
 }
 
+/* The transformed gradient of a region of the result of a p4 convolution without pooling. */
+static void folded_back_part(const Step *s, Region part, long images, V *to)
+{
+    long pixels = part.rows * s->width, at = part.b * block_of(s) + part.y * s->width;
+    V *g = s->gradient + at;
+    if (s->has_norm) fold_gradient(s->numbers + at, g, area(s), s->channel, s->channels, pixels, to);
+    else fold((Planes){g, pixels, area(s)}, s->channels, 1, pixels, to);
+    if (images < LANES) clear_lanes(to, 0, 1, s->channels * pixels, images);
+}
+
 static void unit_back_part(const Step *s, const Step *source, Region part, long images,
                            const Work *work)
 {
@@ -80,7 +90,8 @@ static void unit_back_part(const Step *s, const Step *source, Region part, long 
     int keeps = s->completes && source->kind == UNIT && source->activation == SILU;
     int alone = s->padding == 0 || part.rows == source->height; /* the region has no rows around it */
     V *slopes = keeps && alone ? work->slopes : NULL;
-    Planes back = back_part(s, full, images, work);
+    int folds = s->p4 && s->side == 1;
+    Planes back = folds ? (Planes){NULL, 0, 0} : back_part(s, full, images, work);
     Planes in = read_source(s, source, part, work->value, slopes);
     if (s->depthwise)
         correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
@@ -90,7 +101,8 @@ static void unit_back_part(const Step *s, const Step *source, Region part, long 
                            work->sums, work->mapped, work->products);
     else if (s->p4) {
         fold(in, source->channels, height, s->full_width, work->mapped);
-        fold(back, s->channels, height, s->full_width, work->products);
+        if (folds) folded_back_part(s, full, images, work->products);
+        else fold(back, s->channels, height, s->full_width, work->products);
         correlate_p4(work->products, s->channels, work->mapped, source->channels,
                         height * s->full_width, work->sums);
     } else
@@ -108,9 +120,8 @@ static void unit_back_part(const Step *s, const Step *source, Region part, long 
         convolve_winograd(back, s->channels, s->flipped, to, source->channels, part.rows,
                           source->width, (int)s->accumulates, work->mapped, work->products);
     else if (s->p4) {
-        multiply_p4(work->products, s->channels, s->flipped, work->mapped, source->channels,
-                       part.rows * source->width);
-        unfold(work->mapped, to, source->channels, part.rows, source->width, (int)s->accumulates);
+        multiply_p4(work->products, s->channels, s->flipped, to, source->channels,
+                    part.rows * source->width, (int)s->accumulates, NULL, NULL);
     } else
         convolve_full(back, s->channels, s->kernel, 1, s->flipped, to, source->channels, part.rows,
                       source->width, (int)s->accumulates);

@@ -30,8 +30,8 @@ static int omp_get_num_threads(void) { return 1; }
 #include "vectors.h"
 #include "convolution.h"
 #include "winograd.h"
-#include "p4.h"
 #include "pointwise.h"
+#include "p4.h"
 #include "step.h"
 #include "regions.h"
 #include "forward.h"
@@ -59,9 +59,6 @@ int chain_has_openmp(void)
 
 /* The size of a step in bytes. */
 long chain_step_size(void) { return (long)sizeof(Step); }
-
-/* Whether the steps after `s` need all blocks of `s`, for batch norm. */
-static int needs_whole_batch(const Step *s) { return s->kind == UNIT && s->has_norm && !s->frozen; }
 
 /* The end of the segment that starts at `s`: the steps that one block passes while it is in the cache.
  * A segment ends after a step whose batch norm needs all blocks. */

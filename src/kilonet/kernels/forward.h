@@ -40,6 +40,7 @@ static void unit_part(const Step *s, const Step *source, Region part, const Work
     long first = full.b * s->channels + full.channel, pixels = area(s), width = s->full_width;
     V *z = s->numbers + first * pixels + (s->side > 1 ? 0 : full.y * s->width);
     Planes to = {z, s->width, pixels};
+    int sums_moments = s->p4 && s->side == 1 && needs_whole_batch(s);
     if (s->side > 1) to = (Planes){work->full, width, s->full_height * width};
     if (s->depthwise) {
         const float *weights = s->packed + part.channel * s->kernel * s->kernel;
@@ -49,9 +50,8 @@ static void unit_part(const Step *s, const Step *source, Region part, const Work
                           work->mapped, work->products);
     else if (s->p4) {
         fold(in, source->channels, full.rows, width, work->mapped);
-        multiply_p4(work->mapped, source->channels, s->packed, work->products, s->channels,
-                       full.rows * width);
-        unfold(work->products, to, s->channels, full.rows, width, 0);
+        multiply_p4(work->mapped, source->channels, s->packed, to, s->channels, full.rows * width, 0,
+                    sums_moments ? s->channel : NULL, work->norm_sums);
     } else
         convolve_full(in, source->channels, s->kernel, s->stride, s->packed, to, s->channels,
                       full.rows, width, 0);
@@ -60,7 +60,7 @@ static void unit_part(const Step *s, const Step *source, Region part, const Work
         if (s->side > 1)
             pool(to.at + c * to.plane, width, s->side, s->height, s->width, z, s->width,
                  s->argmax + (first + c) * pixels);
-        if (s->has_norm && !s->frozen)
+        if (!sums_moments && needs_whole_batch(s))
             accumulate_moments(z, rows * s->width, s->channel[channel].centre,
                                work->norm_sums + 2 * channel);
     }

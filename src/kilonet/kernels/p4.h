@@ -10,67 +10,114 @@
  */
 
 #define ORIENTATIONS 4
-#define P4_WEIGHTS(weights) ((weights) / 16 * 6) /* transformed weights, of `weights` */
+#define P4_WEIGHTS(weights) ((weights) / 16 * 6) /* products of transformed channels, of `weights` */
+
+/* The transform of one pixel of a field; the next coefficient is `quarter` away. */
+INLINE void transform(V one, V two, V three, V four, V *restrict to, long quarter)
+{
+    V even = one + three, odd = two + four;
+    to[0] = even + odd;
+    to[quarter] = even - odd;
+    to[2 * quarter] = one - three;
+    to[3 * quarter] = two - four;
+}
 
 /* Transforms `height` x `width` pixels of all fields. */
 static void fold(Planes from, long channels, long height, long width, V *to)
 {
     if (from.row == width) width *= height, height = 1;
-    long fields = channels / ORIENTATIONS, pixels = height * width, quarter = fields * pixels;
+    long fields = channels / ORIENTATIONS, pixels = height * width;
     for (long c = 0; c < fields; c++)
         for (long y = 0; y < height; y++) {
             const V *restrict one = from.at + ORIENTATIONS * c * from.plane + y * from.row;
             const V *restrict two = one + from.plane, *restrict three = two + from.plane;
             const V *restrict four = three + from.plane;
             V *restrict place = to + c * pixels + y * width;
-            for (long x = 0; x < width; x++, place++) {
-                V even = one[x] + three[x], odd = two[x] + four[x];
-                place[0] = even + odd;
-                place[quarter] = even - odd;
-                place[2 * quarter] = one[x] - three[x];
-                place[3 * quarter] = two[x] - four[x];
-            }
+            for (long x = 0; x < width; x++)
+                transform(one[x], two[x], three[x], four[x], place + x, fields * pixels);
         }
 }
 
-/* Transforms back, to or added to `to`; the weights include the factors. */
-static void unfold(const V *from, Planes to, long channels, long height, long width, int accumulates)
+/* Transforms the gradient before batch norm of `pixels` in a row, for the gradient `g` after it. */
+static void fold_gradient(const V *z, const V *g, long plane, const Channel *channel, long channels,
+                          long pixels, V *to)
 {
-    if (to.row == width) width *= height, height = 1;
-    long fields = channels / ORIENTATIONS, pixels = height * width, quarter = fields * pixels;
-    for (long c = 0; c < fields; c++)
-        for (long y = 0; y < height; y++) {
-            V *restrict one = to.at + ORIENTATIONS * c * to.plane + y * to.row;
-            V *restrict two = one + to.plane, *restrict three = two + to.plane;
-            V *restrict four = three + to.plane;
-            const V *restrict place = from + c * pixels + y * width;
-            for (long x = 0; x < width; x++, place++) {
-                V even = place[0] + place[quarter], odd = place[0] - place[quarter];
-                V p = place[2 * quarter], q = place[3 * quarter];
-                V none = {0};
-                one[x] = even + p + (accumulates ? one[x] : none);
-                two[x] = odd + q + (accumulates ? two[x] : none);
-                three[x] = even - p + (accumulates ? three[x] : none);
-                four[x] = odd - q + (accumulates ? four[x] : none);
-            }
+    long fields = channels / ORIENTATIONS;
+    for (long f = 0; f < fields; f++, z += ORIENTATIONS * plane, g += ORIENTATIONS * plane) {
+        const Channel c[ORIENTATIONS] = {channel[0], channel[1], channel[2], channel[3]};
+        V *restrict place = to + f * pixels;
+        for (long x = 0; x < pixels; x++) {
+            V d[ORIENTATIONS];
+            UNROLLED for (int r = 0; r < ORIENTATIONS; r++)
+                d[r] = norm_gradient_of(z + r * plane + x, g + r * plane + x, c + r);
+            transform(d[0], d[1], d[2], d[3], place + x, fields * pixels);
         }
+        channel += ORIENTATIONS;
+    }
 }
 
-/* Computes the transformed result from the transformed input; `pack_p4` packs the weights. */
-static void multiply_p4(V *in, long channels, const float *weights, V *out, long out_channels,
-                        long pixels)
+#define PAIR_WEIGHTS 4 /* of the first coefficients, of the third ones, and of P - iQ: real and other */
+
+/* Computes `wide` pixels of one field of the result from the transformed input: the products and the
+ * inverse transform, whose factors the weights include. */
+INLINE void tile_p4(const V *restrict in, long plane, long fields, const float *restrict weights,
+                    V *restrict out, long out_plane, const int wide, const int accumulates,
+                    const Channel *channel, V *restrict norm_sums)
 {
-    long fields = channels / ORIENTATIONS, out_fields = out_channels / ORIENTATIONS;
-    long pairs = fields * out_fields;
-    for (long half = 0; half < 2; half++)
-        convolve_full((Planes){in + half * fields * pixels, pixels, pixels}, fields, 1, 1,
-                      weights + half * pairs,
-                      (Planes){out + half * out_fields * pixels, pixels, pixels}, out_fields, 1,
-                      pixels, 0);
-    convolve_full((Planes){in + 2 * fields * pixels, pixels, pixels}, 2 * fields, 1, 1,
-                  weights + 2 * pairs,
-                  (Planes){out + 2 * out_fields * pixels, pixels, pixels}, 2 * out_fields, 1, pixels,
-                  0);
+    V first[WIDEST], third[WIDEST], p[WIDEST], q[WIDEST];
+    UNROLLED for (int x = 0; x < wide; x++) first[x] = third[x] = p[x] = q[x] = (V){0};
+    const V *restrict three = in + fields * plane, *restrict its_p = three + fields * plane;
+    const V *restrict its_q = its_p + fields * plane;
+    for (long i = 0; i < fields; i++, weights += PAIR_WEIGHTS) {
+        const float real = weights[2], other = weights[3];
+        UNROLLED for (int x = 0; x < wide; x++) first[x] += weights[0] * in[x];
+        UNROLLED for (int x = 0; x < wide; x++) third[x] += weights[1] * three[x];
+        UNROLLED for (int x = 0; x < wide; x++) p[x] += real * its_p[x], q[x] -= other * its_p[x];
+        UNROLLED for (int x = 0; x < wide; x++) p[x] += other * its_q[x], q[x] += real * its_q[x];
+        in += plane, three += plane, its_p += plane, its_q += plane;
+    }
+    UNROLLED for (int x = 0; x < wide; x++) {
+        V even = first[x] + third[x], odd = first[x] - third[x];
+        first[x] = even + p[x], p[x] = even - p[x];
+        third[x] = odd + q[x], q[x] = odd - q[x];
+    }
+    V *const results[ORIENTATIONS] = {first, third, p, q};
+    UNROLLED for (int r = 0; r < ORIENTATIONS; r++) {
+        V sums[2] = {{0}};
+        UNROLLED for (int x = 0; x < wide; x++) {
+            V *place = out + r * out_plane + x, value = results[r][x] + (accumulates ? *place : (V){0});
+            *place = value;
+            if (!channel) continue;
+            V distance = value - channel[r].centre;
+            sums[0] += distance, sums[1] += distance * distance;
+        }
+        if (channel) norm_sums[2 * r] += sums[0], norm_sums[2 * r + 1] += sums[1];
+    }
+}
+
+#define TILE_P4(wide) \
+    case wide: \
+        if (channel) tile_p4(place, pixels, fields, w, to, out.plane, wide, 0, one, sums); \
+        else if (accumulates) tile_p4(place, pixels, fields, w, to, out.plane, wide, 1, NULL, NULL); \
+        else tile_p4(place, pixels, fields, w, to, out.plane, wide, 0, NULL, NULL); \
+        break;
+
+/* out (+)= the result of `pixels` in a row, from the transformed input. Unless `channel` is NULL, adds to
+ * batch norm's sums of moments. */
+static void multiply_p4(const V *in, long channels, const float *weights, Planes out, long out_channels,
+                        long pixels, int accumulates, const Channel *channel, V *norm_sums)
+{
+    long fields = channels / ORIENTATIONS, tiles = (pixels + WIDEST - 1) / WIDEST;
+    for (long t = 0; t < tiles; t++) {
+        long x = t * pixels / tiles, wide = (t + 1) * pixels / tiles - x;
+        const V *place = in + x;
+        for (long o = 0; o < out_channels / ORIENTATIONS; o++) {
+            const float *w = weights + o * fields * PAIR_WEIGHTS;
+            const Channel *one = channel ? channel + o * ORIENTATIONS : NULL;
+            V *to = out.at + o * ORIENTATIONS * out.plane + x, *sums = norm_sums + 2 * o * ORIENTATIONS;
+            switch (wide) { EACH_TILE_P4 }
+        }
+    }
 }
 
 /* sums += products of the transformed gradient and the transformed input, in the order of weights. */
@@ -87,29 +134,19 @@ static void correlate_p4(V *gradient, long channels, V *in, long in_channels, lo
                    pixels, sums + 2 * pairs);
 }
 
-/* Stores the weight of one product where `tile` reads it, in both passes. */
-static void pack_pair(float weight, long o, long out, long i, long in, float *packed, float *flipped)
-{
-    packed[packed_place(o, out, i, in, 0, 1)] = weight;
-    flipped[packed_place(i, in, o, out, 0, 1)] = weight;
-}
-
 /* Packs the transformed weights (out, in), with the factors of the inverse transform. */
 static void pack_p4(const float *weights, long out, long in, float *packed, float *flipped)
 {
-    long fields = out / ORIENTATIONS, in_fields = in / ORIENTATIONS, pairs = fields * in_fields;
+    long fields = out / ORIENTATIONS, in_fields = in / ORIENTATIONS;
     for (long o = 0; o < fields; o++)
         for (long i = 0; i < in_fields; i++) {
             const float *w = weights + ORIENTATIONS * (o * in + i);
             float even = w[0] + w[2], odd = w[1] + w[3];
-            float real = (w[0] - w[2]) / 2, other = (w[1] - w[3]) / 2;
-            pack_pair((even + odd) / 4, o, fields, i, in_fields, packed, flipped);
-            pack_pair((even - odd) / 4, o, fields, i, in_fields, packed + pairs, flipped + pairs);
-            float *both = packed + 2 * pairs, *back = flipped + 2 * pairs;
-            pack_pair(real, o, 2 * fields, i, 2 * in_fields, both, back);
-            pack_pair(other, o, 2 * fields, in_fields + i, 2 * in_fields, both, back);
-            pack_pair(-other, fields + o, 2 * fields, i, 2 * in_fields, both, back);
-            pack_pair(real, fields + o, 2 * fields, in_fields + i, 2 * in_fields, both, back);
+            float pair[PAIR_WEIGHTS] = {(even + odd) / 4, (even - odd) / 4, (w[0] - w[2]) / 2,
+                                        (w[1] - w[3]) / 2};
+            memcpy(packed + PAIR_WEIGHTS * (o * in_fields + i), pair, sizeof pair);
+            pair[3] = -pair[3];
+            memcpy(flipped + PAIR_WEIGHTS * (i * fields + o), pair, sizeof pair);
         }
 }
 

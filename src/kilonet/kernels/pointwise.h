@@ -179,15 +179,18 @@ static void activation_gradient(const V *z, long count, const Channel *one, int 
 }
 
 /* The gradient before batch norm, for the gradient after it. */
+INLINE V norm_gradient_of(const V *z, const V *g, const Channel *c)
+{
+    __builtin_prefetch(z + AHEAD);
+    __builtin_prefetch(g + AHEAD);
+    return c->scale * *g + c->tilt * (*z - c->centre) + c->offset;
+}
+
 INLINE void norm_gradient(const V *restrict z, const V *restrict g, long count, const Channel *one,
                          V *restrict d)
 {
     const Channel c = *one;
-    for (long j = 0; j < count; j++) {
-        __builtin_prefetch(z + j + AHEAD);
-        __builtin_prefetch(g + j + AHEAD);
-        d[j] = c.scale * g[j] + c.tilt * (z[j] - c.centre) + c.offset;
-    }
+    for (long j = 0; j < count; j++) d[j] = norm_gradient_of(z + j, g + j, &c);
 }
 
 /* Adds the sums of the distances from `centre` and of their squares to `sums`. */

@@ -27,6 +27,9 @@ static Planes stored(const Step *s, Region part)
     return (Planes){s->numbers + block * plane + (s->margin + part.y) * row + s->margin, row, plane};
 }
 
+/* Whether the steps after `s` need all blocks of `s`, for batch norm. */
+static int needs_whole_batch(const Step *s) { return s->kind == UNIT && s->has_norm && !s->frozen; }
+
 /* Whether a unit has nothing after its convolution, so that its value is stored. */
 static int is_plain(const Step *s)
 {

@@ -20,6 +20,8 @@
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define WIDEST 7 /* columns of a tile of 4 channels; it divides 28, 14 and 7 */
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 4) TILE(deep, 5) TILE(deep, 6) TILE(deep, 7)
+#define EACH_TILE_P4 \
+    TILE_P4(1) TILE_P4(2) TILE_P4(3) TILE_P4(4) TILE_P4(5) TILE_P4(6) TILE_P4(7)
 #define DEEPEST 4   /* channels of the gradient in a tile with 5 taps, */
 #define DEEPEST_3 2 /* or with 9 taps */
 #define BROADEST 5  /* channels of gradient and input in a tile with one tap */
@@ -28,6 +30,7 @@
 #else
 #define WIDEST 3
 #define EACH_WIDTH(deep) TILE(deep, 1) TILE(deep, 2) TILE(deep, 3)
+#define EACH_TILE_P4 TILE_P4(1) TILE_P4(2) TILE_P4(3)
 #define DEEPEST 2
 #define DEEPEST_3 1
 #define BROADEST 3
