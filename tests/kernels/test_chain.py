@@ -317,7 +317,7 @@ def by_orientation(source: int, channels: tuple[int, int], **named: Any) -> Conv
     """A pointwise unit of the group p4."""
     conv = P4Conv2d(*channels, 1, bias=False, regular=True)
     plain = unit(source, channels, 1, **named)
-    return replace(plain, conv=conv, filters=conv.filters, p4=True)
+    return replace(plain, conv=conv, filters=conv.index, p4=True)
 
 
 @pytest.mark.parametrize("size", [(12, 12), (5, 9)])

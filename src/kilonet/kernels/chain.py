@@ -19,8 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.autograd.function import once_differentiable
 
 from kilonet.kernels.library import load
@@ -46,10 +48,10 @@ class ConvUnit:
     """dropout(activation(norm(max_pool(conv(x))))), x from step ``source``; conv alone is required.
 
     ``activation`` is a code of ``ACTIVATIONS``; pooling windows are ``side`` × ``side``.
-    ``dropout`` returns the mask of a training step, ``filters`` the convolution's weights and
-    ``shift`` batch norm's shifts, where these are computed from stored ones. With ``p4`` the
-    convolution is a 1×1 regular one of the group p4: the weight from channel 4i + j to 4o + r
-    equals that from 4i + (j - r) mod 4 to 4o.
+    ``dropout`` returns the mask of a training step. Where weights share stored ones, ``filters``
+    are the indices of all the convolution's weights in the stored ones, and ``shift`` those of
+    batch norm's shifts. With ``p4`` the convolution is a 1×1 regular one of the group p4: the
+    weight from channel 4i + j to 4o + r equals that from 4i + (j - r) mod 4 to 4o.
     """
 
     source: int
@@ -58,20 +60,25 @@ class ConvUnit:
     norm: nn.BatchNorm2d | None = None
     activation: int = ACTIVATIONS[nn.Identity]
     dropout: Callable[[], DropoutMask] | None = None
-    filters: Callable[[], Tensor] | None = None
+    filters: Tensor | None = None
     p4: bool = False
-    shift: Callable[[], Tensor] | None = None
+    shift: Tensor | None = None
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the unit's parameters by their names in ``step.h``."""
+        """Return the unit's stored parameters by their names in ``step.h``."""
         norm = self.norm
         every = {
-            "weight": self.filters() if self.filters else self.conv.weight,
+            "weight": self.conv.weight,
             "bias": self.conv.bias,
             "gamma": norm.weight if norm else None,
-            "beta": self.shift() if self.shift else norm.bias if norm else None,
+            "beta": norm.bias if norm else None,
         }
         return {name: tensor for name, tensor in every.items() if tensor is not None}
+
+    def index(self, name: str) -> Tensor:
+        """Return where the numbers of parameter ``name`` are in its stored ones."""
+        shared = {"weight": self.filters, "beta": self.shift}.get(name)
+        return torch.arange(self.parameters()[name].numel()) if shared is None else shared
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,10 @@ _TENSORS = (
 )
 
 
+_FIELDS = (*_INTEGERS, *_DOUBLES, *_TENSORS)  # of eight bytes each
+_FLOAT_BYTES = 4
+
+
 class _StepFields(ctypes.Structure):
     """The fields of ``Step`` in step.h that Python sets."""
 
@@ -139,8 +150,49 @@ class _Saved:
     """What the backward pass needs from the forward pass."""
 
     steps: Any
+    numbers: Tensor
     memory: Tensor
     threads: int
+
+
+class _Parameters:
+    """The parameters of units as one array of all numbers that the kernels compute with."""
+
+    def __init__(self, units: Sequence[tuple[int, ConvUnit]]) -> None:
+        self._units = [unit for _, unit in units]
+        names = [(step, unit, name) for step, unit in units for name in unit.parameters()]
+        indices = [unit.index(name) for _, unit, name in names]
+        stored = [unit.parameters()[name].numel() for _, unit, name in names]
+        starts = np.cumsum([0, *stored])
+        self._index = torch.cat([index + at for index, at in zip(indices, starts, strict=False)])
+        self._is_shared = len(self._index) != sum(stored)
+        # Where the pointers are in an array (step, field), and the distances in bytes between them.
+        self._steps = np.array([step for step, _, _ in names])
+        self._fields = {prefix: np.array([_FIELDS.index(prefix + name) for *_, name in names])
+                        for prefix in ("", "d")}  # fmt: skip
+        self._offsets = np.cumsum([0, *map(len, indices[:-1])]) * _FLOAT_BYTES
+
+    def tensors(self) -> list[Tensor]:
+        """Return the stored parameters of all units."""
+        return [tensor for unit in self._units for tensor in unit.parameters().values()]
+
+    def expanded(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return all numbers of the stored ``tensors``."""
+        stored: Tensor = _flatten_dense_tensors([tensor.detach() for tensor in tensors])
+        return stored.index_select(0, self._index) if self._is_shared else stored
+
+    def gradients(self, gradient: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the gradients of the stored ``tensors`` for that of all numbers."""
+        if self._is_shared:
+            stored = gradient.new_zeros(sum(tensor.numel() for tensor in tensors))
+            gradient = stored.index_add_(0, self._index, gradient)
+        parts: Sequence[Tensor] = _unflatten_dense_tensors(gradient, tensors)
+        return parts
+
+    def point(self, steps: Any, prefix: str, numbers: Tensor) -> None:
+        """Let the fields of ``steps`` that begin with ``prefix`` point into ``numbers``."""
+        pointers = np.frombuffer(steps, np.int64).reshape(len(steps), -1)
+        pointers[self._steps, self._fields[prefix]] = numbers.data_ptr() + self._offsets
 
 
 class FusedChain:
@@ -154,12 +206,13 @@ class FusedChain:
         self.layers = list(layers)
         self._steps = _describe(self.layers, shape)
         units = [(n, unit) for n, unit in enumerate(self.layers, 1) if isinstance(unit, ConvUnit)]
-        self._names = [(number, name) for number, unit in units for name in unit.parameters()]
-        self._units = [unit for _, unit in units]
+        self._parameters = _Parameters(units)
+        self._norms = [(number, unit.norm) for number, unit in units if unit.norm is not None]
+        self._masks = [(number, unit.dropout) for number, unit in units if unit.dropout is not None]
         self._batch_counters = [
-            unit.norm.num_batches_tracked
-            for _, unit in units
-            if unit.norm is not None and unit.norm.num_batches_tracked is not None
+            norm.num_batches_tracked
+            for _, norm in self._norms
+            if norm.num_batches_tracked is not None
         ]
         self._memory: dict[tuple[int, int], Tensor] = {}
         self._evaluation_memory: tuple[int, Tensor] | None = None
@@ -172,28 +225,24 @@ class FusedChain:
         Raises:
             KernelError: the kernels are not available on this machine.
         """
-        result: Tensor = _Applied.apply(x, self, *self._parameters())  # type: ignore[no-untyped-call]
+        result: Tensor = _Applied.apply(x, self, *self._parameters.tensors())  # type: ignore[no-untyped-call]
         return result
 
-    def _parameters(self) -> list[Tensor]:
-        return [tensor for unit in self._units for tensor in unit.parameters().values()]
-
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, _Saved]:
-        """Return the value and what ``backward`` needs. Tensors are contiguous float32."""
+        """Return the value and what ``backward`` needs; ``x`` is contiguous float32."""
         images, threads = len(x), torch.get_num_threads()
-        steps = self._batch_steps(parameters)
-        for step, layer in zip(steps[1:], self.layers, strict=True):
-            if isinstance(layer, ConvUnit) and layer.dropout is not None:
-                mask = layer.dropout()
-                step.has_dropout, step.key = True, mask.key
-                step.threshold, step.dropout_scale = mask.threshold, mask.scale
+        steps, numbers = self._batch_steps(parameters)
+        for number, draw in self._masks:
+            mask, step = draw(), steps[number]
+            step.has_dropout, step.key = True, mask.key
+            step.threshold, step.dropout_scale = mask.threshold, mask.scale
         memory = self._memory.pop((images, threads), None)
         if memory is None:
             memory = _allocate(steps, images, threads)
         y = _run(steps, x, threads, memory)
         if self._batch_counters:
             torch._foreach_add_(self._batch_counters, 1)
-        return y, _Saved(steps, memory, threads)
+        return y, _Saved(steps, numbers, memory, threads)
 
     def evaluate(self, x: Tensor) -> Tensor:
         """Return the last layer's value in evaluation: running statistics, no dropout or gradient.
@@ -201,8 +250,8 @@ class FusedChain:
         ``x`` is float32 N×C×H×W. It is processed in batches, so that memory use stays that of a
         training step.
         """
-        parameters = [parameter.detach().contiguous() for parameter in self._parameters()]
-        steps, threads = self._batch_steps(parameters), torch.get_num_threads()
+        steps, _numbers = self._batch_steps(self._parameters.tensors())
+        threads = torch.get_num_threads()
         for step in steps:
             step.frozen = True
         if self._evaluation_memory is None or self._evaluation_memory[0] != threads:
@@ -214,38 +263,33 @@ class FusedChain:
             values.append(value[: len(batch)])
         return torch.cat(values)
 
-    def backward(self, dy: Tensor, saved: _Saved, parameters: Sequence[Tensor]) -> list[Tensor]:
+    def backward(self, dy: Tensor, saved: _Saved, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of ``parameters`` for ``dy``, the gradient of the value."""
         images = len(dy)
-        gradients = [torch.empty_like(parameter) for parameter in parameters]
-        self._point(saved.steps, "d", gradients)
+        gradient = torch.empty_like(saved.numbers)
+        self._parameters.point(saved.steps, "d", gradient)
         _call("chain_backward", saved.steps, images, saved.threads, dy.data_ptr())
         kept = list(self._memory.items())[-1:]  # the last batch of an epoch may be smaller
         self._memory = {**dict(kept), (images, saved.threads): saved.memory}
-        return gradients
+        return self._parameters.gradients(gradient, parameters)
 
-    def _batch_steps(self, parameters: Sequence[Tensor]) -> Any:
-        """Return a copy of the steps with pointers to this batch's tensors."""
+    def _batch_steps(self, parameters: Sequence[Tensor]) -> tuple[Any, Tensor]:
+        """Return a copy of the steps with pointers to this batch's numbers, and these numbers."""
         steps = type(self._steps).from_buffer_copy(self._steps)
-        self._point(steps, "", parameters)
-        for step, layer in zip(steps[1:], self.layers, strict=True):
-            if isinstance(layer, ConvUnit) and layer.norm is not None:
-                assert layer.norm.running_mean is not None
-                assert layer.norm.running_var is not None
-                step.mean = layer.norm.running_mean.data_ptr()
-                step.variance = layer.norm.running_var.data_ptr()
-        return steps
-
-    def _point(self, steps: Any, prefix: str, tensors: Sequence[Tensor]) -> None:
-        for (number, name), tensor in zip(self._names, tensors, strict=True):
-            setattr(steps[number], prefix + name, tensor.data_ptr())
+        numbers = self._parameters.expanded(parameters)
+        self._parameters.point(steps, "", numbers)
+        for number, norm in self._norms:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            steps[number].mean = norm.running_mean.data_ptr()
+            steps[number].variance = norm.running_var.data_ptr()
+        return steps, numbers
 
 
 class _Applied(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, chain: FusedChain, *parameters: Tensor) -> Tensor:
-        ctx.parameters = [parameter.detach().contiguous() for parameter in parameters]
-        ctx.chain = chain
+        ctx.parameters, ctx.chain = parameters, chain
         y, ctx.saved = chain.forward(x.contiguous(), ctx.parameters)
         return y
 

@@ -105,6 +105,10 @@ class ShiftNorm2d(nn.BatchNorm2d):
         """Return the shift of each channel, (C,); gradients flow to the stored ones."""
         return self.bias.repeat_interleave(self.repeats)[: self.num_features]
 
+    def index(self) -> torch.Tensor:
+        """Return which of the stored shifts each channel has, (C,)."""
+        return torch.arange(self.num_features) // self.repeats
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x`` normalised, N×C×H×W."""
         return _normalise(x, self, 1.0)

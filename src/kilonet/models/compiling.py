@@ -99,9 +99,9 @@ def _unit(block: ConvBlock, source: int) -> ConvUnit:
         side=_window_side(modules["pool"]) if "pool" in modules else 1,
         norm=norm,
         activation=ACTIVATIONS[type(act)],
-        filters=conv.filters if isinstance(conv, P4Conv2d) else None,
+        filters=conv.index if isinstance(conv, P4Conv2d) else None,
         p4=isinstance(conv, P4Conv2d) and conv.is_regular_pointwise(),
-        shift=norm.shift if isinstance(norm, ShiftNorm2d) else None,
+        shift=norm.index() if isinstance(norm, ShiftNorm2d) else None,
     )
     return _with_dropout(unit, modules.get("drop", nn.Identity()))
 
