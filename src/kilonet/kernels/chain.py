@@ -162,10 +162,10 @@ class _Parameters:
         self._units = [unit for _, unit in units]
         names = [(step, unit, name) for step, unit in units for name in unit.parameters()]
         indices = [unit.index(name) for _, unit, name in names]
-        stored = [unit.parameters()[name].numel() for _, unit, name in names]
-        starts = np.cumsum([0, *stored])
+        starts = np.cumsum([0, *(unit.parameters()[name].numel() for _, unit, name in names)])
+        self._stored = int(starts[-1])
         self._index = torch.cat([index + at for index, at in zip(indices, starts, strict=False)])
-        self._is_shared = len(self._index) != sum(stored)
+        self._is_shared = len(self._index) != self._stored
         # Where the pointers are in an array (step, field), and the distances in bytes between them.
         self._steps = np.array([step for step, _, _ in names])
         self._fields = {prefix: np.array([_FIELDS.index(prefix + name) for *_, name in names])
@@ -178,15 +178,15 @@ class _Parameters:
 
     def expanded(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return all numbers of the stored ``tensors``."""
-        stored: Tensor = _flatten_dense_tensors([tensor.detach() for tensor in tensors])
+        stored: Tensor = _flatten_dense_tensors(tensors)  # type: ignore[no-untyped-call]
         return stored.index_select(0, self._index) if self._is_shared else stored
 
     def gradients(self, gradient: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of the stored ``tensors`` for that of all numbers."""
         if self._is_shared:
-            stored = gradient.new_zeros(sum(tensor.numel() for tensor in tensors))
+            stored = gradient.new_zeros(self._stored)
             gradient = stored.index_add_(0, self._index, gradient)
-        parts: Sequence[Tensor] = _unflatten_dense_tensors(gradient, tensors)
+        parts: Sequence[Tensor] = _unflatten_dense_tensors(gradient, tensors)  # type: ignore[no-untyped-call]
         return parts
 
     def point(self, steps: Any, prefix: str, numbers: Tensor) -> None:
@@ -250,7 +250,8 @@ class FusedChain:
         ``x`` is float32 N×C×H×W. It is processed in batches, so that memory use stays that of a
         training step.
         """
-        steps, _numbers = self._batch_steps(self._parameters.tensors())
+        with torch.no_grad():
+            steps, _numbers = self._batch_steps(self._parameters.tensors())
         threads = torch.get_num_threads()
         for step in steps:
             step.frozen = True
