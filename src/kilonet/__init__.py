@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kilonet.workflows.lr_find import lr_find
     from kilonet.workflows.robustness import robustness
     from kilonet.workflows.runs import Run, list_runs, load
+    from kilonet.workflows.splits import dataset
     from kilonet.workflows.train import resume, train
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ _HOMES = {
     "benchmark": "kilonet.workflows.benchmark",
     "check": "kilonet.workflows.evaluate",
     "compare": "kilonet.workflows.evaluate",
+    "dataset": "kilonet.workflows.splits",
     "evaluate": "kilonet.workflows.evaluate",
     "export": "kilonet.workflows.export",
     "list_models": "kilonet.workflows.inspect",
@@ -75,6 +77,7 @@ __all__ = [
     "benchmark",
     "check",
     "compare",
+    "dataset",
     "evaluate",
     "export",
     "list_models",

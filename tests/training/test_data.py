@@ -20,6 +20,8 @@ from kilonet.training.data import (
     Split,
     TrainingData,
     augmentation_in,
+    balanced_indices,
+    balanced_weights,
     drawn_digits,
     evaluate_split,
     mixed,
@@ -200,3 +202,13 @@ def test_a_training_with_drawn_digits_learns_them_and_is_repeatable() -> None:
     first, again, without = trained(DRAWN), trained(DRAWN), trained()
     assert same(first.last, again.last)
     assert not same(first.last, without.last)
+
+
+def test_balanced_weights_and_indices() -> None:
+    labels = torch.tensor([0] * 90 + [2] * 10)
+    weights = balanced_weights(labels, 3)
+    assert weights.tolist() == pytest.approx([100 / 180, 0.0, 5.0])
+    assert float(weights[labels].mean()) == pytest.approx(1.0)
+    chosen = labels[balanced_indices(labels, 3, torch.Generator().manual_seed(0))]
+    assert len(chosen) == 100
+    assert 35 <= int((chosen == 2).sum()) <= 65

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from trials import fit, same, trained
 
 from kilonet.progress import Reporter
-from kilonet.training.losses import distillation_loss, teacher_probabilities
+from kilonet.recipe.schema import Training
+from kilonet.training.losses import cross_entropy_loss, distillation_loss, teacher_probabilities
 
 torch.manual_seed(0)
 LOGITS, TAUGHT = torch.randn(5, 4) * 3, (torch.randn(5, 4) * 2).softmax(dim=1)
@@ -71,3 +72,15 @@ def test_the_answers_are_learnt() -> None:
     with torch.no_grad():
         said = wise.model.eval()(torch.randn(20, *wise.data.train.images.shape[1:]))
     assert said.argmax(dim=1).unique().tolist() == [3]
+
+
+def test_class_weights_multiply_the_loss_of_each_image() -> None:
+    settings = Training(epochs=1, label_smoothing=0.1)
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 0, 1])
+    weights = torch.tensor([0.5, 2.0, 1.0])
+    smooth = torch.full((6, 3), 0.1 / 3)
+    smooth[torch.arange(6), labels] += 0.9
+    expected = -(smooth * weights * logits.log_softmax(1)).sum() / 6
+    assert torch.allclose(cross_entropy_loss(logits, labels, settings, weights), expected)
+    ones = cross_entropy_loss(logits, labels, settings, torch.ones(3))
+    assert torch.allclose(ones, cross_entropy_loss(logits, labels, settings))

@@ -21,6 +21,7 @@ from kilonet.data.registry import DATASETS, spec
 from kilonet.data.specs import TEST_LABELS, DatasetSpec, FileSpec
 from kilonet.errors import DataError
 from kilonet.files import data_cache, data_dir_from_environment, expand
+from kilonet.recipe.schema import MEMORY
 
 Files = dict[str, Location]
 
@@ -62,6 +63,8 @@ def is_available(name: str, data_dir: str | Path | None = None) -> bool:
     """
     if is_folder(name):
         return folder_path(name).is_dir()
+    if name.startswith(MEMORY):
+        return False
     entry = spec(name)
     return not entry.files or locate(entry, data_dir) is not None
 

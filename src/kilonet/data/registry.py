@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from kilonet.data.specs import DIGITS, DatasetSpec, FileSpec, idx_files
 from kilonet.errors import UsageError, nearest
+from kilonet.recipe.schema import MEMORY
 
 _MNIST = DatasetSpec(
     name="mnist",
@@ -219,6 +220,10 @@ def spec(name: str) -> DatasetSpec:
     """Return the description of the data set ``name``."""
     if name in DATASETS:
         return DATASETS[name]
+    if name.startswith(MEMORY):
+        raise UsageError(
+            "These images were given in Python and are stored nowhere. Give them again: data=..."
+        )
     raise UsageError(
         f'There is no data set "{name}".{nearest(name, DATASETS)} '
         f"Known data sets: {', '.join(DATASETS)}; your own pictures are folder:PATH."

@@ -22,6 +22,8 @@ from kilonet.recipe.families import (
 
 FOLDER = "folder:"
 """The prefix of a data set's name that is a folder of pictures."""
+MEMORY = "memory:"
+"""The prefix of the name of images that were given in Python; the rest identifies them."""
 
 
 class Data(Section):
@@ -253,6 +255,16 @@ class Training(Section):
     )
     patience: Count | None = Field(
         None, description="Stop after this many epochs without a better validation accuracy."
+    )
+    class_weights: Literal["balanced"] | None = Field(
+        None,
+        description='"balanced": each class has the same weight in the loss, however many images '
+        "it has.",
+    )
+    sampling: Literal["balanced"] | None = Field(
+        None,
+        description='"balanced": the images of an epoch are drawn so that each class is as '
+        "frequent as any other; those of rare classes repeat.",
     )
     keep: Literal["best", "last"] = Field(
         "best",

@@ -125,6 +125,22 @@ def mixed(batch: Split, drawn: Split, share: float, rng: torch.Generator) -> Spl
     )
 
 
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """Return a weight for each class, float32 (K,): N / (K · its images), so that their mean is 1.
+
+    A class without images has the weight 0.
+    """
+    counts = torch.bincount(labels, minlength=classes).float()
+    present = int((counts > 0).sum())
+    return torch.where(counts > 0, len(labels) / (present * counts.clamp(min=1)), 0.0)
+
+
+def balanced_indices(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+    """Return as many indices of images as there are ``labels``, each class as likely as another."""
+    weights = balanced_weights(labels, classes)[labels].cpu()
+    return torch.multinomial(weights, len(labels), replacement=True, generator=rng)
+
+
 def evaluate_split(
     model: nn.Module, split: Split, data: TrainingData, device: torch.device
 ) -> tuple[float, float]:

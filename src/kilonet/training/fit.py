@@ -24,7 +24,15 @@ from kilonet.progress import Reporter, Row
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.schema import Recipe
 from kilonet.training.checkpoints import State, Weights, weights_of
-from kilonet.training.data import Split, TrainingData, augmentation_in, evaluate_split, mixed
+from kilonet.training.data import (
+    Split,
+    TrainingData,
+    augmentation_in,
+    balanced_indices,
+    balanced_weights,
+    evaluate_split,
+    mixed,
+)
 from kilonet.training.device import (
     arithmetic,
     choose_kernels,
@@ -87,6 +95,9 @@ class Fit:
         self.model = use_kernels(self.kernels, model, device)
         self.augment = augmentation_in(1, recipe)
         training = recipe.training
+        self.class_weights = (
+            balanced_weights(data.train.labels, data.classes) if training.class_weights else None
+        )
         self.optimizer = build_optimizer(self.model, recipe.optimizer)
         steps = math.ceil(len(data.train) / training.batch_size)
         self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
@@ -172,6 +183,9 @@ class Fit:
         reporter.epoch_started(epoch, self.recipe.training.epochs, images)
         self.model.train()
         indices = torch.arange(images, device=self.device)
+        if self.recipe.training.sampling:
+            chosen = balanced_indices(self.data.train.labels, self.data.classes, order_rng)
+            indices = chosen.to(self.device)
         for batch in batches(indices, self.recipe.training.batch_size, order_rng):
             with step_errors(epoch):
                 metrics.add(*self.train_batch(batch, augmentation_rng), self.group.copies(batch))
@@ -219,7 +233,7 @@ class Fit:
             with arithmetic(self.precision, self.device):
                 logits = self.model(images)
             logits = logits.float()
-            loss = cross_entropy_loss(logits, labels, self.recipe.training)
+            loss = cross_entropy_loss(logits, labels, self.recipe.training, self.class_weights)
             if self.data.teachers:
                 loss = self._distilled(loss, logits, images)
         self.optimizer.zero_grad(set_to_none=True)

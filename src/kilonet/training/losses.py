@@ -16,9 +16,20 @@ from torch import Tensor, nn
 from kilonet.recipe.schema import Training
 
 
-def cross_entropy_loss(logits: Tensor, labels: Tensor, settings: Training) -> Tensor:
-    """Return the mean cross-entropy of ``logits`` (N, K) with ``labels``, int64 (N,)."""
-    return F.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+def cross_entropy_loss(
+    logits: Tensor, labels: Tensor, settings: Training, class_weights: Tensor | None = None
+) -> Tensor:
+    """Return the mean cross-entropy of ``logits`` (N, K) with ``labels``, int64 (N,).
+
+    With ``class_weights`` (K,) that of each image is multiplied by the weight of its class.
+    """
+    smoothing = settings.label_smoothing
+    if class_weights is None:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    total = F.cross_entropy(
+        logits, labels, class_weights, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / len(labels)
 
 
 def distilled_loss(

@@ -218,10 +218,9 @@ def _train(
     """
     recipe = resolved.recipe
     _require_no_teachers(resolved)
-    if not recipe.data.normalise:
-        dataset = dataset.unnormalised()
     with torch.random.fork_rng(devices=[]), open_session(resolved, dataset=dataset) as session:
         outcome = session.run(reporter)
+        dataset = session.dataset
         network = fresh_network(recipe, dataset)  # the trained one may have compiled kernels
     put_weights(network, outcome.final_weights(recipe))
     shape = (dataset.channels, *dataset.image_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 
@@ -16,13 +17,15 @@ from kilonet.errors import DataError, UsageError
 from kilonet.models.build import check_output
 from kilonet.progress import Reporter
 from kilonet.recipe.load import Resolved, resolve
-from kilonet.recipe.schema import Data
+from kilonet.recipe.schema import MEMORY, Data
 from kilonet.training.data import Split, augmentation_in, drawn_digits, mixed
 from kilonet.training.seeding import generator
+from kilonet.workflows.own_data import as_dataset, in_classes, name_of
 from kilonet.workflows.runs import Run
 from kilonet.workflows.source import NetworkSource
 
-DataSource = str
+DataSource: TypeAlias = Any
+"""What ``train`` and ``evaluate`` take as data; see ``own_data``."""
 FALLBACK_DATASET = "digits"
 SAMPLE_COUNT = 20
 
@@ -67,24 +70,38 @@ def load_recipe_data(
 
 
 def load_run_data(
-    run: Run, data_dir: str | Path | None, reporter: Reporter | None = None
+    run: Run,
+    data_dir: str | Path | None,
+    reporter: Reporter | None = None,
+    data: DataSource | None = None,
 ) -> Dataset:
-    """Load the data set that ``run`` was trained on.
+    """Load the data set that ``run`` was trained on; ``data`` is the same, given in Python.
 
     Raises:
         DataError: it cannot be found, is damaged, or is a folder whose content has changed.
     """
-    data, trained_on = run.recipe.data, run.data_info
-    dataset = load_recipe_data(data, data_dir, reporter)
+    section, trained_on = run.recipe.data, run.data_info
+    if section.name.startswith(MEMORY) and data is not None:
+        return _same_images(run, as_dataset(data), section)
+    dataset = load_recipe_data(section, data_dir, reporter)
     if dataset.fingerprint != trained_on.fingerprint:
         raise DataError(
-            f"The pictures in {folder_path(data.name)} are not those that {run.path} was trained "
-            f"on: the fingerprint is now {dataset.fingerprint}; the run recorded "
+            f"The pictures in {folder_path(section.name)} are not those that {run.path} was "
+            f"trained on: the fingerprint is now {dataset.fingerprint}; the run recorded "
             f"{trained_on.fingerprint}. "
-            f"Put them back, or train again. (kilonet evaluate {run.path} --data {data.name} "
+            f"Put them back, or train again. (kilonet evaluate {run.path} --data {section.name} "
             "evaluates the run on the pictures that are there now.)"
         )
     return dataset
+
+
+def _same_images(run: Run, dataset: Dataset, section: Data) -> Dataset:
+    if dataset.name != section.name:
+        raise DataError(
+            f"These images are not those that {run.path} was trained on: their fingerprint is "
+            f"{dataset.fingerprint}, that of the run {run.data_info.fingerprint}."
+        )
+    return dataset if section.normalise else dataset.unnormalised()
 
 
 def data_for(
@@ -106,13 +123,23 @@ def data_for(
                 'data="mnist" (--data mnist).'
             )
         return load_run_data(source.run, data_dir, reporter)
-    section = _section_for(source.info, data)
-    info = dataset_spec(section)
+    name = name_of(data)
+    if name is None:
+        dataset = as_dataset(data, for_test=True)
+        if source.info is not None:
+            dataset = in_classes(dataset, source.info.classes)
+        _require_suitable(source, dataset.info)
+        return dataset
+    section = _section_for(source.info, name)
+    _require_suitable(source, dataset_spec(section))
+    return load_recipe_data(section, data_dir, reporter)
+
+
+def _require_suitable(source: NetworkSource, info: DataInfo | DatasetSpec) -> None:
     if source.info is not None:
         _require_same_kind(source.name, source.info, info)
     else:
         check_output(source.network.cpu(), source.name, info.shape, len(info.classes))
-    return load_recipe_data(section, data_dir, reporter)
 
 
 def _section_for(trained_on: DataInfo | None, name: str) -> Data:
@@ -123,7 +150,7 @@ def _section_for(trained_on: DataInfo | None, name: str) -> Data:
     return Data(name=name, side=side, colour=channels == 3)
 
 
-def _require_same_kind(name: str, trained_on: DataInfo, other: DatasetSpec) -> None:
+def _require_same_kind(name: str, trained_on: DataInfo, other: DataInfo | DatasetSpec) -> None:
     if (trained_on.shape, len(trained_on.classes)) != (other.shape, len(other.classes)):
         raise UsageError(
             f"{name} was trained on {trained_on.title}: images {trained_on.shape}, "

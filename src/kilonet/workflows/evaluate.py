@@ -35,9 +35,10 @@ def evaluate(
     """Return the metrics of a network on a test split.
 
     ``source`` is a run, a model that ships, a folder of ``save_pretrained``, an ONNX file, a fitted
-    ``Classifier`` or a ``torch.nn.Module``. ``data`` is the data set (default: the run's own). Its
-    images are normalised as in training; for a module, with the data set's own statistics.
-    ``model`` is the run's own class, or an object of it, if its network is one.
+    ``Classifier`` or a ``torch.nn.Module``. ``data`` is the data set (default: the run's own), as
+    for ``train``; of images without splits, all are test images. They are normalised as in
+    training; for a module, with the data set's own statistics. ``model`` is the run's own class, or
+    an object of it, if its network is one.
 
     Raises:
         UsageError: there is no such network or data set, or the images have another shape.

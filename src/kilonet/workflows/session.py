@@ -20,6 +20,7 @@ from torch import nn
 
 from kilonet.data.dataset import Dataset
 from kilonet.data.folder import dataset_spec, resolved_data
+from kilonet.data.specs import DataInfo
 from kilonet.errors import UsageError
 from kilonet.models.build import build, check_budget, check_output, section_of
 from kilonet.models.measure import count_parameters
@@ -119,11 +120,13 @@ def open_session(
     with threads_restored():
         if dataset is None:
             resolved, dataset, note = load_or_fall_back(resolved, data_dir, reporter)
+        elif not recipe.data.normalise:
+            dataset = dataset.unnormalised()
         recipe = resolved.recipe
         configure(device, recipe.training.threads, recipe.training.deterministic)
         data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
         drawn = drawn_digits(dataset, recipe)
-        data = replace(data, teachers=_teachers(recipe), drawn=drawn).to(device)
+        data = replace(data, teachers=_teachers(recipe, dataset.info), drawn=drawn).to(device)
         _check_augmentation(recipe, data)
         try:
             _send_to_followers(group, recipe, device, data)
@@ -176,18 +179,18 @@ def _check_augmentation(recipe: Recipe, data: TrainingData) -> None:
     augmentation_in(1, recipe)(data.train.images[:1], torch.Generator())
 
 
-def _teachers(recipe: Recipe) -> list[nn.Module]:
+def _teachers(recipe: Recipe, own: DataInfo) -> list[nn.Module]:
     """Return the networks that ``recipe`` names as its teachers, in evaluation mode on the CPU.
 
     Raises:
         UsageError: one does not exist, or was trained on images or classes of another kind.
         RunError, CheckpointError: one is damaged or unfinished.
     """
-    return [_teacher(name, recipe) for name in recipe.training.teachers]
+    return [_teacher(name, own) for name in recipe.training.teachers]
 
 
-def _teacher(name: str, recipe: Recipe) -> nn.Module:
-    trained_on, own = find_run(name).data_info, dataset_spec(recipe.data)
+def _teacher(name: str, own: DataInfo) -> nn.Module:
+    trained_on = find_run(name).data_info
     if (trained_on.shape, trained_on.classes) != (own.shape, own.classes):
         raise UsageError(
             f'training.teachers: "{name}" was trained on {trained_on.title}, whose images or '

@@ -29,8 +29,9 @@ from kilonet.runs.find import open_run
 from kilonet.training.checkpoints import State, load_state, save_state
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.profile import Profiler
-from kilonet.workflows.data import load_run_data
+from kilonet.workflows.data import DataSource, load_run_data
 from kilonet.workflows.finish import finish
+from kilonet.workflows.own_data import as_dataset, name_of
 from kilonet.workflows.runs import Run, find_run, network_of, require_module
 from kilonet.workflows.session import (
     Session,
@@ -54,6 +55,7 @@ class Interrupted(Stopped):
 def train(
     recipe: str | Path | Recipe = DEFAULT_RECIPE,
     *,
+    data: DataSource | None = None,
     model: nn.Module | str | None = None,
     overrides: Sequence[str] = (),
     name: str | None = None,
@@ -68,6 +70,10 @@ def train(
     ``model`` is a network of your own in place of the recipe's: an object, which is trained in
     place from the weights that it has, or a class as "module:Class". It maps normalised float32
     images N×C×H×W to logits N×K. The run stores a copy of its code.
+
+    ``data`` is a data set in place of the recipe's: a registered name, a folder of pictures, a pair
+    of arrays (images, labels), a torch ``Dataset``, a split of Hugging Face ``datasets``, or a pair
+    of these, (training, test). Without a test split, a stratified fifth is held out as one.
 
     ``overrides`` are words such as ``"optimizer.lr=0.05"``; keywords such as ``epochs=2`` do the
     same. ``name`` is what the run calls the recipe (default: its name, or that of its file).
@@ -88,16 +94,25 @@ def train(
     reporter = reporter or Reporter()
     if isinstance(model, str):
         overrides, model = [*overrides, f"model.name={model}"], None
+    dataset = as_dataset(data) if data is not None and name_of(data) is None else None
+    if data is not None:
+        chosen = dataset.name if dataset is not None else name_of(data)
+        overrides = [*overrides, f"data.name={chosen}"]
     resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
     if model is not None:
-        resolved = with_network(resolved, require_module(model), None)
+        resolved = with_network(resolved, require_module(model), dataset)
     require_events(resolved.recipe)
     out = Path(out) if out is not None else None
     if out is not None:
         require_unused(out)
     group = training_group(resolved.recipe)
     with open_session(
-        resolved, network=model, data_dir=data_dir, group=group, reporter=reporter
+        resolved,
+        network=model,
+        dataset=dataset,
+        data_dir=data_dir,
+        group=group,
+        reporter=reporter,
     ) as session:
         own, facts = _own_network(session, is_object=model is not None)
         with (
@@ -111,6 +126,7 @@ def train(
 def resume(
     source: str | Path | Run,
     *,
+    data: DataSource | None = None,
     data_dir: str | Path | None = None,
     profile: bool = False,
     model: nn.Module | str | None = None,
@@ -119,8 +135,9 @@ def resume(
     """Continue a run after its last completed epoch, and return the finished run.
 
     The result is bit-identical to that of an uninterrupted run on the same machine with the same
-    number of threads, which are set as recorded. ``model`` names the run's own class if its network
-    is one. A run that has finished is returned as it is.
+    number of threads, which are set as recorded. ``model`` is the run's own class, or an object
+    of it, if its network is one; ``data`` are the images, if they were given in Python. A run that
+    has finished is returned as it is.
 
     Raises:
         UsageError: there is no such run, or another number of processes trained it.
@@ -140,7 +157,7 @@ def resume(
         with open_session(
             Resolved(run.facts["recipe"], recipe, data_named=True),
             network=network_of(run, recipe, trusted=model),
-            dataset=load_run_data(Run(run), data_dir, reporter),
+            dataset=load_run_data(Run(run), data_dir, reporter, data),
             group=training_group(recipe, int(run.facts["environment"].get("workers", "1"))),
         ) as session:
             _restore(session.fit, run.file(layout.STATE))
