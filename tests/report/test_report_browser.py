@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from test_write import facts
+from test_write import evaluated
 
 from kilonet.report.write import write_report
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    write_report(tmp_path, facts())
+    write_report(tmp_path, evaluated())
     return tmp_path / "report.html"
 
 

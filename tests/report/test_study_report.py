@@ -28,7 +28,7 @@ def facts(curves: bool = True) -> StudyFacts:
         answers=["adam was better (95 % interval 1–2)."],
         tables=[("Cells", "Mean over seeds", CELLS)],
         curves=[Curve("adam", runs), Curve("$sgd", [runs[0]])] if curves else [],
-        measurement=["Once."],
+        failures={"adam-s3": "<i>diverged</i>"},
         command="kilonet study quick --name '<x>'",
     )
 
@@ -43,6 +43,7 @@ def test_equal_facts_give_equal_bytes(tmp_path: Path) -> None:
     assert {*pages[0]} == {"report.html", CURVES}
     page = pages[0]["report.html"].decode()
     assert "&lt;b&gt;sgd&lt;/b&gt;" in page
+    assert "adam-s3: &lt;i&gt;diverged&lt;/i&gt;" in page
     assert "95\u00a0%" in page
     assert "http" not in page.replace("http-equiv", "")
 

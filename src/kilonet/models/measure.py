@@ -50,6 +50,11 @@ class LayerRow:
     macs: int
 
 
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a shape as text: ``16×14×14``, or ``–`` if there is none."""
+    return "×".join(map(str, shape)) or NO_KERNEL
+
+
 def count_parameters(model: nn.Module) -> int:
     """Return how many numbers the deployed network stores, without running statistics.
 

@@ -20,6 +20,7 @@ from kilonet.models.measure import (
     parameter_bytes,
     peak_activation_bytes,
     running_statistics,
+    shape_text,
     total_macs,
 )
 
@@ -76,16 +77,12 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
     return (
         escape(row.name),
         row.kind,
-        _shape(row.in_shape),
+        shape_text(row.in_shape),
         row.kernel,
-        _shape(row.out_shape),
+        shape_text(row.out_shape),
         _count(row.parameters),
         _count(row.macs),
     )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or NO_KERNEL
 
 
 def _count(number: int) -> str:

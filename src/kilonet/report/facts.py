@@ -4,64 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
+from kilonet.data.dataset import Dataset
 from kilonet.evaluation.metrics import Metrics
+from kilonet.models.measure import (
+    LayerRow,
+    count_parameters,
+    layer_kinds,
+    layers,
+    peak_activation_bytes,
+    total_macs,
+)
+from kilonet.recipe.schema import Recipe
 from kilonet.report.formatting import Table
+from kilonet.runs.constraints import ConstraintCheck, MeasuredRun, check_constraints
+from kilonet.training.fit import Outcome
 
 
-@dataclass(frozen=True)
-class ReportFacts:
-    """The content of a run's report. Equal facts give an equal report."""
+@dataclass(frozen=True, eq=False)
+class EvaluatedRun:
+    """A run's network with its final weights, and its predictions on the test split.
 
-    title: str
-    """Name of the run."""
-    recipe_name: str
-    """Name or path of the recipe the run started from."""
-    recipe_text: str
-    """The resolved recipe as TOML, which replays the run."""
-    dataset_title: str
-    """Title of the data set that was used: ``MNIST``."""
-    dataset_name: str
-    """Its key in a recipe: ``mnist``."""
-    dataset_note: str | None
-    """A sentence to put first, for example that another data set replaced MNIST."""
-    parameters: int
-    macs: int
-    """Multiply-accumulates for one image."""
-    activation_bytes: int
-    """Peak activation memory for one image, in bytes."""
-    layers: Sequence[Sequence[str | int]]
-    """A row per layer: name, in, kernel, out, parameters, MACs."""
-    history: Sequence[Mapping[str, Any]]
-    """A row per epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``train_accuracy``,
-    ``seconds``, ``images_per_second``; where measured, ``validation_loss``,
-    ``validation_accuracy`` and ``test_accuracy``. Accuracies are fractions of 1."""
-    best_epoch: int
-    """The epoch of the highest validation accuracy."""
+    ``facts`` is the content of ``run.json``. ``probabilities`` is float64, (N, K). The same content
+    always gives the same report.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+    recipe: Recipe
+    model: nn.Module
+    outcome: Outcome
+    dataset: Dataset
+    probabilities: npt.NDArray[np.float64]
     metrics: Metrics
-    """Of the evaluated weights on the test set."""
-    classes: Sequence[str]
-    test_images: npt.NDArray[np.uint8]
-    """(N, H, W) or (N, C, H, W)."""
-    test_labels: npt.NDArray[np.integer[Any]]
-    """(N,)."""
-    probabilities: npt.NDArray[np.floating[Any]]
-    """(N, K), of the evaluated weights on the test images."""
-    environment: Mapping[str, str]
-    """Versions, hardware and settings, in the order to print them."""
-    checks: Sequence[tuple[str, bool, str]]
-    """A row per constraint: the requirement, whether it is met, the measured value."""
-    seconds_total: float
-    """Training time, from the start of the first epoch."""
-    stopped_because: str
-    """Why training ended: ``all 4 epochs done``."""
-    weights_evaluated: Literal["best", "last"]
-    targets: Sequence[float] = ()
-    """Accuracies to mark in the curves, as fractions of 1."""
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the prediction for each test image is correct, (N,)."""
+        labels = self.dataset.test_labels.numpy()
+        correct: npt.NDArray[np.bool_] = self.probabilities.argmax(axis=1) == labels
+        return correct
+
+    @property
+    def final_epoch(self) -> int:
+        """The epoch after which the network had its final weights."""
+        best = self.recipe.training.keep == "best"
+        return self.outcome.best_epoch if best else len(self.outcome.history)
+
+    @property
+    def validated(self) -> bool:
+        """Whether validation images were held out."""
+        return any("validation_accuracy" in row for row in self.outcome.history)
+
+    @property
+    def seconds(self) -> float:
+        """The training time, from the start of the first epoch."""
+        return sum(row["seconds"] for row in self.outcome.history)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        return (self.dataset.channels, *self.dataset.image_size)
+
+    @cached_property
+    def parameters(self) -> int:
+        """The numbers that the deployed network stores."""
+        return count_parameters(self.model)
+
+    @cached_property
+    def layers(self) -> list[LayerRow]:
+        """The layers of the network, for one image."""
+        return layers(self.model, self.shape)
+
+    @cached_property
+    def macs(self) -> int:
+        """The multiply-accumulates for one image."""
+        return total_macs(self.model, self.shape)
+
+    @cached_property
+    def activation_bytes(self) -> int:
+        """The peak activation memory for one image."""
+        return peak_activation_bytes(self.model, self.shape)
+
+    @property
+    def checks(self) -> list[ConstraintCheck]:
+        """Whether the recipe's constraints are met."""
+        epochs, accuracy = len(self.outcome.history), self.metrics.accuracy
+        measured = MeasuredRun(self.parameters, epochs, accuracy, layer_kinds(self.model))
+        return check_constraints(self.recipe.constraints, measured)
 
 
 @dataclass(frozen=True)
@@ -84,7 +120,7 @@ class StudyFacts:
     tables: Sequence[tuple[str, str, Table]]
     """Heading, caption and rows of each."""
     curves: Sequence[Curve]
-    measurement: Sequence[str]
-    """How it was measured, a paragraph each."""
+    failures: Mapping[str, str]
+    """The runs whose training failed, with their messages."""
     command: str
     """The command that repeats the study."""

@@ -7,21 +7,24 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kilonet.evaluation.metrics import Metrics
+from kilonet.evaluation.metrics import CALIBRATION_BINS, Metrics
+from kilonet.models.measure import shape_text
+from kilonet.recipe.fingerprint import to_toml
 from kilonet.report import sentences
-from kilonet.report.facts import ReportFacts, StudyFacts
+from kilonet.report.facts import EvaluatedRun, StudyFacts
 from kilonet.report.formatting import (
     Column,
     Table,
     count,
     duration,
     percent,
+    size,
 )
 
 
-def html(facts: ReportFacts, pictures: Mapping[str, str]) -> str:
+def html(run: EvaluatedRun, pictures: Mapping[str, str]) -> str:
     """Return the report as one HTML page. ``pictures`` maps file names to ``src`` values."""
-    return _render("report.html.j2", _content(facts, pictures))
+    return _render("report.html.j2", _content(run, pictures))
 
 
 def study_html(facts: StudyFacts, pictures: Mapping[str, str]) -> str:
@@ -38,42 +41,40 @@ def _render(template: str, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"percent": percent, "count": count, "size": size}
     return environment.get_template(template).render(content)
 
 
-def _content(facts: ReportFacts, pictures: Mapping[str, str]) -> dict[str, Any]:
-    metrics = facts.metrics
+def _content(run: EvaluatedRun, pictures: Mapping[str, str]) -> dict[str, Any]:
+    metrics = run.metrics
+    confused = sentences.confusions(metrics, run.dataset.classes)
     return {
-        "facts": facts,
-        "answer": sentences.answer(facts),
+        "run": run,
+        "recipe_text": to_toml(run.recipe),
+        "answer": sentences.answer(run),
         "accuracy": percent(metrics.accuracy),
-        "headline": _headline(facts),
-        "curves": {"src": pictures["training_metrics.png"], "alt": sentences.curves(facts)},
-        "confusion": {
-            "src": pictures["confusion_matrix.png"],
-            "alt": sentences.confusions(metrics, facts.classes),
-        },
-        "mistakes": {"src": pictures["mistakes.png"], "alt": sentences.mistakes(facts)},
-        "epochs": _epoch_table(facts),
+        "headline": _headline(run),
+        "curves": {"src": pictures["training_metrics.png"], "alt": sentences.curves(run)},
+        "confusion": {"src": pictures["confusion_matrix.png"], "alt": confused},
+        "mistakes": {"src": pictures["mistakes.png"], "alt": sentences.mistakes(run)},
+        "epochs": _epoch_table(run),
         "per_class": _class_table(metrics),
-        "layers": _layer_table(facts),
-        "environment": _environment_table(facts),
-        "validated": sentences.has_validation(facts),
-        "checks": sentences.checks(facts),
-        "measurement": sentences.measurement(facts),
+        "layers": _layer_table(run),
+        "environment": _environment_table(run),
+        "checks": sentences.checks(run),
+        "calibration_bins": CALIBRATION_BINS,
     }
 
 
-def _headline(facts: ReportFacts) -> list[tuple[str, str, str]]:
+def _headline(run: EvaluatedRun) -> list[tuple[str, str, str]]:
     """Return the main figures: name, value and a remark."""
-    metrics = facts.metrics
-    best = f"best on validation: {facts.best_epoch}"
-    validated = sentences.has_validation(facts)
+    metrics, outcome = run.metrics, run.outcome
+    best = f"best on validation: {outcome.best_epoch}"
     return [
         ("test accuracy", percent(metrics.accuracy), sentences.interval(metrics)),
-        ("parameters", f"{facts.parameters:,}", f"{facts.macs:,} MACs an image"),
-        ("epochs", str(len(facts.history)), best if validated else "no validation images"),
-        ("training", duration(facts.seconds_total), facts.stopped_because),
+        ("parameters", f"{run.parameters:,}", f"{run.macs:,} MACs an image"),
+        ("epochs", str(len(outcome.history)), best if run.validated else "no validation images"),
+        ("training", duration(run.seconds), outcome.stopped_because),
     ]
 
 
@@ -89,14 +90,15 @@ _EPOCH_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-def _epoch_table(facts: ReportFacts) -> Table:
+def _epoch_table(run: EvaluatedRun) -> Table:
     """Return a row an epoch, without columns that are always empty; the best epoch is marked."""
-    shown = [n for n in _EPOCH_COLUMNS if any(row.get(n) is not None for row in facts.history)]
+    history, best = run.outcome.history, run.outcome.best_epoch
+    shown = [n for n in _EPOCH_COLUMNS if any(row.get(n) is not None for row in history)]
     headings = [_EPOCH_COLUMNS[name][0] for name in shown]
-    rows = [[str(row["epoch"]), *(_cell(row, name) for name in shown)] for row in facts.history]
-    numbers = [int(row["epoch"]) for row in facts.history]
-    best = numbers.index(facts.best_epoch) if facts.best_epoch in numbers else None
-    return Table([Column("epoch"), *map(Column, headings)], rows, best)
+    rows = [[str(row["epoch"]), *(_cell(row, name) for name in shown)] for row in history]
+    numbers = [int(row["epoch"]) for row in history]
+    marked = numbers.index(best) if best in numbers else None
+    return Table([Column("epoch"), *map(Column, headings)], rows, marked)
 
 
 def _class_table(metrics: Metrics) -> Table:
@@ -112,20 +114,25 @@ def _class_table(metrics: Metrics) -> Table:
     return Table(headings, rows)
 
 
-def _layer_table(facts: ReportFacts) -> Table:
+def _layer_table(run: EvaluatedRun) -> Table:
     """Return a row a layer, and the totals."""
-    names = [
-        Column(name, figures=False) for name in ("layer", "in (C×H×W)", "kernel", "out (C×H×W)")
+    names = ("layer", "in (C×H×W)", "kernel", "out (C×H×W)")
+    columns = [Column(name, figures=False) for name in names]
+    rows = [
+        [
+            *(row.name, shape_text(row.in_shape), row.kernel, shape_text(row.out_shape)),
+            *(count(row.parameters), count(row.macs)),
+        ]
+        for row in run.layers
     ]
-    rows = [[count(cell) for cell in row] for row in facts.layers]
-    rows.append(["total", "", "", "", count(facts.parameters), count(facts.macs)])
-    return Table([*names, Column("parameters"), Column("MACs")], rows, len(rows) - 1)
+    rows.append(["total", "", "", "", count(run.parameters), count(run.macs)])
+    return Table([*columns, Column("parameters"), Column("MACs")], rows, len(rows) - 1)
 
 
-def _environment_table(facts: ReportFacts) -> Table:
+def _environment_table(run: EvaluatedRun) -> Table:
     """Return the environment of the run."""
     columns = [Column("what", figures=False), Column("value", figures=False)]
-    return Table(columns, [[name, value] for name, value in facts.environment.items()])
+    return Table(columns, [[name, value] for name, value in run.facts["environment"].items()])
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:

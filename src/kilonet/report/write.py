@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kilonet.files import write_text
 from kilonet.report import rendering
-from kilonet.report.facts import ReportFacts, StudyFacts
+from kilonet.report.facts import EvaluatedRun, StudyFacts
 from kilonet.report.image_grids import mistakes
 from kilonet.report.run_plots import confusion_matrix, training_metrics
 from kilonet.report.study_plots import study_curves
@@ -18,25 +18,25 @@ MISTAKES = "mistakes.png"
 STUDY_CURVES = "accuracy_by_epoch.png"
 
 
-def write_report(folder: Path, facts: ReportFacts) -> None:
+def write_report(folder: Path, run: EvaluatedRun) -> None:
     """Write the plots and the report of a run into ``folder``, which exists.
 
     ``report.html`` contains the plots and loads nothing else. Files are written atomically. Equal
     facts give equal bytes.
     """
+    outcome, dataset = run.outcome, run.dataset
+    targets = (run.recipe.constraints.min_accuracy, run.recipe.training.stop_at_accuracy)
     training_metrics(
-        facts.history, folder / CURVES, best_epoch=facts.best_epoch, targets=facts.targets
+        outcome.history,
+        folder / CURVES,
+        best_epoch=outcome.best_epoch,
+        targets=[target for target in targets if target is not None],
     )
-    confusion_matrix(facts.metrics.confusion, facts.classes, folder / CONFUSION)
-    mistakes(
-        facts.test_images,
-        facts.test_labels,
-        facts.probabilities,
-        facts.classes,
-        folder / MISTAKES,
-    )
+    confusion_matrix(run.metrics.confusion, dataset.classes, folder / CONFUSION)
+    images, labels = dataset.test_images.numpy(), dataset.test_labels.numpy()
+    mistakes(images, labels, run.probabilities, dataset.classes, folder / MISTAKES)
     inlined = {name: data_uri(folder / name) for name in (CURVES, CONFUSION, MISTAKES)}
-    write_text(folder / "report.html", rendering.html(facts, inlined))
+    write_text(folder / "report.html", rendering.html(run, inlined))
 
 
 def data_uri(picture: Path) -> str:

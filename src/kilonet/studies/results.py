@@ -91,7 +91,7 @@ def _report_facts(study: StudyDirectory, analysis: Analysis, command: str) -> St
         answers=answers(analysis),
         tables=_report_tables(analysis),
         curves=_curves(analysis),
-        measurement=_method(analysis),
+        failures=analysis.failures,
         command=command,
     )  # fmt: skip
 
@@ -123,22 +123,3 @@ def _curves(analysis: Analysis) -> list[Curve]:
         for cell in analysis.cells
         if cell.label in drawn and all(run.validation_accuracies() for run in cell.runs)
     ]
-
-
-def _method(analysis: Analysis) -> list[str]:
-    """Return how the numbers were measured, one paragraph each."""
-    paragraphs = [
-        "Each run is tested once, at its end, on the test images. Epochs and thresholds use "
-        "validation images, which are held out from the training images.",
-        "Means have Student's 95 % interval over the seeds. A cell is compared with the baseline "
-        "on the seeds that both have: with a paired t-test over the seeds, for test accuracy and "
-        "for the epochs to the threshold; and with McNemar's exact test over the test images, "
-        "where each image counts for the cell that classifies it correctly with more seeds. The "
-        "p values are adjusted for the number of cells (Holm).",
-        "Where no difference was found, there may still be one that is too small for this number "
-        "of seeds: the interval says how large it could be.",
-    ]
-    if analysis.failures:
-        failed = "; ".join(f"{name}: {why}" for name, why in analysis.failures.items())
-        paragraphs.append(f"Not included, because their training failed: {failed}")
-    return paragraphs
