@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,29 @@ def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(UsageError, match="Cannot read the recipe"):
         resolve(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" + ".a" * 50_000 + " = 1", "dots"),
+        ("[a" + ".a" * 50_000 + "]", "dots"),
+        ("a = {" + "'b' . " * 50_000 + "c = 1}", "characters|dots"),
+        ("a = " + "[" * 50_000, "nested"),
+        ("a = 1\n" * 100_000, "characters"),
+    ],
+)
+def test_files_that_would_take_long_to_parse(mine: Path, text: str, message: str) -> None:
+    mine.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match=message):
+        resolve(mine)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(UsageError, match="a pipe"):
+        resolve(tmp_path / "pipe.toml")
 
 
 def test_errors_name_the_origin() -> None:
