@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from idx_files import TinySet, idx_bytes
 
-from kilonet.data.registry import DATASETS, FileSpec
+from kilonet.data.registry import DATASETS
+from kilonet.data.specs import FileSpec
 
 TRAIN, TEST = 30, 20
 
