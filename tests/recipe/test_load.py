@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from kilonet.errors import RecipeError, UsageError
-from kilonet.recipe.load import parse_recipe, resolve
+from kilonet.recipe.load import parse_recipe, resolve, validate
 
 TEXT = """
 [model]
@@ -139,3 +140,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_errors_name_the_origin() -> None:
     with pytest.raises(RecipeError, match=r"^some run: \[training\] epochs"):
         parse_recipe(TEXT.replace("3", "0"), "some run")
+
+
+@pytest.mark.parametrize("key", ["data.name", "training.teachers", "title"])
+def test_names_that_are_not_utf8_are_refused_before_training(key: str) -> None:
+    """A recipe is stored as UTF-8, and the bytes of a file's name may be anything."""
+    value = "folder:caf\udce9" if key == "data.name" else "caf\udce9"
+    table = tomllib.loads(TEXT)
+    section, _, name = key.rpartition(".")
+    place = table.setdefault(section, {}) if section else table
+    place[name] = [value] if key.endswith("teachers") else value
+    with pytest.raises(RecipeError, match=rf"^mine: {key}: .*not UTF-8.* symbolic link"):
+        validate(table, "mine")

@@ -6,6 +6,7 @@ what was expected, and suggests the nearest key for a misspelt one.
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -131,9 +132,26 @@ def parse_recipe(text: str, origin: str) -> Recipe:
 def validate(table: RawTable, origin: str) -> Recipe:
     """Return the recipe in ``table``."""
     try:
-        return Recipe.model_validate(table)
+        recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise RecipeError(f"{origin}: {explain(error.errors(), table)}") from None
+    _require_utf8(table, origin)
+    return recipe
+
+
+def _require_utf8(table: RawTable, origin: str) -> None:
+    """Check that the recipe can be stored: the name of a file or folder may be any bytes."""
+    for section, value in table.items():
+        keys = value if isinstance(value, dict) else {"": value}
+        for key, entry in keys.items():
+            try:
+                json.dumps(entry, ensure_ascii=False, default=str).encode()
+            except UnicodeEncodeError:
+                name = ".".join(filter(None, (section, key)))
+                raise RecipeError(
+                    f"{origin}: {name}: {entry} is not UTF-8, and a recipe is. Rename the file or "
+                    "folder, or make a symbolic link to it."
+                ) from None
 
 
 def _read_file(path: Path) -> str:
