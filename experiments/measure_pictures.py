@@ -24,13 +24,13 @@ from kilonet.inference import Reader, reader
 from kilonet.preprocessing import PictureError, prepare
 from kilonet.runs.environment import environment
 from kilonet.workflows.runs import find_run
-from pictures.development import Bytes, digits, no_digits, non_digits
+from pictures.development import Bytes, digits, doodles, no_digits
 
 CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 RESULT = Path(__file__).resolve().parents[1] / "results" / "pictures-development.json"
 
 
-def validation_images(source: str) -> tuple[Bytes, Any]:
+def held_back(source: str) -> tuple[Bytes, Any]:
     """Return the images, uint8 (N, 28, 28), and labels that the run did not train on."""
     recipe = find_run(source).recipe
     dataset = load_dataset("mnist")
@@ -44,33 +44,32 @@ def measure_digits(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the number of pictures, correct ones and refused ones of each kind.
 
-    The second result has, over all kinds, the accepted and the correct pictures for each minimum
-    confidence.
+    And over all kinds: the accepted and the correct ones for each of ``CONFIDENCES``.
     """
     counts: dict[str, Counter[str]] = {}
-    by_confidence: dict[str, Any] = {"total": 0, "read": [0] * len(CONFIDENCES)}
-    by_confidence["right"] = [0] * len(CONFIDENCES)
+    sure: dict[str, Any] = {"total": 0, "read": [0] * len(CONFIDENCES)}
+    sure["right"] = [0] * len(CONFIDENCES)
     for kind, label, picture in digits(images, labels, each):
         (outcome,) = reads.stream([picture])
         count = counts.setdefault(kind, Counter({"total": 0, "right": 0, "refused": 0}))
         count["total"] += 1
-        by_confidence["total"] += 1
+        sure["total"] += 1
         if isinstance(outcome, PictureError):
             count["refused"] += 1
             continue
         correct = outcome[0].digit == str(label)
         count["right"] += correct
         for name in ("read", "right") if correct else ("read",):
-            _count(by_confidence[name], outcome[0].confidence)
-    return {kind: dict(count) for kind, count in counts.items()}, by_confidence
+            _count(sure[name], outcome[0].confidence)
+    return {kind: dict(count) for kind, count in counts.items()}, sure
 
 
-def measure_non_digits(reads: Reader, each: int) -> dict[str, Any]:
+def measure_doodles(reads: Reader, each: int) -> dict[str, Any]:
     """Return how many "letters" and "scribbles" are accepted at each of ``CONFIDENCES``."""
     found: dict[str, Any] = {
         kind: {"total": 0, "read": [0] * len(CONFIDENCES)} for kind in ("letters", "scribbles")
     }
-    for kind, picture in non_digits(each):
+    for kind, picture in doodles(each):
         (outcome,) = reads.stream([picture])
         found[kind]["total"] += 1
         if not isinstance(outcome, PictureError):
@@ -114,18 +113,18 @@ def main() -> None:
     parser.add_argument("run", help="a finished run on MNIST")
     parser.add_argument("--each", type=int, default=600, help="pictures of each kind")
     given = parser.parse_args()
-    reads, (images, labels) = reader(given.run), validation_images(given.run)
+    reads, (images, labels) = reader(given.run), held_back(given.run)
     run = find_run(given.run)
     facts, recipe = run.directory.facts, run.recipe
     samples = digits(images, labels, 3, seed=1)
     plain = [picture for kind, _, picture in samples if kind == "plain"][-1]
-    read, by_confidence = measure_digits(reads, images, labels, given.each)
+    read, sure = measure_digits(reads, images, labels, given.each)
     found: dict[str, Any] = {
         "network": {key: facts[key] for key in ("recipe", "fingerprint", "parameters")}
         | {"epochs": recipe.training.epochs, "held_back": recipe.data.validation},
         "digits": read,
         "confidences": CONFIDENCES,
-        "sure": {"digits": by_confidence, **measure_non_digits(reads, given.each)},
+        "sure": {"digits": sure, **measure_doodles(reads, given.each)},
         "refusals": measure_refusals(images, given.each // 3),
         "milliseconds": {"plain": round(measure_time(np.asarray(plain)), 2)},
         "environment": environment("cpu", 1),

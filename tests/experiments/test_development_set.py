@@ -72,7 +72,7 @@ def test_every_kind_is_a_picture() -> None:
 
 
 def test_letters_and_scribbles_hold_together() -> None:
-    found = [(kind, np.asarray(picture)) for kind, picture in development.non_digits(6)]
+    found = [(kind, np.asarray(picture)) for kind, picture in development.doodles(6)]
     assert [kind for kind, _ in found] == ["letters", "scribbles"] * 6
     assert all(prepare(picture).max() > 200 for _, picture in found)
 

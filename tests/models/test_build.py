@@ -18,6 +18,7 @@ from kilonet.training.data import augmentation_in
 PARAMETERS = {
     "two-conv-fc64": 105_962,
     "two-conv-fc128": 207_018,
+    "two-conv-25k": 24_042,
     "two-conv-fc12": 23_854,
     "gap-14k": 14_210,
     "gap-14k-plus": 14_210,
