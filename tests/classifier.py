@@ -20,7 +20,7 @@ def ring(path: Path, count: int = 1) -> Path:
     return path
 
 
-def write_classifier(path: Path) -> Path:
+def write_classifier(path: Path, classes: str = "0,1,2,3,4,5,6,7,8,9") -> Path:
     """Write a network that compares the pixels with those of a prepared 0 and 1."""
     bar = np.zeros((90, 70), dtype=np.uint8)
     bar[10:80, 32:38] = 255
@@ -44,6 +44,6 @@ def write_classifier(path: Path) -> Path:
         nodes, "templates", [image], ends, [numpy_helper.from_array(weights, "weights")]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, {"classes": "0,1,2,3,4,5,6,7,8,9"})
+    helper.set_model_props(model, {"classes": classes})
     onnx.save(model, path)
     return path

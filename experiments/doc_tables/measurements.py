@@ -29,6 +29,7 @@ REASONS = {
     "too-small": "a dot of at most five pixels",
     "several": "two to four digits side by side",
 }
+SCORES = {"digit_score": "the digit score", "confidence": "the network's largest probability"}
 ROBUST = "kilonet-25k-robust"
 
 
@@ -169,7 +170,7 @@ def read_pictures(results: Path) -> Any:
 def pictures(results: Path) -> Iterator[Row]:
     """Yield how many pictures of each kind of the development set are predicted correctly."""
     found = read_pictures(results)["digits"]
-    keys = ("total", "right", "refused")
+    keys = ("total", "right", "refused", "cut")
     whole = {key: sum(kind[key] for kind in found.values()) for key in keys}
     for kind, count in (*found.items(), ("all", whole)):
         low, high = wilson(count["right"], count["total"])
@@ -183,20 +184,26 @@ def refusals(results: Path) -> Iterator[Row]:
         yield {"reason": REASONS[kind], "kind": kind, **count}
 
 
-def confidences(results: Path) -> Iterator[Row]:
-    """Yield what each minimum confidence accepts of digits, letters and scribbles."""
-    found = read_pictures(results)
-    digits, letters, scribbles = (found["sure"][k] for k in ("digits", "letters", "scribbles"))
-    for place, minimum in enumerate(found["confidences"]):
-        yield {
-            "minimum": minimum,
-            "digits": digits["read"][place] / digits["total"],
-            "correct": digits["right"][place] / digits["read"][place],
-            "letters": letters["read"][place] / letters["total"],
-            "letter_count": letters["total"],
-            "scribbles": scribbles["read"][place] / scribbles["total"],
-            "scribble_count": scribbles["total"],
-        }
+def non_digits(results: Path) -> Iterator[Row]:
+    """Yield how many pictures of other things are refused, and how many of them as empty."""
+    found = read_pictures(results)["non_digits"]
+    keys = ("total", "refused", "empty")
+    whole = {key: sum(kind[key] for kind in found.values()) for key in keys}
+    for kind, count in (*found.items(), ("all", whole)):
+        low, high = wilson(count["refused"], count["total"])
+        share, bounds = count["refused"] / count["total"], (100 * low, 100 * high)
+        yield {"kind": kind, "share": share, "bounds": bounds, **count}
+
+
+def rejection(results: Path) -> Iterator[Row]:
+    """Yield what each minimum score refuses of digits and of other pictures."""
+    yield from read_pictures(results)["curve"]
+
+
+def scores(results: Path) -> Iterator[Row]:
+    """Yield what the score of the detector and the network's own probability refuse."""
+    for name, found in read_pictures(results)["scores"].items():
+        yield {"name": SCORES[name], **found}
 
 
 def pictures_source(results: Path) -> Iterator[Row]:
@@ -265,6 +272,6 @@ def _both(runs: list[dict[str, Any]], kind: str) -> str:
 
 
 ROWS = (
-    confidences, datasets, export_dates, export_forms, largest_export, pictures,
-    pictures_source, refusals, robustness, service, shipping, sources,
+    datasets, export_dates, export_forms, largest_export, non_digits, pictures, pictures_source,
+    refusals, rejection, robustness, scores, service, shipping, sources,
 )  # fmt: skip

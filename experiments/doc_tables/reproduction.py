@@ -20,6 +20,7 @@ from doc_tables.results import (
 from doc_tables.tables import NONE, Row, interval, percent, span, table
 from kilonet.evaluation.statistics import wilson
 from kilonet.recipe.fingerprint import fingerprint
+from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.formatting import plural
 
@@ -45,8 +46,7 @@ def recipes(results: Path) -> Iterator[Row]:
 
 def claims_held(results: Path) -> Iterator[Row]:
     """Yield the number of claims that hold, and of all claims."""
-    described = [e for e in read_experiment().run if e.claim and e.way == "described"]
-    claimed = [(e.claim, result_of(results, e)) for e in described if e.claim]
+    claimed = [(e.claim, result_of(results, e)) for e in read_experiment().run if e.claim]
     held = sum(judge(claim, result).holds for claim, result in claimed)
     yield {"held": held, "claims": len(claimed)}
 
@@ -64,19 +64,6 @@ def claims(results: Path) -> Iterator[Row]:
                 "number": len(result.runs),
                 "verdict": judge(claim, result) if claim else None,
             }
-
-
-def promises(results: Path) -> Iterator[Row]:
-    """Yield the accuracy that a page claims and what its network reaches, by the way of training.
-
-    A network is here if an entry tunes it or trains it freely.
-    """
-    for entry in read_experiment().run:
-        others = {e.way: e for e in read_experiment().run if e.beside == entry.label and e.project}
-        if entry.claim and others:
-            ways = {"described": entry, **others}
-            reached = {way: f"{result_of(results, e).accuracy}" for way, e in ways.items()}
-            yield {"entry": entry, "claimed": entry.claim, "tuned": None, "free": None, **reached}
 
 
 def origins(results: Path) -> Iterator[Row]:
@@ -141,7 +128,7 @@ def settings(results: Path, label: str) -> str:
         assumed = [f"`{name} = {_value(keys.get(name))}`" for name in recipe.assumed]
         rows.append(["settings that the page does not give", ", ".join(assumed)])
     if entry.beside:
-        other = _flat(measured(entry.beside).resolved)
+        other = _flat(resolve(entry.beside).recipe)
         heading = f"settings that differ from `{entry.beside}` (its value)"
         rows.append([heading, ", ".join(_differences(keys, other))])
     today, then = fingerprint(recipe), result_of(results, entry).fingerprint
@@ -218,4 +205,4 @@ def _epoch_cell(claim: Claim, result: Result, epoch: int) -> str:
     return text
 
 
-ROWS = (accuracy, recipes, claims_held, claims, promises, origins, environments)
+ROWS = (accuracy, recipes, claims_held, claims, origins, environments)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -256,7 +256,6 @@ class Measured(BaseModel):
     overrides: list[str] = []
     project: str = ""
     beside: str = ""
-    way: Literal["described", "tuned", "free"] = "described"
     archived: bool = False
     claim: Claim | None = None
 

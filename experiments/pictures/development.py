@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
-from scipy.interpolate import make_interp_spline
+from PIL import Image
 from sklearn import datasets
 
 from pictures.kinds import (
@@ -23,7 +20,6 @@ from pictures.kinds import (
     KINDS,
     Bytes,
     Floats,
-    Random,
     on_paper,
     photographed,
     placed,
@@ -33,12 +29,6 @@ from pictures.sheets import SHEETS, two_in_28
 from pictures.strokes import enlarged, shape_of_image, shape_of_template, trimmed
 
 SMALLEST, LARGEST = 28, 1050  # pixels: the sides of made pictures
-# Without letters that look like digits when written by hand, or that have two parts.
-LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"
-FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "STIXGeneralItalic", "cmmi10", "cmtt10")
-SIDE = 160  # pixels
-FAINT = 0.5 / 255  # of full ink: less than half a grey level
-PAPERS = ("plain", "photographed pencil")
 Example = tuple[str, int, npt.NDArray[Any]]
 
 
@@ -127,36 +117,3 @@ def _level(inks: list[Floats]) -> list[Floats]:
     """Return the inks on one height."""
     height = max(ink.shape[0] for ink in inks)
     return [np.pad(ink, ((0, height - ink.shape[0]), (0, 0))) for ink in inks]
-
-
-def doodles(each: int, seed: int = 0) -> Iterator[tuple[str, Bytes]]:
-    """Yield ``each`` "letters" and "scribbles", drawn with one pen, half of them photographed."""
-    rng = np.random.default_rng([seed, 3])
-    for number in range(each):
-        paper = KINDS[PAPERS[number % len(PAPERS)]]
-        yield "letters", paper(placed(letter(rng), SIDE, rng), rng)
-        yield "scribbles", paper(placed(scribble(rng), SIDE, rng), rng)
-
-
-def letter(rng: Random) -> Floats:
-    """Return the ink of a letter: the skeleton of a printed one, drawn with a pen."""
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    font = ImageFont.truetype(folder / f"{FONTS[rng.integers(len(FONTS))]}.ttf", 22)
-    image = Image.new("L", (28, 28))
-    sign = LETTERS[rng.integers(len(LETTERS))]
-    ImageDraw.Draw(image).text((14, 14), sign, fill=255, font=font, anchor="mm")
-    length = round(SIDE * rng.uniform(0.4, 0.7))
-    return trimmed(
-        shape_of_image(np.asarray(image)).ink(length, length * rng.uniform(0.04, 0.15)), FAINT
-    )
-
-
-def scribble(rng: Random) -> Floats:
-    """Return the ink of a smooth line through random points."""
-    count = int(rng.integers(5, 13))
-    points = rng.uniform(0.1, 0.9, (count, 2)) * SIDE * rng.uniform(0.5, 0.75)
-    line = make_interp_spline(np.arange(count), points, k=3)(np.linspace(0, count - 1, 30 * count))
-    image = Image.new("L", (SIDE, SIDE))
-    moved = [tuple(point) for point in (line + SIDE / 6).tolist()]
-    ImageDraw.Draw(image).line(moved, fill=255, width=int(rng.integers(3, 12)), joint="curve")
-    return trimmed(np.asarray(image.resize((SIDE // 2,) * 2, Image.Resampling.BOX)) / 255.0, FAINT)

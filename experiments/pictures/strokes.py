@@ -132,12 +132,12 @@ def shape_of_strokes(strokes: list[Curve], rng: np.random.Generator, spread: flo
     skeleton = np.zeros((2 * size, 2 * size), dtype=np.bool_)
     for stroke in strokes:
         points = np.array([np.array(point) + shaken[point] - 0.5 for point in stroke]) @ matrix.T
-        for x, y in _curve(points) * size + size:
+        for x, y in points_of_curve(points) * size + size:
             skeleton[int(y), int(x)] = True
     return _shape(skeleton)
 
 
-def _curve(points: Floats) -> Floats:
+def points_of_curve(points: Floats) -> Floats:
     """Return many points on the Catmull–Rom curve through ``points``."""
     ends = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
     t = np.linspace(0, 1, 120)[:, None]

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Command
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from classifier import ring, write_classifier
 from kilonet.cli.predict import PredictionTable
 from kilonet.inference import Prediction
+from kilonet.inference.model import CUT_OFF, NOT_A_DIGIT
 from trained import Trained
 
 
@@ -68,11 +69,29 @@ def test_notes_follow_the_prediction(kilonet: Command, model: Path, tmp_path: Pa
     rows = np.flatnonzero((grey != grey[0, 0]).any(axis=1))
     Image.fromarray(grey[rows[0] + 5 :]).save(cut)
     result = kilonet("predict", cut, "--model", model)
-    assert result.out.splitlines()[2:] == [
-        f"{cut}: The digit reaches the edge of the picture and may be cut off."
-    ]
+    assert result.out.splitlines()[2:] == [f"{cut}: {CUT_OFF}"]
     (entry,) = json.loads(kilonet("predict", cut, "--model", model, "--json").out)
-    assert entry["notes"] == ["The digit reaches the edge of the picture and may be cut off."]
+    assert entry["notes"] == [CUT_OFF]
+
+
+def test_what_is_no_digit_is_refused_unless_forced(kilonet: Command, tmp_path: Path) -> None:
+    letter, other = tmp_path / "letter.png", tmp_path / "other.png"
+    image = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(image).line([(20, 80), (20, 20), (50, 60), (80, 20), (80, 80)], fill=0, width=6)
+    image.save(letter)
+    ring(other)
+    result = kilonet("predict", letter, other)
+    assert (result.status, len(result.out.splitlines())) == (1, 2)
+    assert result.err.startswith(f"Error: {letter} does not look like a digit.")
+    assert "--force" in result.err
+    refused, digit = json.loads(kilonet("predict", letter, other, "--json").out)
+    assert (refused["error"], digit["digit"]) == ("not-a-digit", "0")
+    forced = kilonet("predict", letter, "--force")
+    assert (forced.status, forced.err) == (0, "")
+    assert forced.out.splitlines()[2:] == [f"{letter}: {NOT_A_DIGIT}"]
+    (entry,) = json.loads(kilonet("predict", letter, "--force", "--json").out)
+    assert entry["unsure"]
+    assert entry["digit_score"] < 0.5 < digit["digit_score"]
 
 
 def test_an_unreadable_file_does_not_stop_the_others(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kilonet.errors import KilonetError
 from kilonet.preprocessing import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,9 @@ development = importlib.import_module("pictures.development")
 handwriting = importlib.import_module("pictures.handwriting")
 measurements = importlib.import_module("doc_tables.measurements")
 strokes = importlib.import_module("pictures.strokes")
+characters = importlib.import_module("pictures.characters")
+others = importlib.import_module("pictures.non_digits")
+detector = importlib.import_module("train_detector")
 sys.path.insert(0, str(ROOT / "tests" / "preprocessing"))
 vectors = importlib.import_module("write_vectors")
 
@@ -71,10 +75,42 @@ def test_every_kind_is_a_picture() -> None:
     assert refusals == set(measurements.REASONS)
 
 
-def test_letters_and_scribbles_hold_together() -> None:
-    found = [(kind, np.asarray(picture)) for kind, picture in development.doodles(6)]
-    assert [kind for kind, _ in found] == ["letters", "scribbles"] * 6
-    assert all(prepare(picture).max() > 200 for _, picture in found)
+@pytest.mark.parametrize("draw", [others.scribble, others.doodle])
+def test_scribbles_and_doodles_hold_together(draw: Any) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        picture = np.round(255 * (1 - np.pad(draw(rng), 20))).astype(np.uint8)
+        assert prepare(picture).max() > 200
+
+
+def test_pictures_of_other_things() -> None:
+    try:
+        found = list(others.non_digits(np.stack([image_of_a_cross()] * 3), 2))
+    except KilonetError as error:
+        pytest.skip(str(error))
+    kinds = {*others.DRAWINGS, *others.PAGES, "two characters that touch"}
+    assert {kind for kind, _ in found} == kinds
+    for _, picture in found:
+        Image.fromarray(picture)
+
+
+@pytest.mark.parametrize("table", [characters.FIGURES, characters.RARE_DIGITS])
+def test_figures_to_learn_from_have_ink(table: str) -> None:
+    rng = np.random.default_rng(0)
+    for _, strokes in characters.variants(table):
+        ink = characters.drawn(strokes, rng)
+        assert ink.max() > 0.5
+        assert 0.01 < ink.mean() < 0.7
+
+
+def test_the_detector_learns_from_every_source() -> None:
+    images = np.stack([image_of_a_cross()] * 3)
+    rng = np.random.default_rng(0)
+    none, _ = detector.prepared((10, one) for one in detector.non_digits(images, 20, rng))
+    found, labels = detector.prepared(detector.digits(images, np.array([1, 4, 7]), 20, rng))
+    assert none.shape[1:] == found.shape[1:] == (28, 28)
+    assert len(none) >= 15
+    assert set(labels) <= set(range(10))
 
 
 def test_the_vectors_are_what_the_script_writes() -> None:

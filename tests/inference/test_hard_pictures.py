@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -12,10 +13,9 @@ from PIL import Image, ImageDraw
 
 import kilonet
 from kilonet.inference import Reader
-from kilonet.inference.model import OnnxSession
-from kilonet.inference.predict import CUT_OFF
+from kilonet.inference.model import CUT_OFF, OnnxSession
 from kilonet.preprocessing import PictureError
-from kilonet.preprocessing.prepare import PreparedDigit, prepare_picture
+from kilonet.preprocessing.prepare import PreparedDigit, PreparedPicture, prepare_picture
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -166,34 +166,40 @@ def test_empty_printed_paper_is_refused(reads: Reader, squares: bool, degrees: f
         reads.predict(photographed(empty, printed))
 
 
-@pytest.mark.parametrize("digit", sorted(DIGITS))
-@pytest.mark.parametrize("side", [60, 200, 500])
-@pytest.mark.parametrize("quarter", range(4))
-def test_a_digit_that_the_picture_cuts_off(
-    reads: Reader, digit: str, side: int, quarter: int
-) -> None:
-    ink = np.rot90(drawn(digit, side, side / 12, (side // 3, side // 3)), quarter)
-    whole, cut = (np.round(255 * (1 - part)).astype(np.uint8) for part in (ink, ink[side // 2 :]))
-    (before,) = reads.read_all(np.rot90(whole, -quarter))
-    assert before.notes == ()
-    try:
-        found = reads.read_all(np.rot90(cut, -quarter))
-    except PictureError:
-        return  # too little is left
-    for prediction in found:
-        assert prediction.notes == (CUT_OFF,)
-        assert prediction.confidence < 0.999
-        assert prediction.to_json()["notes"] == [CUT_OFF]
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("pen", [0.04, 0.08, 0.14])
+def test_digits_that_the_picture_cuts_off(pen: float, inverted: bool) -> None:
+    noted: dict[str, list[bool]] = {"whole": [], "touching": [], "cut": []}
+    for digit, side, quarter in itertools.product(DIGITS, (60, 200, 500), range(4)):
+        ink = np.rot90(drawn(digit, side, pen * side, (side // 3, side // 3)), quarter)
+        first = np.flatnonzero(ink.max(axis=1) > 0.3)[0]
+        for kind, part in (("whole", ink), ("touching", ink[first:]), ("cut", ink[side // 2 :])):
+            ways = np.rot90(part if inverted else 1 - part, -quarter)
+            try:
+                found = prepare_picture(np.round(255 * ways).astype(np.uint8), several=True)
+            except PictureError:
+                continue  # too little is left
+            noted[kind].append(any(one.cut_off for one in found.digits))
+    assert not any(noted["whole"])
+    assert np.mean(noted["touching"]) <= 0.2
+    assert np.mean(noted["cut"]) >= 0.85
+
+
+def test_a_digit_that_is_cut_off_has_a_note_and_less_confidence(reads: Reader) -> None:
+    ink = drawn("7", 200, 16, (60, 60))[:, 80:]
+    found = reads.predict(np.round(255 * (1 - ink)).astype(np.uint8), force=True)
+    assert found.notes[0] == CUT_OFF
+    assert found.confidence < 0.999
+    assert found.to_json()["notes"][0] == CUT_OFF
 
 
 def test_the_order_of_the_classes_stays(reads: Reader) -> None:
     ink = drawn("7", 200, 16, (60, 60))[:, 80:]
     image = prepare_picture(np.round(255 * (1 - ink)).astype(np.uint8)).digits[0]
     assert image.cut_off
-    sure, doubtful = (
-        OnnxSession(reads.path).classify([PreparedDigit(image.image, cut)])[0]
-        for cut in (False, True)
-    )
+    pictures = [PreparedPicture([PreparedDigit(image.image, cut)]) for cut in (False, True)]
+    found = OnnxSession(reads.path).classify(pictures)
+    sure, doubtful = (np.array(one[0].probabilities) for one in found)
     assert sure.max() > doubtful.max()
     assert sure.argmax() == doubtful.argmax()
     assert doubtful.sum() == pytest.approx(1, abs=1e-6)

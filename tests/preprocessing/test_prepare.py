@@ -17,12 +17,12 @@ from scipy import ndimage
 from kilonet.data.formats import read_idx_images
 from kilonet.preprocessing import PictureError, prepare, split
 from kilonet.preprocessing.errors import SeveralDigitsError
+from kilonet.preprocessing.filters import stroke_width
 from kilonet.preprocessing.prepare import (
     BOX,
     MAX_STROKE,
     MIN_STROKE,
     as_mnist_image,
-    stroke_width,
     to_28x28,
 )
 from kilonet.preprocessing.segment import DigitInk

@@ -5,13 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kilonet.inference.model import Classification
 from kilonet.serve import messages
 
 PICTURES = st.lists(
     st.builds(messages.RequestPicture, st.sampled_from(["file", "pixels"]), st.binary(max_size=50))
 )
 RESULTS = st.lists(
-    st.lists(st.floats(0, 1, width=32), max_size=10).map(tuple)
+    st.builds(
+        Classification,
+        st.lists(st.floats(0, 1, width=32), max_size=10).map(tuple),
+        st.none() | st.floats(0, 1),
+        st.lists(st.text(), max_size=2).map(tuple),
+    )
     | st.builds(messages.Refusal, st.text(), st.text())
 )
 

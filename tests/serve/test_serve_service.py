@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from kilonet.inference.model import Classification
 from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.pool import PredictionLostError
 from kilonet.serve.problems import Problem
@@ -25,15 +26,18 @@ class Workers:
 
     model, version, classes, ready = Path("m.onnx"), "0123456789ab", ("0", "1"), True
 
-    def __init__(self, seconds: float = 0, lost: bool = False) -> None:
+    def __init__(
+        self, seconds: float = 0, lost: bool = False, digit_score: float | None = None
+    ) -> None:
         self.seconds, self.lost, self.calls = seconds, lost, 0
+        self.found = Classification((0.25, 0.75), digit_score)
 
     async def predict(self, pictures: Sequence[RequestPicture], client: str = "") -> list[Result]:
         self.calls += 1
         await asyncio.sleep(self.seconds)
         if self.lost:
             raise PredictionLostError
-        return [(0.25, 0.75)] * len(pictures)
+        return [self.found] * len(pictures)
 
 
 def service(workers: Workers, key: str | None = None, **settings: Any) -> Service:
@@ -62,6 +66,15 @@ def test_the_name_of_a_model_is_that_of_its_run_or_file(path: str, name: str) ->
     workers = Workers()
     workers.model = Path(path)
     assert service(workers).model["name"] == name
+
+
+def test_what_does_not_look_like_a_digit_is_refused_unless_forced() -> None:
+    one = service(Workers(digit_score=0.1))
+    problem = refused(one)
+    assert (problem.status, problem.reason) == (422, "not-a-digit")
+    assert "force=true" in str(problem)
+    forced = await_(one.predict(request(), 0, force=True))
+    assert (forced["digit"], forced["digit_score"], forced["unsure"]) == ("1", 0.1, True)
 
 
 def refused(one: Service) -> Problem:
@@ -131,17 +144,19 @@ CLASSES = ("a", "b", "c")
 
 
 def test_the_json_of_a_prediction_has_all_probabilities() -> None:
-    found = entry_of((0.2, 0.7123456789, 0.1), CLASSES, 0.5)
+    found = entry_of(Classification((0.2, 0.7123456789, 0.1), 0.9, ("So.",)), CLASSES, 0.5)
     assert found == {
         "digit": "b",
         "confidence": 0.712346,
         "runner_up": "a",
         "runner_up_confidence": 0.2,
         "unsure": False,
+        "digit_score": 0.9,
+        "notes": ["So."],
         "probabilities": {"a": 0.2, "b": 0.712346, "c": 0.1},
     }
     assert set(found) == set(PREDICTION_SCHEMA["properties"])
-    assert entry_of((0.2, 0.7, 0.1), CLASSES, 0.71)["unsure"]
+    assert entry_of(Classification((0.2, 0.7, 0.1)), CLASSES, 0.71)["unsure"]
 
 
 def test_the_json_of_a_refused_picture_in_a_batch() -> None:

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 from kilonet.inference import model as model_module
-from kilonet.inference.model import OnnxSession
+from kilonet.inference.model import Classification, OnnxSession
 from kilonet.preprocessing.decode import decode_grey
 from kilonet.preprocessing.prepare import PreparedPicture, prepare_picture
 from kilonet.serve import messages, worker
@@ -32,9 +32,10 @@ def test_pictures_of_a_group_have_their_own_results(
         RequestPicture("file", zero),
     ]
     first, second, third, fourth = predict(OnnxSession(model), pictures, 100_000)
-    assert isinstance(first, tuple)
-    assert first == pytest.approx(fourth)
-    assert first.index(max(first)) == 0
+    assert isinstance(first, Classification)
+    assert isinstance(fourth, Classification)
+    assert first.probabilities == pytest.approx(fourth.probabilities)
+    assert first.probabilities.index(max(first.probabilities)) == 0
     assert isinstance(second, Refusal)
     assert second.kind == "unreadable"
     assert isinstance(third, Refusal)
@@ -68,7 +69,7 @@ def test_slow_pictures_leave_the_rest_of_their_group_for_later(
     wait_in(model_module, GROUP_SECONDS, monkeypatch)
     found = predict(OnnxSession(model), [RequestPicture("file", zero)] * 4, 100_000)
     assert len(found) == 1
-    assert isinstance(found[0], tuple)
+    assert isinstance(found[0], Classification)
 
 
 @pytest.mark.parametrize("limit", [0.01, 0.1])
@@ -84,7 +85,7 @@ def test_a_picture_that_takes_too_long_is_refused(
     assert refused.kind == "too-slow"
     assert time.process_time() - began < 5
     (right,) = predict(session, [RequestPicture("file", zero)], 100_000, 5)
-    assert isinstance(right, tuple)
+    assert isinstance(right, Classification)
 
 
 def started(model: Path) -> subprocess.Popen[bytes]:
@@ -140,5 +141,5 @@ def test_a_bug_fails_only_its_own_picture(
     )
     assert isinstance(trap, Refusal)
     assert trap.kind == "unprepared"
-    assert isinstance(right, tuple)
+    assert isinstance(right, Classification)
     assert "ZeroDivisionError" in json.loads(capsys.readouterr().err)["traceback"]

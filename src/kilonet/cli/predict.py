@@ -34,13 +34,18 @@ def predict(
         typer.Option("--min-confidence", metavar="P", help='Below P (0 to 1), answer "unsure".'),
     ] = 0.0,
     split: Annotated[bool, Flag("--split", help="Read several digits, left to right.")] = False,
+    force: Annotated[
+        bool, Flag("--force", help="Predict also what does not look like a digit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Predict the digit in each picture: the digit, its probability, and the runner-up."""
     from kilonet.inference.predict import reader
 
     model_reader = reader(model)
-    results = model_reader.stream(pictures, min_confidence=min_confidence, several=split)
+    results = model_reader.stream(
+        pictures, min_confidence=min_confidence, several=split, force=force
+    )
     names = [str(picture) for picture in pictures]
     named = zip(names, _with_progress(results, len(names)), strict=True)
     return _print_json(named, split) if as_json else _print_table(named, model_reader.classes)

@@ -13,14 +13,13 @@ import numpy as np
 from PIL import Image
 
 from kilonet.errors import UsageError
-from kilonet.inference.model import OnnxSession, find_model
+from kilonet.inference.model import Classification, OnnxSession, find_model
 from kilonet.preprocessing import PictureError
 from kilonet.preprocessing.decode import PictureSource
-from kilonet.preprocessing.prepare import PreparedDigit, PreparedPicture
+from kilonet.preprocessing.errors import NotADigitError
+from kilonet.preprocessing.prepare import PreparedPicture
 
 BATCH = 64
-CUT_OFF = "The digit reaches the edge of the picture and may be cut off."
-MORE_FRAMES = "Only the first page or frame of the file was read."
 
 PictureResult: TypeAlias = "list[Prediction] | PictureError"
 """The predictions of one picture, or the error that it caused."""
@@ -38,19 +37,21 @@ class Prediction:
     runner_up: str
     runner_up_confidence: float
     unsure: bool
-    """Whether the confidence is below the requested minimum."""
+    """Whether the confidence is below the requested minimum, or this does not look like a digit."""
+    digit_score: float | None = None
+    """How much the image looks like a digit, 0 to 1; less than 0.5 is refused, unless forced.
+
+    None if the classes of the network are not the ten digits.
+    """
     notes: tuple[str, ...] = ()
-    """What the picture leaves in doubt, a sentence each: ``CUT_OFF``, ``MORE_FRAMES``."""
+    """What the picture leaves in doubt, a sentence each: see ``kilonet.inference.model``."""
 
     @classmethod
-    def from_probabilities(
-        cls,
-        probabilities: Sequence[float],
-        classes: Sequence[str],
-        min_confidence: float,
-        notes: tuple[str, ...] = (),
+    def from_classification(
+        cls, found: Classification, classes: Sequence[str], min_confidence: float
     ) -> Prediction:
-        """Return the prediction for ``probabilities``, one per class."""
+        """Return the prediction for one image; ``classes`` are the names of the classes."""
+        probabilities = found.probabilities
         order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
         (first, second), best = order[:2], probabilities[order[0]]
         return cls(
@@ -58,12 +59,14 @@ class Prediction:
             best,
             classes[second],
             probabilities[second],
-            best < min_confidence,
-            notes,
+            best < min_confidence or found.is_refused,
+            found.digit_score,
+            found.notes,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields by name, probabilities rounded to 6 decimals; ``notes`` if any."""
+        """Return the fields by name, rounded to 6 decimals; score and notes if there are any."""
+        score = {} if self.digit_score is None else {"digit_score": round(self.digit_score, 6)}
         notes = {"notes": list(self.notes)} if self.notes else {}
         return {
             "digit": self.digit,
@@ -71,6 +74,7 @@ class Prediction:
             "runner_up": self.runner_up,
             "runner_up_confidence": round(self.runner_up_confidence, 6),
             "unsure": self.unsure,
+            **score,
             **notes,
         }
 
@@ -95,43 +99,58 @@ class Reader:
     # A str is an iterable of str too: the first overload that matches is used.
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, pictures: PictureSource, *, min_confidence: float = 0.0
+        self, pictures: PictureSource, *, min_confidence: float = 0.0, force: bool = False
     ) -> Prediction: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, pictures: Iterator[PictureSource], *, min_confidence: float = 0.0
+        self, pictures: Iterator[PictureSource], *, min_confidence: float = 0.0, force: bool = False
     ) -> Iterator[Prediction]: ...
     @overload
     def predict(
-        self, pictures: Iterable[PictureSource], *, min_confidence: float = 0.0
+        self,
+        pictures: Iterable[PictureSource],
+        *,
+        min_confidence: float = 0.0,
+        force: bool = False,
     ) -> list[Prediction]: ...
     def predict(
-        self, pictures: PictureSource | Iterable[PictureSource], *, min_confidence: float = 0.0
+        self,
+        pictures: PictureSource | Iterable[PictureSource],
+        *,
+        min_confidence: float = 0.0,
+        force: bool = False,
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Predict the one digit in a picture, or in each of several.
 
         A picture is a path, the bytes of a file, a PIL image or an array (see
         ``kilonet.preprocessing.decode.decode_grey``). One picture gives a ``Prediction``; a list,
         or an array (N, H, W) or (N, H, W, C), gives a list; an iterator gives an iterator, which
-        reads one batch ahead. A prediction below ``min_confidence``, 0 to 1, is ``unsure``.
+        reads one batch ahead. A prediction below ``min_confidence``, 0 to 1, is ``unsure``. With
+        ``force``, what does not look like a digit is predicted too.
 
         Raises:
             PictureError: a picture has no digit, or several; ``stream`` continues after errors.
             UsageError: ``min_confidence`` is not a probability.
         """
         if _is_one(pictures):
-            return next(self._single([pictures], min_confidence))
-        predictions = self._single(pictures, min_confidence)
+            return next(self._single([pictures], min_confidence, force))
+        predictions = self._single(pictures, min_confidence, force)
         return predictions if isinstance(pictures, Iterator) else list(predictions)
 
-    def read_all(self, picture: PictureSource, *, min_confidence: float = 0.0) -> list[Prediction]:
+    def read_all(
+        self, picture: PictureSource, *, min_confidence: float = 0.0, force: bool = False
+    ) -> list[Prediction]:
         """Predict every digit in a picture, left to right.
+
+        What does not look like a digit is ``unsure``; a picture of nothing else is an error, unless
+        ``force`` is set.
 
         Raises:
             PictureError: there is none.
             UsageError: ``min_confidence`` is not a probability.
         """
-        return _unwrap(next(self.stream([picture], min_confidence=min_confidence, several=True)))
+        results = self.stream([picture], min_confidence=min_confidence, several=True, force=force)
+        return _unwrap(next(results))
 
     def stream(
         self,
@@ -139,11 +158,13 @@ class Reader:
         *,
         min_confidence: float = 0.0,
         several: bool = False,
+        force: bool = False,
     ) -> Iterator[PictureResult]:
         """Yield, for each picture in order, its predictions or its error.
 
         With ``several``, a picture may have any number of digits, predicted left to right;
-        otherwise it has one. One batch of pictures is opened at a time.
+        otherwise it has one. With ``force``, a picture may show something else than a digit. One
+        batch of pictures is opened at a time.
 
         Raises:
             UsageError: ``min_confidence`` is not a probability, or the model classifies whole
@@ -155,49 +176,38 @@ class Reader:
             raise UsageError(
                 f"{self.path} classifies whole pictures, not the digits in them. Leave out --split."
             )
-        return self._stream(iter(pictures), min_confidence, several)
+        return self._stream(iter(pictures), min_confidence, several, force)
 
-    def _single(self, pictures: Any, min_confidence: float) -> Iterator[Prediction]:
-        results = self.stream(pictures, min_confidence=min_confidence)
+    def _single(self, pictures: Any, min_confidence: float, force: bool) -> Iterator[Prediction]:
+        results = self.stream(pictures, min_confidence=min_confidence, force=force)
         return (_unwrap(result)[0] for result in results)
 
     def _stream(
-        self, pictures: Iterator[PictureSource], min_confidence: float, several: bool
+        self, pictures: Iterator[PictureSource], min_confidence: float, several: bool, force: bool
     ) -> Iterator[PictureResult]:
         while batch := [
             self._prepare(picture, several) for picture in itertools.islice(pictures, BATCH)
         ]:
             prepared = [one for one in batch if isinstance(one, PreparedPicture)]
-            predictions = iter(self._classify(prepared, min_confidence))
+            results = iter(self._session.classify(prepared))
             for one in batch:
-                yield one if isinstance(one, PictureError) else next(predictions)
+                if isinstance(one, PictureError):
+                    yield one
+                    continue
+                found = next(results)
+                if not force and all(digit.is_refused for digit in found):
+                    yield NotADigitError(one.name)
+                    continue
+                yield [
+                    Prediction.from_classification(digit, self.classes, min_confidence)
+                    for digit in found
+                ]
 
     def _prepare(self, picture: PictureSource, several: bool) -> PreparedPicture | PictureError:
         try:
             return self._session.prepare_picture(picture, several=several)
         except PictureError as error:
             return error
-
-    def _classify(
-        self, pictures: list[PreparedPicture], min_confidence: float
-    ) -> list[list[Prediction]]:
-        """Return the predictions of each picture; the network runs once for all of them."""
-        digits = [digit for picture in pictures for digit in picture.digits]
-        rows = iter(self._session.classify(digits).tolist() if digits else [])
-        return [
-            [
-                Prediction.from_probabilities(
-                    next(rows), self.classes, min_confidence, _notes(picture, digit)
-                )
-                for digit in picture.digits
-            ]
-            for picture in pictures
-        ]
-
-
-def _notes(picture: PreparedPicture, digit: PreparedDigit) -> tuple[str, ...]:
-    possible = {CUT_OFF: digit.cut_off, MORE_FRAMES: picture.has_more}
-    return tuple(note for note, holds in possible.items() if holds)
 
 
 def reader(model: str | os.PathLike[str] | None = None) -> Reader:

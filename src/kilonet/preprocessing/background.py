@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kilonet.preprocessing.filters import (
     MAD_TO_STD,
     box_mean,
+    max_3x3,
     mean_3x3,
     opening,
     pixel_noise,
@@ -129,7 +130,8 @@ def _top_hat(grey: Floats) -> Foreground:
     # There is less ink than paper, so ink is farther from the local mean.
     dark = np.power(grey - box_mean(grey, reach), 3).sum() < 0
     ink = -grey if dark else grey
-    difference = ink - opening(mean_3x3(ink), reach)
+    # Means reach beyond the edges of shadows; the maximum does not leave lines there.
+    difference = ink - max_3x3(opening(mean_3x3(ink), reach))
     difference -= upper_median(difference.ravel())  # an opening is below the noise's mean
     magnitude = np.abs(difference).ravel()
     spread = MAD_TO_STD * upper_median(magnitude)

@@ -24,6 +24,9 @@ BORDER_SHARE = 0.1  # of the picture's border: covering more suggests a shadow o
 BORDER_WEIGHT = 0.25  # factor on the weight of such a component
 BORDER_AREA = 0.25  # of the main component's area: a smaller one on the border is no part of it
 
+SHADOW_DEPTH = 0.6  # of the picture: a shadow along one side reaches no farther,
+SHADOW_CORNERS = 4  # and covers this many pixels more of the border than that side
+
 MAX_GAP = 0.1  # of the main component's side: farther away, or larger on the border, likewise
 MAX_ASPECT = 3.0  # width by height: a flatter group of components is no digit
 MIN_REST = 9  # pixels: the least side of a digit beside such a group
@@ -183,6 +186,7 @@ def group_digits(components: list[Component], shape: tuple[int, int]) -> list[Di
     bar of a 5. What remains and is too short or too faint for a digit is a smudge. The result is
     empty if there is nothing but flat groups, such as lines and words.
     """
+    components = [item for item in components if not _fills_side(item, shape)]
     if not components:
         return []
     main = max(components, key=lambda component: _main_score(component, shape))
@@ -199,6 +203,15 @@ def group_digits(components: list[Component], shape: tuple[int, int]) -> list[Di
 
 def _main_score(component: Component, shape: tuple[int, int]) -> float:
     return component.weight * (BORDER_WEIGHT if _lies_on_border(component, shape) else 1)
+
+
+def _fills_side(component: Component, shape: tuple[int, int]) -> bool:
+    """Return whether a component is a shadow along one side of the picture, with both corners."""
+    height, width = shape
+    flat = component.width == width and component.height <= SHADOW_DEPTH * height
+    tall = component.height == height and component.width <= SHADOW_DEPTH * width
+    long, across = (width, flat) if flat else (height, tall)
+    return bool(across) and component.border >= long + SHADOW_CORNERS
 
 
 def _lies_on_border(component: Component, shape: tuple[int, int]) -> bool:

@@ -81,3 +81,15 @@ class SeveralDigitsError(PictureError):
             f"{name} shows {count} digits, and one was expected; --split reads them left to right "
             "(from Python: Reader.read_all)."
         )
+
+
+class NotADigitError(PictureError):
+    """What the picture shows is not like a digit: a letter, a drawing, a shadow."""
+
+    kind = "not-a-digit"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} does not look like a digit. Give a picture of one digit; --force predicts "
+            "the most similar digit (from Python: force=True)."
+        )

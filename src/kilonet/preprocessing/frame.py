@@ -1,4 +1,4 @@
-"""Find what surrounds the drawing: frames, dark bands, and the bars of a program's window."""
+"""Find what surrounds the drawing: frames, dark bands, the bars of a program's window, its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilonet.preprocessing.components import Box
-from kilonet.preprocessing.filters import upper_median
+from kilonet.preprocessing.filters import stroke_width, upper_median
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Value = TypeVar("Value", bound=np.generic)
@@ -24,6 +24,10 @@ BAR_SHARE = 0.8  # of each row of a bar that must differ from the drawing area,
 MIN_BAR = 8.0  # by this many grey levels
 MAX_BAR_END = 0.005  # of the row beside a bar may differ; more is a stroke that joins it
 DRAWN_SHARE = 0.5  # of the pixels that are exactly one grey in a picture that was not photographed
+MIN_CONTACT = 2  # pixels of a stroke on the border
+CUT_WIDTH = 0.7  # of a stroke's width inside the picture: on the border; the end of one is narrower
+MAX_CONTACT = 2.0  # times its width farther inside; longer is a stroke along the border
+CUT_INK = 0.75  # of its ink inside the picture: likewise
 MIN_LONGER_SIDE = 18  # pixels: smaller pictures are cropped too tightly to tell lines from strokes
 MIN_SHORTER_SIDE = 8  # pixels: likewise
 
@@ -126,6 +130,48 @@ def _count_frame_rows(rows: Floats) -> int:
     differences = _common_difference(rows)
     ends = differences <= differences[0] / 2
     return int(ends.argmax()) + 1 if differences[0] >= MIN_FRAME and ends.any() else 0
+
+
+def is_cut_off(digit: Box, ink: npt.NDArray[np.bool_], values: Floats) -> bool:
+    """Return whether the picture cuts a stroke of ``digit`` off, at one side.
+
+    The end of a stroke is rounded and soft; a stroke that is cut has its full width and its full
+    ink on the border, and goes on inside. ``ink`` is the mask of the digit, (H, W). A digit that
+    touches two sides or more is taken for one that was cropped closely.
+    """
+    height, length = ink.shape
+    sides = [digit.y0 == 0, digit.x1 == length, digit.y1 == height, digit.x0 == 0]
+    if sum(sides) != 1:
+        return False
+    quarter = sides.index(True)
+    width = stroke_width(ink.astype(np.float64))
+    near, far = max(1, round(width / 2)), max(2, round(1.2 * width))
+    ink, values = np.rot90(ink, quarter), np.rot90(values, quarter)
+    return any(
+        stop - start > CUT_WIDTH * _width_inside(ink[1 : near + 1], start, stop)
+        and stop - start <= MAX_CONTACT * _width_inside(ink[1 : far + 1], start, stop)
+        and values[0, start:stop].max() > CUT_INK * values[1:3, start:stop].max()
+        for start, stop in _runs(ink[0])
+        if stop - start >= MIN_CONTACT
+    )
+
+
+def _width_inside(rows: npt.NDArray[np.bool_], start: int, stop: int) -> int:
+    """Return how many pixels of the last row are joined to a run of the row above the first."""
+    length = stop - start
+    for row in rows:
+        joined = [run for run in _runs(row) if run[0] <= stop and run[1] >= start]
+        if not joined:
+            return 0
+        start, stop = joined[0][0], joined[-1][1]
+        length = sum(last - first for first, last in joined)
+    return length
+
+
+def _runs(row: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return where each run of a row starts and stops."""
+    ends = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)).tolist()
+    return list(zip(ends[::2], ends[1::2], strict=True))
 
 
 def too_small(grey: Floats) -> bool:

@@ -138,6 +138,7 @@ const KilonetPictures = (() => {
     let paper = negative(padded(mean3x3(ink), 2 * reach));
     paper = negative(runningMax(runningMax(paper, reach, false), reach, true));
     paper = runningMax(runningMax(paper, reach, false), reach, true);
+    paper = runningMax(runningMax(padded(paper, 1), 1, false), 1, true);
     const difference = plane(grey.height, grey.width, ink.data.map((value, i) => value - paper.data[i]));
     const middle = median(difference.data.slice());
     difference.data.forEach((value, i) => (difference.data[i] = value - middle));
@@ -645,12 +646,12 @@ const KilonetPictures = (() => {
 
   // ---- components.py ----
 
-  function connectedComponents(values, threshold) {
+  function connectedComponents(values, isInk) {
     const { height, width, data } = values;
     const owner = new Int32Array(height * width).fill(-1);
     const components = [];
     for (let start = 0; start < data.length; start++) {
-      if (data[start] > threshold && owner[start] < 0) components.push(flood(start, components.length));
+      if (isInk[start] && owner[start] < 0) components.push(flood(start, components.length));
     }
     return { components, owner, height, width };
 
@@ -664,12 +665,12 @@ const KilonetPictures = (() => {
         const y = (i - x) / width;
         component.area += 1;
         component.weight += data[i] * data[i];
-        if (x === 0 || !(data[i - 1] > threshold)) component.runs += 1;
+        if (x === 0 || !isInk[i - 1]) component.runs += 1;
         component.border += y === 0 || y === height - 1 ? 1 : (x === 0) + (x === width - 1);
         Object.assign(component, around(component, { x0: x, y0: y, x1: x + 1, y1: y + 1 }));
         for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
           for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
-            if (data[v * width + u] > threshold && owner[v * width + u] < 0) {
+            if (isInk[v * width + u] && owner[v * width + u] < 0) {
               owner[v * width + u] = number;
               waiting.push(v * width + u);
             }
@@ -701,6 +702,8 @@ const KilonetPictures = (() => {
   const BORDER_SHARE = 0.1;
   const BORDER_WEIGHT = 0.25;
   const BORDER_AREA = 0.25;
+  const SHADOW_DEPTH = 0.6;
+  const SHADOW_CORNERS = 4;
   const MAX_GAP = 0.1;
   const MAX_ASPECT = 3.0;
   const MIN_REST = 9;
@@ -710,7 +713,13 @@ const KilonetPictures = (() => {
   const STROKE_GAP = 0.35;
   const MIN_WEIGHT = 0.12;
 
-  function groupDigits({ components, height, width }) {
+  function groupDigits({ components: all, height, width }) {
+    const fillsSide = (component) => {
+      const flat = widthOf(component) === width && heightOf(component) <= SHADOW_DEPTH * height;
+      const tall = heightOf(component) === height && widthOf(component) <= SHADOW_DEPTH * width;
+      return (flat || tall) && component.border >= (flat ? width : height) + SHADOW_CORNERS;
+    };
+    const components = all.filter((component) => !fillsSide(component));
     if (!components.length) return [];
     const liesOnBorder = (component) => component.border >= BORDER_SHARE * 2 * (height + width);
     const mainScore = (component) => component.weight * (liesOnBorder(component) ? BORDER_WEIGHT : 1);
@@ -773,6 +782,9 @@ const KilonetPictures = (() => {
   const FAINT_CONTRAST = [5.0, 40.0];
   const STRONG_NOISE = 8.0;
   const INK_SHARE = 0.4;
+  const WEAK_STD = 2.5;
+  const WEAK_REACH = 4;
+  const MAX_SHADOW_BORDER = 0.15;
   const MIN_SIDE_IN_NOISE = 9;
   const MAX_NOISE = 70.0;
   const MAX_RUNS = 6;
@@ -834,8 +846,36 @@ const KilonetPictures = (() => {
       contrast = contrastOf(found);
     }
     if (!contrast) throw new PictureError(noise > STRONG_NOISE ? "noise" : "blank");
-    const threshold = Math.max(found.threshold, INK_SHARE * contrast);
-    return { ...found, labels: connectedComponents(found.values, threshold), noisy: noise > STRONG_NOISE };
+    if (borderShare(found, contrast) > MAX_SHADOW_BORDER) found = faintInk(grey, 0) || found;
+    return { ...found, labels: connectedComponents(found.values, inkMask(found)), noisy: noise > STRONG_NOISE };
+  }
+
+  const above = (data, threshold) => Uint8Array.from(data, (value) => value > threshold);
+
+  function borderShare({ values, threshold }, contrast) {
+    const border = borderOf(values);
+    const least = Math.max(threshold, INK_SHARE * contrast);
+    return border.filter((value) => value > least).length / border.length;
+  }
+
+  function inkMask(found) {
+    const { height, width, data } = found.values;
+    const least = INK_SHARE * contrastOf(found);
+    let ink = above(data, Math.max(found.threshold, least));
+    if (found.threshold <= least) return ink;
+    const weak = above(data, Math.max(WEAK_STD * found.noise, least));
+    for (let round = 0; round < WEAK_REACH; round++) ink = ink.map((_, i) => weak[i] && nextTo(ink, i));
+    return ink;
+
+    function nextTo(mask, i) {
+      const [x, y] = [i % width, Math.floor(i / width)];
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
+        for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
+          if (mask[v * width + u]) return 1;
+        }
+      }
+      return 0;
+    }
   }
 
   function faintInk(grey, minSnr) {
@@ -1012,7 +1052,7 @@ const KilonetPictures = (() => {
   function countDigits(ink) {
     const inked = range(0, SIDE).filter((x) => peak(ink, 1, x) > PREPARED_INK);
     if (inked.every((x, i) => !i || x - inked[i - 1] === 1)) return 1;
-    return groupDigits(connectedComponents(ink, PREPARED_INK)).length;
+    return groupDigits(connectedComponents(ink, above(ink.data, PREPARED_INK))).length;
   }
 
   function peak(image, axis, i) {

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from kilonet.preprocessing.components import connected_components, group_digits
 from kilonet.preprocessing.decode import MAX_PIXELS, PictureSource, decode_grey
 from kilonet.preprocessing.errors import NoiseError, SeveralDigitsError
+from kilonet.preprocessing.filters import stroke_width
 from kilonet.preprocessing.segment import DigitInk, find_digits
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -47,10 +48,14 @@ class PreparedDigit:
 
 @dataclass(frozen=True, eq=False)
 class PreparedPicture:
-    """The digits of a picture, left to right, and whether its file has later pages or frames."""
+    """The digits of a picture, left to right, and whether its file has later pages or frames.
+
+    ``name`` is what messages call the picture.
+    """
 
     digits: list[PreparedDigit]
     has_more: bool = False
+    name: str = "The picture"
 
 
 def prepare(source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Image28:
@@ -86,12 +91,12 @@ def prepare_picture(
     picture = decode_grey(source, max_pixels=max_pixels)
     prepared = as_mnist_image(picture.grey)
     if prepared is not None:
-        return PreparedPicture([PreparedDigit(prepared)], picture.has_more)
+        return PreparedPicture([PreparedDigit(prepared)], picture.has_more, picture.name)
     inks = find_digits(picture)
     if len(inks) > 1 and not several:
         raise SeveralDigitsError(picture.name, len(inks))
     digits = [PreparedDigit(to_28x28(ink, picture.name), ink.cut_off) for ink in inks]
-    return PreparedPicture(digits, picture.has_more)
+    return PreparedPicture(digits, picture.has_more, picture.name)
 
 
 def as_mnist_image(grey: Image28) -> Image28 | None:
@@ -173,18 +178,6 @@ def _limit_stroke_width(canvas: Floats) -> Floats:
     if radius < 0.5:
         return canvas
     return _dilate(canvas, radius) if wanted > width else 1 - _dilate(1 - canvas, radius, outside=1)
-
-
-def stroke_width(canvas: Floats) -> float:
-    """Return the mean width of strokes in pixels: twice the area divided by the outline's length.
-
-    Steps between pixels overestimate the outline, by 4/π on average over all directions.
-    """
-    padded = np.zeros((canvas.shape[0] + 2, canvas.shape[1] + 2))
-    padded[1:-1, 1:-1] = canvas
-    down, across = padded[1:] - padded[:-1], padded[:, 1:] - padded[:, :-1]
-    steps = np.abs(down, out=down).sum() + np.abs(across, out=across).sum()
-    return float(2 * canvas.sum() / (steps * math.pi / 4))
 
 
 def _dilate(canvas: Floats, radius: float, outside: float = 0) -> Floats:

@@ -29,7 +29,7 @@ from kilonet.preprocessing.components import (
 from kilonet.preprocessing.decode import Bytes, GreyPicture
 from kilonet.preprocessing.errors import BlankError, NoiseError, PictureError, TooSmallError
 from kilonet.preprocessing.filters import mean_3x3
-from kilonet.preprocessing.frame import border_lines, inside_frame, inside_window
+from kilonet.preprocessing.frame import border_lines, inside_frame, inside_window, is_cut_off
 from kilonet.preprocessing.lines import remove_ruled_lines
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -37,7 +37,6 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 WORKING_SIDE = 112  # pixels: pictures are scaled down to the area of a square of this side
 FINE_SIDE = 40  # pixels: a smaller digit in a scaled-down picture is segmented again, enlarged
 MARGIN = 0.35  # of the digit's longer side, around a digit that is segmented again
-MIN_CONTACT = 2  # pixels of ink on the border of a digit that is cut off
 MIN_INK_SIDE = 6  # pixels of the original picture: the least size of a digit
 CLEAR = 14.0  # times the noise: with less contrast, the means of 3×3 pixels are tried
 MAX_SMOOTH_NOISE = 0.75  # of the noise, that these means may have
@@ -47,6 +46,9 @@ MAX_FAINT_BORDER = 0.1  # of the picture's border that faint strokes cover
 FAINT_CONTRAST = (5.0, 40.0)  # grey levels: of faint ink
 STRONG_NOISE = 8.0  # grey levels: a picture with more, and no ink, is noise and not blank
 INK_SHARE = 0.4  # of the contrast: pixels above this are ink
+WEAK_STD = 2.5  # standard deviations of the noise that pixels near ink exceed to be ink as well,
+WEAK_REACH = 4  # up to this many pixels away
+MAX_SHADOW_BORDER = 0.15  # of the picture's border that ink covers; more may be a shadow
 MIN_SIDE_IN_NOISE = 9  # pixels of the scaled-down picture: the least size of a digit in noise
 MAX_NOISE = 70.0  # grey levels of standard deviation
 MAX_RUNS = 6  # per row of pixels: no digit crosses a row more often
@@ -65,8 +67,7 @@ FIELD_INSET = 0.05  # likewise, for a printed field
 class DigitInk:
     """The ink of one digit, (H, W) with a margin of zeros, and the value of full ink.
 
-    ``cut_off`` says that it touches the picture's border on one side, or on two that meet. A
-    picture that is cropped to its digit touches it on opposite sides.
+    ``cut_off`` says that a stroke leaves the picture.
     """
 
     values: Floats
@@ -116,10 +117,14 @@ def _find(
     if near is not None:
         digits = [min(digits, key=lambda digit: abs((digit.x0 + digit.x1) * step / 2 - near))]
     inks = [_extract(picture, digit, step, foreground.values, components) for digit in digits]
-    if near is not None:
+    if not whole:
         return inks
-    cut = [_is_cut_off(digit, components.shape) for digit in digits]
-    return [replace(ink, cut_off=off) for ink, off in zip(inks, cut, strict=True)]
+    return [
+        replace(
+            ink, cut_off=is_cut_off(digit, components.mask(digit.components), foreground.values)
+        )
+        for ink, digit in zip(inks, digits, strict=True)
+    ]
 
 
 def _find_ink(grey: Floats, name: str) -> tuple[Foreground, Components, bool]:
@@ -138,8 +143,31 @@ def _find_ink(grey: Floats, name: str) -> tuple[Foreground, Components, bool]:
         foreground = classes or faint or foreground
     if not foreground.contrast:
         raise NoiseError(name) if noise > STRONG_NOISE else BlankError(name, even=not np.ptp(grey))
-    mask = foreground.values > max(foreground.threshold, INK_SHARE * foreground.contrast)
+    if _border_share(foreground) > MAX_SHADOW_BORDER:
+        foreground = _faint_ink(grey, 0) or foreground
+    mask = _ink_mask(foreground)
     return foreground, connected_components(mask, foreground.values), noise > STRONG_NOISE
+
+
+def _border_share(foreground: Foreground) -> float:
+    """Return the share of the picture's border that is ink."""
+    border = np.concatenate(border_lines(foreground.values))
+    return float((border > max(foreground.threshold, INK_SHARE * foreground.contrast)).mean())
+
+
+def _ink_mask(foreground: Foreground) -> Mask:
+    """Return which pixels are ink: clear ones, and in noise also weaker ones that continue them.
+
+    Two thresholds as in J. Canny, IEEE Transactions on Pattern Analysis and Machine Intelligence
+    8(6), 1986.
+    """
+    least = INK_SHARE * foreground.contrast
+    ink = foreground.values > max(foreground.threshold, least)
+    if foreground.threshold > least:
+        weak = foreground.values > max(WEAK_STD * foreground.noise, least)
+        for _ in range(WEAK_REACH):
+            ink = _dilate(ink) & weak
+    return ink
 
 
 def _faint_ink(grey: Floats, min_snr: float) -> Foreground | None:
@@ -221,13 +249,6 @@ def _is_field(component: Component, foreground: Foreground) -> bool:
 
 
 # Crops
-
-
-def _is_cut_off(digit: DigitRegion, shape: tuple[int, int]) -> bool:
-    down = (digit.y0 == 0) + (digit.y1 == shape[0])
-    across = (digit.x0 == 0) + (digit.x1 == shape[1])
-    contact = sum(part.border for part in digit.components)
-    return contact >= MIN_CONTACT and max(down, across) == 1
 
 
 def _extract(

@@ -33,6 +33,9 @@ PREDICT = (
 MinConfidence = Annotated[
     float, Query(ge=0, le=1, description="A prediction below it, 0 to 1, is unsure.")
 ]
+Force = Annotated[
+    bool, Query(description="Predict also what does not look like a digit, instead of refusing it.")
+]
 _HTML = "text/html; charset=utf-8"
 
 
@@ -63,9 +66,11 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         responses=describe_predictions() | problems.describe(400, 401, 408, 413, 415, 422, 503),
         response_class=Response,
     )
-    async def predict(request: Request, min_confidence: MinConfidence = 0.0) -> Response:
+    async def predict(
+        request: Request, min_confidence: MinConfidence = 0.0, force: Force = False
+    ) -> Response:
         service.check_key(request)
-        content = await service.predict(request, min_confidence)
+        content = await service.predict(request, min_confidence, force)
         return Response(to_json(content), media_type="application/json")
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from pydantic_core import from_json, to_json
+
+from kilonet.inference.model import Classification
 
 LENGTH = struct.Struct("<I")
 _PICTURE_HEADER = struct.Struct("<BI")
@@ -35,8 +37,8 @@ class Refusal:
     message: str
 
 
-Result: TypeAlias = "tuple[float, ...] | Refusal"
-"""The probabilities of a picture, one per class, or why there are none."""
+Result: TypeAlias = Classification | Refusal
+"""What the network says of a picture, or why it says nothing."""
 
 
 def pack_pictures(pictures: Sequence[RequestPicture]) -> bytes:
@@ -67,21 +69,16 @@ def pack_json(value: Any) -> bytes:
 
 def pack_results(results: Sequence[Result]) -> bytes:
     """Return the message with the results of some pictures, in their order."""
-    return pack_json(
-        [
-            {"kind": result.kind, "message": result.message}
-            if isinstance(result, Refusal)
-            else result
-            for result in results
-        ]
-    )
+    return pack_json([asdict(result) for result in results])
 
 
 def unpack_results(content: bytes) -> list[Result]:
     """Return the results in the content of a message."""
     return [
         Refusal(str(entry["kind"]), str(entry["message"]))
-        if isinstance(entry, dict)
-        else tuple(entry)
+        if "kind" in entry
+        else Classification(
+            tuple(entry["probabilities"]), entry["digit_score"], tuple(entry["notes"])
+        )
         for entry in from_json(content)
     ]

@@ -24,6 +24,11 @@ SMALL_BODY = 65_536  # bytes; parsed in less time than a thread takes to start
 TOO_LARGE = "too-large"
 SEVERAL = "several"
 BUSY_CLIENT = "Your address has as many open requests as one may. Send it again in a second."
+NOT_A_DIGIT = Refusal(
+    "not-a-digit",
+    "The picture does not look like a digit. Send one of a digit; with ?force=true, the most "
+    "similar digit is predicted.",
+)
 BUSY = "The service has as many requests as it takes at once. Send it again in a second."
 
 
@@ -75,8 +80,12 @@ class Service:
         if not self.pool.ready:
             raise Problem(503, "No worker is ready yet. Ask again in a second.", reason="not-ready")
 
-    async def predict(self, request: Request, min_confidence: float) -> dict[str, Any]:
+    async def predict(
+        self, request: Request, min_confidence: float, force: bool = False
+    ) -> dict[str, Any]:
         """Return the response to a request: one entry, or a list with one for each picture.
+
+        With ``force``, what does not look like a digit is predicted too.
 
         Raises:
             Problem: the request is refused, or its only picture is.
@@ -85,7 +94,10 @@ class Service:
         with self._limit_open_requests(client):
             content = await read_body(request, self.settings)
             body = await self._parse(content, request.headers.get("content-type", ""))
-            results = await self._predict(body, client)
+            results = [
+                NOT_A_DIGIT if _is_refused(one) and not force else one
+                for one in await self._predict(body, client)
+            ]
         request.state.facts = {"pictures": len(results), "bytes": len(content)}
         if body.single and isinstance(results[0], Refusal):
             raise problem_of(results[0])
@@ -137,9 +149,14 @@ def entry_of(result: Result, classes: Sequence[str], min_confidence: float) -> d
     """Return the JSON of one picture: its prediction and all probabilities, or its error."""
     if isinstance(result, Refusal):
         return {"error": result.kind, "message": _message(result)}
-    prediction = Prediction.from_probabilities(result, classes, min_confidence)
-    rounded = {name: round(value, 6) for name, value in zip(classes, result, strict=True)}
+    prediction = Prediction.from_classification(result, classes, min_confidence)
+    values = zip(classes, result.probabilities, strict=True)
+    rounded = {name: round(value, 6) for name, value in values}
     return {**prediction.to_json(), "probabilities": rounded}
+
+
+def _is_refused(result: Result) -> bool:
+    return not isinstance(result, Refusal) and result.is_refused
 
 
 def problem_of(refusal: Refusal) -> Problem:
@@ -171,7 +188,19 @@ PREDICTION_SCHEMA: dict[str, Any] = {
         "runner_up_confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "unsure": {
             "type": "boolean",
-            "description": "Whether the confidence is below min_confidence.",
+            "description": "Whether the confidence is below min_confidence, or this does not look "
+            "like a digit.",
+        },
+        "digit_score": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "How much the picture looks like a digit; below 0.5 it is refused.",
+        },
+        "notes": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What the picture leaves in doubt, a sentence each.",
         },
         "probabilities": {
             "type": "object",

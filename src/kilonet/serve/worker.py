@@ -28,7 +28,7 @@ from kilonet.errors import KilonetError
 from kilonet.inference.model import OnnxSession
 from kilonet.metadata import MNIST_SHAPE
 from kilonet.preprocessing import PictureError
-from kilonet.preprocessing.prepare import PreparedDigit
+from kilonet.preprocessing.prepare import PreparedPicture
 from kilonet.serve import messages
 from kilonet.serve.messages import Refusal, RequestPicture, Result
 from kilonet.serve.monitoring import log, write_log_in_thread
@@ -76,14 +76,13 @@ def predict(
     time is refused. The network runs once for all of them.
     """
     latest = time.monotonic() + GROUP_SECONDS
-    prepared: list[PreparedDigit | Refusal] = []
+    prepared: list[PreparedPicture | Refusal] = []
     for picture in pictures:
         if prepared and time.monotonic() > latest:
             break
         prepared.append(_prepare_in_time(session, picture, max_pixels, picture_seconds))
-    images = [image for image in prepared if not isinstance(image, Refusal)]
-    rows = iter(session.classify(images).tolist() if images else [])
-    return [image if isinstance(image, Refusal) else tuple(next(rows)) for image in prepared]
+    found = iter(session.classify([one for one in prepared if not isinstance(one, Refusal)]))
+    return [one if isinstance(one, Refusal) else next(found)[0] for one in prepared]
 
 
 def count_pixels(picture: RequestPicture, maximum: int) -> int:
@@ -105,7 +104,7 @@ class _OutOfTimeError(BaseException):
 
 def _prepare_in_time(
     session: OnnxSession, picture: RequestPicture, max_pixels: int, seconds: float
-) -> PreparedDigit | Refusal:
+) -> PreparedPicture | Refusal:
     try:
         with _cpu_limit(seconds):
             return _prepare(session, picture, max_pixels)
@@ -136,14 +135,14 @@ def _raise_out_of_time(*_: object) -> None:
 
 def _prepare(
     session: OnnxSession, picture: RequestPicture, max_pixels: int
-) -> PreparedDigit | Refusal:
+) -> PreparedPicture | Refusal:
     try:
         if picture.kind == "file":
-            return session.prepare_picture(picture.content, max_pixels=max_pixels).digits[0]
+            return session.prepare_picture(picture.content, max_pixels=max_pixels)
         if session.shape != MNIST_SHAPE:
             return Refusal("pixels", PIXELS.format("×".join(map(str, session.shape))))
         pixels = np.frombuffer(picture.content, dtype=np.uint8).reshape(28, 28)
-        return session.prepare_picture(pixels).digits[0]
+        return session.prepare_picture(pixels)
     except PictureError as error:
         return Refusal(error.kind, str(error))
     except MemoryError:

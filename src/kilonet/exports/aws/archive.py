@@ -163,7 +163,7 @@ def _own() -> Iterator[tuple[str, bytes]]:
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
-        if entry.name.endswith(".py"):
+        if entry.name.endswith((".py", ".onnx")):
             yield f"{name}/{entry.name}", entry.read_bytes()
 
 
