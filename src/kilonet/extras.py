@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from kilonet.errors import MissingExtraError
+from kilonet.errors import KilonetError, MissingExtraError
 
 PACKAGES = {
     # every run ends with an ONNX file, so training needs what writes it
@@ -32,3 +32,13 @@ def require(extra: str) -> None:
     for package in PACKAGES[extra]:
         if find_spec(package) is None:
             raise MissingExtraError(extra, package)
+
+
+def import_failure(extra: str, package: str, error: ImportError) -> KilonetError:
+    """Return what to raise when ``package`` of ``extra`` cannot be imported: the true cause."""
+    if isinstance(error, ModuleNotFoundError):
+        return MissingExtraError(extra, package)
+    return KilonetError(
+        f'"{package}" is installed, but cannot be loaded: {error}. Free some memory, or install it '
+        f'again: pip install --force-reinstall "{package}"'
+    )

@@ -12,8 +12,9 @@ import pytest
 
 import kilonet
 from kilonet import extras
+from kilonet.cli import tables
 from kilonet.errors import MissingExtraError
-from kilonet.extras import PACKAGES, require
+from kilonet.extras import PACKAGES, import_failure, require
 from trained import start_run
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
@@ -85,3 +86,26 @@ def test_training_needs_onnx_from_the_start(
         kilonet.train("quick", data_name="digits")
     with pytest.raises(MissingExtraError, match="onnxscript"):
         kilonet.resume(start_run().path)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ModuleNotFoundError("No module named 'onnx'", name="onnx"), 'Install the "train" extra'),
+        (ImportError("libx.so: failed to map segment", name="onnx"), "failed to map segment. Free"),
+        (ImportError("cannot allocate memory"), "cannot allocate memory. Free some memory"),
+    ],
+)
+def test_the_true_cause_is_named(error: ImportError, text: str) -> None:
+    assert text in str(import_failure("train", "onnx", error))
+
+
+def test_a_package_that_does_not_load(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ImportError("libgomp.so.1: cannot open shared object file", name="torch._C")
+
+    monkeypatch.setattr(tables, "recipes_table", fail)
+    message = refused("recipes", status=1)
+    assert message.startswith('The package "torch._C" cannot be loaded: libgomp.so.1: cannot open')

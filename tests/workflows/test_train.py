@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -240,15 +241,45 @@ def test_divergence_says_what_is_left(own_network: Path, tmp_path: Path) -> None
     assert str(caught.value).endswith(f"the recipe is in {tmp_path / 'runs' / 'tiny-1'}.")
 
 
-def test_a_disk_that_is_full(own_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(train, "save_state", full)
-    with pytest.raises(
-        RunError, match=r"No space left on device\. Make room, then continue: kilonet"
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            "write to RUN: No space.*Make room, then",
+        ),
+        (OSError(122, "Disk quota exceeded"), "write to RUN: Disk quota.*Make room, then"),
+        (
+            OSError(30, "Read-only file system"),
+            "write to RUN: Read.*Remove the cause, then",
+        ),
+        (OSError(5, "Input/output error", "/a/b"), "^/a/b: Input/output error. Remove the cause"),
+        (OSError("nothing else"), "write to RUN: nothing else. Remove the cause, then"),
+    ],
+)
+def test_errors_of_the_system_during_a_training(error: OSError, text: str) -> None:
+    run = start_run()
+    with (
+        pytest.raises(RunError, match=text.replace("RUN", str(run.path))) as caught,
+        train.run_errors(run),
     ):
+        raise error
+    assert str(caught.value).endswith(f"kilonet train --resume {run.path}")
+
+
+def test_a_run_that_is_removed_while_it_trains(
+    own_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(path: Path, _: Any) -> None:
+        shutil.rmtree(path.parent)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(train, "save_state", save)
+    with pytest.raises(RunError) as caught:
         kilonet.train(own_network)
+    run = tmp_path / "runs" / "tiny-1"
+    advice = f"{run} was removed or moved during the training: train again."
+    assert str(caught.value).endswith(advice)
 
 
 def test_a_network_that_onnx_cannot_say_is_trained_without_it(

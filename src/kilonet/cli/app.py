@@ -144,6 +144,11 @@ def _flush() -> None:
 def _unexpected(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "There is not enough memory. Close other programs."
+    if isinstance(error, ImportError) and not (error.name or "kilonet").startswith("kilonet"):
+        return (
+            f'The package "{error.name}" cannot be loaded: {error}. Free some memory, or install '
+            "the package again."
+        )
     what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
     return (
         f"{what}. This is a bug in Kilonet. Please report it with the traceback, which "

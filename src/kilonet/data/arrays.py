@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from kilonet.data.batches import exact_statistics
 from kilonet.data.formats import IMAGE_SIDE
 from kilonet.data.split import stratified_split
-from kilonet.errors import MissingExtraError
+from kilonet.extras import import_failure
 
 TEST_FRACTION = 0.2
 _MAX_LEVEL = 16.0
@@ -80,6 +80,6 @@ def _scans() -> tuple[Tensor, Tensor]:
     try:
         from sklearn import datasets
     except ImportError as error:
-        raise MissingExtraError("train", "scikit-learn") from error
+        raise import_failure("train", "scikit-learn", error) from error
     bunch = datasets.load_digits()
     return torch.from_numpy(bunch.images), torch.from_numpy(bunch.target.astype(np.int64))

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kilonet.data.specs import DatasetSpec, FileSpec
-from kilonet.errors import DataError, MissingExtraError
+from kilonet.errors import DataError
+from kilonet.extras import import_failure
 from kilonet.progress import Reporter
 
 MIRROR_VARIABLE = "KILONET_MIRROR"
@@ -135,7 +136,7 @@ def _quiet_pooch() -> Iterator[None]:
     try:
         import pooch
     except ImportError as error:
-        raise MissingExtraError("train", "pooch") from error
+        raise import_failure("train", "pooch", error) from error
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -75,7 +75,8 @@ def list_folder(path: Path) -> PictureFolder:
         return _listed(path)
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read ({error.strerror or error}). Check its permissions."
+            f"{error.filename or path} cannot be read: {error.strerror or error}. Make it "
+            "readable, or move it out of the folder."
         ) from error
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.errors import KilonetError
 from kilonet.exports.onnx_graph import OPSET, serialised
+from kilonet.extras import import_failure
 from kilonet.files import write_bytes
 from kilonet.models.blocks import with_standard_modules
 
@@ -62,7 +63,7 @@ def export_onnx(
         import onnx
         import onnxscript  # noqa: F401  (the exporter needs it; its own message is less clear)
     except ImportError as error:
-        raise MissingExtraError("train", str(error.name)) from None
+        raise import_failure("train", (error.name or "onnx").partition(".")[0], error) from None
     plain = with_standard_modules(copy.deepcopy(model))
     wrapped = FromPixels(plain, mean, std).eval().cpu()
     # otherwise the exporter writes the order of channels-last memory into the graph

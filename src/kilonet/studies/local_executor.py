@@ -91,8 +91,8 @@ class LocalExecutor:
                 worker = _WorkerProcess(self._variables(slot))
             except OSError as error:
                 raise StudyError(
-                    f"Cannot start a worker process: {error.strerror or error}. Free some memory, "
-                    "or use fewer workers: --jobs 1"
+                    f"Cannot start a worker process: {error.strerror or error}. If the system has "
+                    "no more memory or processes, use fewer workers: --jobs 1"
                 ) from None
             self._workers[slot] = worker
             threading.Thread(target=self._receive, args=(slot, worker), daemon=True).start()

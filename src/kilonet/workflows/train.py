@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,10 +187,17 @@ def run_errors(run: RunDirectory) -> Iterator[None]:
     except TrainingError as error:
         raise TrainingError(f"{error} {_what_is_kept(run)}") from error
     except OSError as error:
-        raise RunError(
-            f"Cannot write to {run.path}: {error.strerror or error}. "
-            f"Make room, then continue: kilonet train --resume {run.path}"
-        ) from error
+        where = f"Cannot write to {run.path}" if error.filename is None else error.filename
+        raise RunError(f"{where}: {error.strerror or error}. {_remedy(error, run)}") from error
+
+
+def _remedy(error: OSError, run: RunDirectory) -> str:
+    """Return what to do after ``error`` of the system."""
+    if not run.file(layout.RUN).is_file():
+        return f"{run.path} was removed or moved during the training: train again."
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    begin = "Make room" if full else "Remove the cause"
+    return f"{begin}, then continue: kilonet train --resume {run.path}"
 
 
 def _what_is_kept(run: RunDirectory) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kilonet.content import is_intact, read_content
-from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.errors import KilonetError
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph import passes
 from kilonet.exports.graph.builder import Constant, GraphBuilder, Node, Tensor, Value
@@ -30,6 +30,7 @@ from kilonet.exports.graph.operators import (
     Shape,
     UnsupportedOperatorError,
 )
+from kilonet.extras import import_failure
 
 UINT8 = 2  # ONNX's number of the type
 
@@ -106,7 +107,7 @@ def load_onnx(path: Path) -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError("train", str(error.name)) from None
+        raise import_failure("train", "onnx", error) from None
     try:
         content = read_content(path)
         if not is_intact(content):
