@@ -26,11 +26,7 @@ _MARK = re.compile(rb"kilonet-sha256:(.{64})", re.DOTALL)
 
 
 def read_content(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
-    """Return the content of the regular file ``path``.
-
-    Raises:
-        OSError: it cannot be read, is another kind of file, or has more than ``limit`` bytes.
-    """
+    """Return the content of the regular file ``path``."""
     with open(path, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):

@@ -200,9 +200,6 @@ def split_words(words: list[str]) -> tuple[str, list[str]]:
     """Return the recipe and the overrides: the recipe is the one word without an equals sign.
 
     Without a recipe it is the default recipe.
-
-    Raises:
-        UsageError: there are two recipes.
     """
     recipes = [word for word in words if "=" not in word]
     if len(recipes) > 1:

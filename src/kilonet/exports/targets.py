@@ -221,11 +221,7 @@ TARGETS: Mapping[str, ExportTarget] = {
 
 
 def find_target(name: str, *, int8: bool, raw: bool, board: Board | None = None) -> ExportTarget:
-    """Return the target called ``name``.
-
-    Raises:
-        UsageError: there is no such target, it lacks an option, or the options contradict.
-    """
+    """Return the target called ``name``."""
     if name not in TARGETS:
         raise UsageError(
             f'There is no export target "{name}".{nearest(name, TARGETS)} '

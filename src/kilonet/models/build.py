@@ -40,10 +40,6 @@ def build(
 
     PyTorch's default generator initialises the weights: seed it first. ``folder`` has the code of
     the user's own class (default: the current directory).
-
-    Raises:
-        RecipeError: the images are too small, the network does not fit into memory, or it is a
-            network of the user's own that cannot be imported, called, or applied to such images.
     """
     arguments: dict[str, Any] = model.model_dump(exclude={"name"})
     if isinstance(model, CustomConfig):
@@ -97,11 +93,7 @@ def structure_of(network: nn.Module) -> str:
 def check_output(
     network: nn.Module, name: str, input_shape: tuple[int, int, int], num_classes: int
 ) -> None:
-    """Check the output shape of a copy of ``network`` for a blank image.
-
-    Raises:
-        RecipeError: it fails on such an image, or does not return logits.
-    """
+    """Check the output shape of a copy of ``network`` for a blank image."""
     shape = "×".join(map(str, input_shape))
     try:
         trial = copy.deepcopy(network).eval()
@@ -125,11 +117,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def check_budget(model: nn.Module, recipe: Recipe, name: str) -> int:
-    """Return the network's parameter count if it is within the recipe's budget.
-
-    Raises:
-        RecipeError: more parameters than ``constraints.max_parameters``.
-    """
+    """Return the network's parameter count if it is within the recipe's budget."""
     parameters = count_parameters(model)
     budget = recipe.constraints.max_parameters
     if budget is not None and parameters > budget:

@@ -44,10 +44,6 @@ def load_class(name: str, folder: Path | None = None) -> type[nn.Module]:
     ``folder`` are imported under their names without replacing loaded ones. The import runs the
     user's own code: call this for names that the user wrote, never for names in files from
     elsewhere.
-
-    Raises:
-        RecipeError: the name is malformed, the module cannot be found or imported, it has no such
-            class, or the class is not a subclass of ``torch.nn.Module``.
     """
     if not _NAME.fullmatch(name):
         raise RecipeError(f'"{name}" is not of the form package.module:Class. {_EXAMPLE}')
@@ -65,12 +61,7 @@ def load_class(name: str, folder: Path | None = None) -> type[nn.Module]:
 
 
 def instantiate(cls: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
-    """Return ``cls(**arguments)``.
-
-    Raises:
-        RecipeError: an argument is unknown or missing (the message lists the accepted ones), or
-            the constructor raises.
-    """
+    """Return ``cls(**arguments)``."""
     name = f"{cls.__module__}:{cls.__qualname__}"
     signature = inspect.signature(cls)
     try:
@@ -91,10 +82,6 @@ def require_trusted(model: Model, folder: Path, trusted: str | None) -> None:
     """Check that loading ``model`` imports no code that the user has not named.
 
     ``model`` was read from ``folder``. ``trusted`` is the class that the user named, if any.
-
-    Raises:
-        RunError: ``model`` is a class of the user's own, and the user has named none.
-        UsageError: the user has named another class.
     """
     name = model.name
     is_custom = isinstance(model, CustomConfig)

@@ -55,11 +55,7 @@ class RunDirectory:
         return bool(self.facts["finished"])
 
     def require_finished(self) -> None:
-        """Check that the run has finished.
-
-        Raises:
-            RunError: it has not; the message says how to resume it.
-        """
+        """Check that the run has finished."""
         if not self.finished:
             raise RunError(
                 f"{self.path} has not finished. Resume it: kilonet train --resume {self.path}"
@@ -70,11 +66,7 @@ class RunDirectory:
         return self.path / name
 
     def checked_file(self, name: str) -> Path:
-        """Return the path of the file ``name`` after comparing its checksum with ``run.json``.
-
-        Raises:
-            RunError: the run is finished, and the file is not the one that it wrote.
-        """
+        """Return the path of the file ``name`` after comparing its checksum with ``run.json``."""
         path = self.file(name)
         recorded = self.facts.get(layout.CHECKSUMS_KEY, {}).get(name)
         try:
@@ -90,11 +82,7 @@ class RunDirectory:
         )
 
     def recipe(self) -> Recipe:
-        """Return the resolved recipe of the run.
-
-        Raises:
-            RunError: the file is missing or not a valid recipe.
-        """
+        """Return the resolved recipe of the run."""
         path = self.checked_file(layout.RECIPE)
         try:
             return parse_recipe(read_text(path), str(path))
@@ -203,9 +191,6 @@ def require_unused(path: Path) -> None:
     """Check that ``path`` does not exist, or is an empty directory.
 
     A directory with nothing but the first files of a run that was killed at once counts as empty.
-
-    Raises:
-        RunError: ``path`` is in use, or cannot be read.
     """
     try:
         if not path.exists() or (path.is_dir() and _is_unused(path)):

@@ -183,9 +183,6 @@ class WorkerPool:
         """Return the result of each picture of one request.
 
         Clients, which ``client`` names, share the workers equally.
-
-        Raises:
-            PredictionLostError: a worker was lost while it had one of them.
         """
         loop = asyncio.get_running_loop()
         request, budget = next(self._requests), _Budget(self._request_pixels)

@@ -103,11 +103,7 @@ def _out_of_range(setting: Field[Any], value: Any) -> str:
 
 
 def find_key(file: Path | None) -> str | None:
-    """Return the API key from ``file``, or from the environment; None if neither has one.
-
-    Raises:
-        UsageError: both have one, the file cannot be read, or the key is not valid.
-    """
+    """Return the API key from ``file``, or from the environment; None if neither has one."""
     from_environment = os.environ.get(KEY_VARIABLE)
     if file is None:
         return None if from_environment is None else _valid_key(from_environment, KEY_VARIABLE)

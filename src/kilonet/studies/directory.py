@@ -76,9 +76,6 @@ class StudyDirectory:
 
 def require_run_of(run: RunDirectory, toml: str) -> None:
     """Check that the finished ``run`` is complete, and a run of the recipe ``toml`` and its seed.
-
-    Raises:
-        RunError: it is another run, or files of it were cut or exchanged.
     """
     recipe, wanted = run.recipe(), parse_recipe(toml, "the study's plan")
     data = resolved_data(wanted.data)

@@ -181,9 +181,6 @@ def make_plan(
 
     The first seed is that of the recipe. Each run uses one thread unless the recipe says otherwise,
     so that its result is the same on every machine.
-
-    Raises:
-        UsageError: there are no seeds, too many runs, or two equal cells.
     """
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")

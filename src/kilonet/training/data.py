@@ -74,11 +74,7 @@ class TrainingData:
 def split_dataset(
     dataset: Dataset, validation: float, seed: int, device: torch.device
 ) -> TrainingData:
-    """Split ``dataset`` and put it on ``device``; ``validation`` is the fraction held back.
-
-    Raises:
-        RecipeError: that fraction leaves nothing to train on, or is too small for one image.
-    """
+    """Split ``dataset`` and put it on ``device``; ``validation`` is the fraction held back."""
     train, held_back = stratified_split(dataset.train_labels, validation, seed)
     if not len(train) or (validation > 0 and not len(held_back)):
         raise RecipeError(
@@ -99,9 +95,6 @@ def split_dataset(
 
 def drawn_digits(dataset: Dataset, recipe: Recipe) -> Split | None:
     """Return the digits that ``augmentation.handwriting`` mixes into the batches; None without it.
-
-    Raises:
-        RecipeError: the images of ``dataset`` are not digits in MNIST's format.
     """
     if not recipe.augmentation.handwriting:
         return None

@@ -255,11 +255,7 @@ def _pretrained(found: NetworkSource) -> Pretrained:
 
 
 def _require_own_files(folder: Path) -> None:
-    """Check that ``folder`` has no files of other programs that would be replaced.
-
-    Raises:
-        RunError: it has.
-    """
+    """Check that ``folder`` has no files of other programs that would be replaced."""
     others = [name for name in (CONFIG, WEIGHTS, CARD, layout.RECIPE) if (folder / name).exists()]
     if others and not _has_own_config(folder):
         raise RunError(

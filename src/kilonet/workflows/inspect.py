@@ -124,11 +124,7 @@ def _found(
 
 
 def _recipe_name(source: str) -> str:
-    """Return ``source`` if it can be a recipe.
-
-    Raises:
-        UsageError: there is neither a recipe nor a run of that name.
-    """
+    """Return ``source`` if it can be a recipe."""
     recipes = recipe_names()
     if source in recipes or source.endswith(SUFFIX):
         return source

@@ -128,11 +128,7 @@ def kept_weights(recipe: Recipe) -> str:
 
 
 def require_module(model: object) -> nn.Module:
-    """Return ``model`` if it is a network.
-
-    Raises:
-        UsageError: it is something else.
-    """
+    """Return ``model`` if it is a network."""
     from torch import nn
 
     if isinstance(model, nn.Module):

@@ -75,11 +75,7 @@ class NetworkSource:
         return self.info if self.info is not None else info
 
     def pretrained(self, info: DataInfo) -> Pretrained:
-        """Return the network as a model folder stores it.
-
-        Raises:
-            UsageError: it is an ONNX file, or an object whose arguments are not known.
-        """
+        """Return the network as a model folder stores it."""
         if isinstance(self.network, OnnxModule):
             raise UsageError(
                 f"{self.onnx} has no layers of PyTorch to store. Name the run that made it."
