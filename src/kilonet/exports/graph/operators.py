@@ -36,7 +36,10 @@ class UnsupportedOperatorError(KilonetError):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
-    """An operator that computes the value ``output``, of ``shape``, from the values ``sources``."""
+    """An operator that computes the value ``output``, of ``shape``, from the values ``sources``.
+
+    Kinds without fields of their own inherit everything of a dataclass.
+    """
 
     output: str
     sources: tuple[str, ...]
@@ -115,12 +118,10 @@ class AvgPool(Operator):
     stride: Pair
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class GlobalAvgPool(Operator):
     """The mean of each channel: (C, H, W) to (C, 1, 1)."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Operator):
     """max(x, 0), if it could not be fused with the operator before it."""
 
@@ -132,12 +133,10 @@ class LeakyReLU(Operator):
     slope: float
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class SiLU(Operator):
     """x / (1 + exp(−x))."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Sigmoid(Operator):
     """1 / (1 + exp(−x))."""
 
@@ -149,27 +148,22 @@ class Add(Operator):
     relu: bool = False
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Mul(Operator):
     """The product of two values of the same shape, or of (C, H, W) and (C, 1, 1)."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Operator):
     """Concatenation along the channels, or along a vector."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Flatten(Operator):
     """The same values as a vector, in the order channel, row, column."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Reshape(Operator):
     """The same values in another shape, in the order channel, row, column."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Operator):
     """exp(x) / Σ exp(x) over a vector."""
 
