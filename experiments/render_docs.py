@@ -50,7 +50,7 @@ TABLES: dict[str, Callable[..., str]] = {
 }
 
 
-def rendered(page: str, results: Path) -> str:
+def render(page: str, results: Path) -> str:
     """Return ``page`` with every region filled from the folder ``results``.
 
     Raises:
@@ -66,9 +66,9 @@ def rendered(page: str, results: Path) -> str:
         text = f"\n\n{text}\n\n" if kind == "table" else text
         return f"<!-- {kind}: {request} -->{text}<!-- end -->"
 
-    begun, ended = len(BEGIN.findall(page)), page.count("<!-- end -->")
-    if not begun == ended == len(REGION.findall(page)):
-        raise UsageError(f"A region has no <!-- end -->: {begun} begin, {ended} end. Add it.")
+    begins, ends = len(BEGIN.findall(page)), page.count("<!-- end -->")
+    if not begins == ends == len(REGION.findall(page)):
+        raise UsageError(f"A region has no <!-- end -->: {begins} begin, {ends} end. Add it.")
     return REGION.sub(fill, page)
 
 
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in pages(given.root):
         page = path.read_text(encoding="utf-8")
         try:
-            text = rendered(page, results)
+            text = render(page, results)
         except KilonetError as error:
             print(f"{path.relative_to(given.root)}: {error}", file=sys.stderr)
             return error.exit_code

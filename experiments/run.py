@@ -39,14 +39,14 @@ from kilonet.runs.environment import commit
 from kilonet.studies.directory import read_result
 from kilonet.workflows.data import load_recipe_data
 from kilonet.workflows.session import Session, open_session
-from stored import add_finding, add_run, add_trial, has_run, has_trial, shared_finding
+from stored import add_finding, add_run, add_trial, find_or_copy_finding, has_run, has_trial
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results"
 LOCKS = HERE.parent / "build" / "locks"
 TRIAL_FIGURES = ("validation_accuracy", "validation_loss", "train_loss")
 SEARCH_BASE = HERE / "search-base.toml"
-COMMIT = commit()  # of the code as it was imported; the checkout may change meanwhile
+COMMIT = commit()  # read at import: the checkout may change while this program runs
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Training:
         """Return whether the result is stored."""
         raise NotImplementedError
 
-    def perform(self, folder: Path) -> float:
+    def train_and_store(self, folder: Path) -> float:
         """Train, store the result, and return the accuracy; ``folder`` is for run directories."""
         raise NotImplementedError
 
@@ -92,8 +92,8 @@ class WholeRun(Training):
     def is_done(self) -> bool:
         return has_run(self.path, self.key)
 
-    def perform(self, folder: Path) -> float:
-        run = trained(self, folder)
+    def train_and_store(self, folder: Path) -> float:
+        run = train_or_resume(self, folder)
         head = {
             "recipe": str(self.source),
             "overrides": self.overrides,
@@ -109,12 +109,12 @@ class StudyRun(Training):
     """A run of ``findings``: a cell of a question."""
 
     def is_done(self) -> bool:
-        return shared_finding(self.path, ("runs", "failures"), self.key)
+        return find_or_copy_finding(self.path, ("runs", "failures"), self.key)
 
-    def perform(self, folder: Path) -> float:
+    def train_and_store(self, folder: Path) -> float:
         identity = {"fingerprint": self.key[0], "seed": self.seed}
         try:
-            run = trained(self, folder)
+            run = train_or_resume(self, folder)
         except TrainingError as error:
             add_finding(self.path, "failures", {**identity, "message": str(error)})
             return 0.0
@@ -129,12 +129,14 @@ class RateTrial(Training):
     rate: float
 
     def is_done(self) -> bool:
-        return shared_finding(self.path, ("trials",), self.key)
+        return find_or_copy_finding(self.path, ("trials",), self.key)
 
-    def perform(self, folder: Path) -> float:
+    def train_and_store(self, folder: Path) -> float:
         began = time.perf_counter()
         try:
-            best = max(row["validation_accuracy"] for row in validated(self).fit.history)
+            best = max(
+                row["validation_accuracy"] for row in train_without_test_images(self).fit.history
+            )
         except TrainingError:
             best = 0.0
         entry = {
@@ -154,9 +156,9 @@ class SearchTrial(Training):
     def is_done(self) -> bool:
         return has_trial(self.path, self.label, self.key)
 
-    def perform(self, folder: Path) -> float:
+    def train_and_store(self, folder: Path) -> float:
         began = time.perf_counter()
-        session = validated(self)
+        session = train_without_test_images(self)
         last, shape = session.fit.history[-1], tuple(session.dataset.train_images.shape[1:])
         entry = {
             "name": self.label,
@@ -252,7 +254,7 @@ def search_trials(patterns: Sequence[str], seeds: Sequence[int] | None) -> list[
     ]
 
 
-def trained(training: Training, folder: Path) -> kilonet.Run:
+def train_or_resume(training: Training, folder: Path) -> kilonet.Run:
     """Return the finished run of ``training`` in ``folder``, resumed if it is there already."""
     name = training.label.replace(", ", "-").replace(" ", "-").replace("/", "-")
     out = folder / f"{name}-{training.key[0]}-s{training.seed}"
@@ -297,7 +299,7 @@ def finding_entry(run: kilonet.Run) -> dict[str, Any]:
     }
 
 
-def validated(training: Training) -> Session:
+def train_without_test_images(training: Training) -> Session:
     """Train without test images; return the session, whose ``fit`` has network and history."""
     resolved = resolve(training.source, training.all_overrides)
     with open_session(resolved, dataset=dataset(resolved.recipe.data)) as session:
@@ -317,15 +319,15 @@ def matches(label: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch(label, pattern) for pattern in patterns)
 
 
-def work(trainings: Sequence[Training], folder: Path) -> None:
-    """Perform the trainings that are not stored and that no other process performs."""
+def run_all(trainings: Sequence[Training], folder: Path) -> None:
+    """Do the trainings that are not stored and that no other process does."""
     LOCKS.mkdir(parents=True, exist_ok=True)
     for training in trainings:
         identity, seed = training.key
         try:
             with FileLock(LOCKS / f"{identity}-s{seed}.lock", timeout=0):
                 if not training.is_done():
-                    accuracy = training.perform(folder)
+                    accuracy = training.train_and_store(folder)
                     print(f"{training.label}, seed {seed}: {accuracy:.2%}", flush=True)
         except Timeout:
             continue
@@ -349,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trainings = list(find(given.names, seeds))
         with tempfile.TemporaryDirectory() as scratch:
             order = trainings[::-1] if given.reverse else trainings
-            work(order, given.keep or Path(scratch))
+            run_all(order, given.keep or Path(scratch))
     except KilonetError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -82,7 +82,7 @@ def add_finding(path: Path, section: str, entry: Content) -> None:
     _update(path, changed, _one_entry_per_line)
 
 
-def shared_finding(path: Path, sections: Sequence[str], key: Key) -> bool:
+def find_or_copy_finding(path: Path, sections: Sequence[str], key: Key) -> bool:
     """Return whether a question has an entry; copy it if the file of another question has it."""
     for each in [path, *sorted(path.parent.glob("*.json"))]:
         content = read(each)

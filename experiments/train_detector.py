@@ -48,7 +48,7 @@ from pictures.kinds import (
     Floats,
     Random,
     lit,
-    on_plain,
+    on_plain_background,
     photographed,
     placed,
     through_jpeg,
@@ -113,7 +113,7 @@ def _on_any_paper(ink: Floats, rng: Random) -> Bytes:
     sheet = placed(ink, max(int(rng.integers(80, 150)), *ink.shape), rng)
     choice = rng.random()
     if choice < 0.75:
-        return on_plain(sheet, rng)
+        return on_plain_background(sheet, rng)
     kinds = [photographed, *HARDER.values()]
     return kinds[0 if choice < 0.85 else int(rng.integers(1, len(kinds)))](sheet, rng)
 

@@ -127,14 +127,14 @@ def settings(results: Path, label: str) -> str:
     if recipe.assumed:
         assumed = [f"`{name} = {_value(keys.get(name))}`" for name in recipe.assumed]
         rows.append(["settings that the page does not give", ", ".join(assumed)])
-    if entry.beside:
-        other = _flat(resolve(entry.beside).recipe)
-        heading = f"settings that differ from `{entry.beside}` (its value)"
+    if entry.improves_on:
+        other = _flat(resolve(entry.improves_on).recipe)
+        heading = f"settings that differ from `{entry.improves_on}` (its value)"
         rows.append([heading, ", ".join(_differences(keys, other))])
-    today, then = fingerprint(recipe), result_of(results, entry).fingerprint
-    if today != then:
+    current, measured_then = fingerprint(recipe), result_of(results, entry).fingerprint
+    if current != measured_then:
         heading = "recipe changed since: fingerprint now, of these runs"
-        rows.append([heading, f"`{today}`, `{then}`"])
+        rows.append([heading, f"`{current}`, `{measured_then}`"])
     return table(["", ""], rows, left=(0, 1))
 
 
@@ -201,7 +201,7 @@ def _epoch_cell(claim: Claim, result: Result, epoch: int) -> str:
     missing = len(result.runs) - len(sample.values)
     text = str(sample) + (f" ({plural(len(sample.values), 'seed')})" if missing else "")
     if epoch in claim.by_epoch:
-        text += " ✓" if claim.by_epoch[epoch].reached_by(sample.mean) else " ✗"
+        text += " ✓" if claim.by_epoch[epoch].allows_accuracy(sample.mean) else " ✗"
     return text
 
 

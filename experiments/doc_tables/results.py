@@ -137,14 +137,14 @@ class Figure:
 
     @property
     def minimum(self) -> Fraction:
-        """The lowest value that counts: a bound exactly, else what rounds to the figure."""
+        """The lowest value that confirms it: a bound itself, else what rounds to the figure."""
         return self.low if self.relation in (">", "≥") else self.low - self.step / 2
 
-    def reached_by(self, value: Fraction) -> bool:
+    def allows_accuracy(self, value: Fraction) -> bool:
         """Return whether ``value`` is as high as the figure (for accuracies)."""
         return value > self.minimum if self.relation == ">" else value >= self.minimum
 
-    def kept_by(self, value: int) -> bool:
+    def allows_count(self, value: int) -> bool:
         """Return whether ``value`` is as low as the figure (for parameters and epochs)."""
         if self.relation == "<":
             return value < self.high
@@ -174,7 +174,7 @@ def _value(digits: str) -> Fraction:
     return Fraction(digits.replace(",", ""))
 
 
-Stated = Annotated[Figure, BeforeValidator(parse_figure)]
+FigureText = Annotated[Figure, BeforeValidator(parse_figure)]
 
 
 class Claim(BaseModel):
@@ -182,11 +182,11 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    parameters: Stated
-    epochs: Stated
-    accuracy: Stated
-    train_accuracy: Stated | None = None
-    by_epoch: dict[int, Stated] = {}
+    parameters: FigureText
+    epochs: FigureText
+    accuracy: FigureText
+    train_accuracy: FigureText | None = None
+    by_epoch: dict[int, FigureText] = {}
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,13 @@ def judge(claim: Claim, result: Result) -> Verdict:
     """Compare the parameters, epochs and final accuracy of ``claim`` with ``result``."""
     epochs, sample = max(result.epochs), result.accuracy
     failures = []
-    if not claim.parameters.kept_by(result.parameters):
+    if not claim.parameters.allows_count(result.parameters):
         failures.append(_too_many("parameters", claim.parameters, result.parameters))
-    if not claim.epochs.kept_by(epochs):
+    if not claim.epochs.allows_count(epochs):
         failures.append(_too_many("epochs", claim.epochs, epochs))
-    if not claim.accuracy.reached_by(sample.mean):
+    if not claim.accuracy.allows_accuracy(sample.mean):
         failures.append(_too_low(claim.accuracy, sample))
-    remarks = [*_fewer(claim.parameters, result.parameters), *_doubts(claim.accuracy, sample)]
+    remarks = [*_fewer(claim.parameters, result.parameters), *_uncertainty(claim.accuracy, sample)]
     return Verdict(failures, remarks)
 
 
@@ -238,7 +238,7 @@ def _fewer(figure: Figure, parameters: int) -> list[str]:
     return [f"{int(figure.low) - parameters:,} parameters fewer"]
 
 
-def _doubts(accuracy: Figure, sample: Sample) -> list[str]:
+def _uncertainty(accuracy: Figure, sample: Sample) -> list[str]:
     """Return a remark if other seeds could have given the other verdict."""
     if sample.interval is None:
         return ["one seed"]
@@ -255,7 +255,7 @@ class Measured(BaseModel):
     recipe: str
     overrides: list[str] = []
     project: str = ""
-    beside: str = ""
+    improves_on: str = ""
     archived: bool = False
     claim: Claim | None = None
 

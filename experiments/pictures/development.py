@@ -109,11 +109,13 @@ def no_digits(images: Bytes, each: int, seed: int = 0) -> Iterator[tuple[str, By
         height, count = max(24, side // 2), int(rng.integers(2, 5))
         inks = [enlarged(images[rng.integers(len(images))], height) for _ in range(count)]
         gap = round(height * rng.uniform(0.2, 0.6))
-        row = np.hstack([placed(np.pad(ink, gap // 2), 0, rng) for ink in _level(inks)])
+        row = np.hstack(
+            [placed(np.pad(ink, gap // 2), 0, rng) for ink in _padded_to_one_height(inks)]
+        )
         yield "several", to_bytes(on_paper(row)) if rng.random() < 0.5 else photographed(row, rng)
 
 
-def _level(inks: list[Floats]) -> list[Floats]:
+def _padded_to_one_height(inks: list[Floats]) -> list[Floats]:
     """Return the inks on one height."""
     height = max(ink.shape[0] for ink in inks)
     return [np.pad(ink, ((0, height - ink.shape[0]), (0, 0))) for ink in inks]

@@ -34,7 +34,7 @@ def placed(ink: Floats, side: int, rng: Random) -> Floats:
     return canvas
 
 
-def on_plain(ink: Floats, rng: Random) -> Bytes:
+def on_plain_background(ink: Floats, rng: Random) -> Bytes:
     """Return ink on a plain background, dark on light or light on dark."""
     paper, pen = (255.0, 0.0) if rng.random() < 0.5 else (rng.uniform(170, 255), rng.uniform(0, 90))
     if rng.random() < 0.5:
@@ -55,7 +55,7 @@ def transparent(ink: Floats, rng: Random) -> Bytes:
 
 def noisy(ink: Floats, rng: Random) -> Bytes:
     """Return ink with Gaussian noise or specks, dark on light or light on dark."""
-    grey = on_plain(ink, rng).astype(np.float64)
+    grey = on_plain_background(ink, rng).astype(np.float64)
     if rng.random() < 0.6:
         return to_bytes(grey + rng.normal(0, rng.uniform(5, 40), ink.shape))
     specks = rng.random(ink.shape) < rng.uniform(0.001, 0.02)
@@ -66,7 +66,7 @@ def noisy(ink: Floats, rng: Random) -> Bytes:
 def jpeg(ink: Floats, rng: Random) -> Bytes:
     """Return ink, slightly blurred, compressed as a JPEG of low quality."""
     blurred = ndimage.gaussian_filter(ink, rng.uniform(0.0, 0.012) * max(ink.shape))
-    return through_jpeg(on_plain(blurred, rng), rng)
+    return through_jpeg(on_plain_background(blurred, rng), rng)
 
 
 def through_jpeg(grey: Bytes, rng: Random, quality: tuple[int, int] = (15, 80)) -> Bytes:
@@ -117,8 +117,8 @@ def lit(shape: tuple[int, ...], rng: Random) -> Floats:
 def pencil(ink: Floats, paper: Floats, rng: Random) -> Floats:
     """Return paper with a pencil stroke of uneven pressure, slight blur, and noise."""
     side = max(ink.shape)
-    tooth = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), rng.uniform(0.5, 1.5))
-    pressure = np.clip(1 + rng.uniform(0, 0.25) * tooth / tooth.std(), 0.2, 1.3)
+    texture = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), rng.uniform(0.5, 1.5))
+    pressure = np.clip(1 + rng.uniform(0, 0.25) * texture / texture.std(), 0.2, 1.3)
     drawn = ndimage.gaussian_filter(ink * pressure, rng.uniform(0, 0.006) * side)
     grey = paper * (1 - rng.uniform(0.25, 0.75) * drawn)
     return grey + rng.normal(0, rng.uniform(0.5, 8), ink.shape)
@@ -154,7 +154,7 @@ def to_bytes(values: Floats) -> Bytes:
 
 Kind: TypeAlias = Callable[[Floats, Random], npt.NDArray[Any]]
 KINDS: dict[str, Kind] = {
-    "plain": on_plain,
+    "plain": on_plain_background,
     "transparent": transparent,
     "noisy": noisy,
     "JPEG": jpeg,
@@ -167,7 +167,7 @@ KINDS: dict[str, Kind] = {
 
 def bilevel(ink: Floats, rng: Random) -> Bytes:
     """Return what a mouse draws without anti-aliasing: two colours."""
-    return on_plain((ink > 0.5).astype(np.float64), rng)
+    return on_plain_background((ink > 0.5).astype(np.float64), rng)
 
 
 def scanned(ink: Floats, rng: Random) -> Bytes:
@@ -212,7 +212,7 @@ def squared(ink: Floats, rng: Random) -> Bytes:
     return to_bytes(paper * (1 - contrast * drawn) + rng.normal(0, rng.uniform(0.5, 5), ink.shape))
 
 
-def worn(ink: Floats, rng: Random) -> Bytes:
+def with_gaps(ink: Floats, rng: Random) -> Bytes:
     """Return a pencil stroke with gaps."""
     grain = ndimage.gaussian_filter(
         rng.normal(0, 1, ink.shape), 0.004 * max(ink.shape) + rng.uniform(0.3, 1)
@@ -273,7 +273,7 @@ HARDER: dict[str, Kind] = {
     "chalk": chalked,
     "vignette": vignetted,
     "squared paper": squared,
-    "worn pencil": worn,
+    "worn pencil": with_gaps,
     "faint": faint,
     "cut tightly": cropped,
     "touching a frame": touching,

@@ -34,7 +34,7 @@ from pictures.kinds import (
     to_bytes,
     vignetted,
 )
-from pictures.sheets import hand_shadow, ruled_askew, squared_askew
+from pictures.sheets import hand_shadow, rotated_squared_paper, ruled_askew
 from pictures.strokes import enlarged, trimmed
 
 FOLDER = Path("/usr/share/fonts")
@@ -211,7 +211,7 @@ DRAWINGS: dict[str, Callable[[Random], Floats]] = {
     "doodles": doodle,
 }
 PAGES: dict[str, tuple[Callable[[Floats, Random], Bytes], ...]] = {
-    "empty squared paper": (squared_askew, squared),
+    "empty squared paper": (rotated_squared_paper, squared),
     "empty ruled paper": (ruled_askew, ruled),
     "shadows on empty paper": (hand_shadow, shaded),
     "empty paper with dark corners": (vignetted,),

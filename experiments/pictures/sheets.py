@@ -15,7 +15,7 @@ from pictures.kinds import (
     Random,
     axes,
     lit,
-    on_plain,
+    on_plain_background,
     photographed,
     through_jpeg,
     to_bytes,
@@ -68,7 +68,7 @@ def on_lines(ink: Floats, rng: Random, *, squares: bool) -> Bytes:
     return phone_photo(ink, np.maximum(*parts) if squares else parts[0], rng)
 
 
-def squared_askew(ink: Floats, rng: Random) -> Bytes:
+def rotated_squared_paper(ink: Floats, rng: Random) -> Bytes:
     """Return a digit on squared paper that is not straight."""
     return on_lines(ink, rng, squares=True)
 
@@ -78,13 +78,13 @@ def ruled_askew(ink: Floats, rng: Random) -> Bytes:
     return on_lines(ink, rng, squares=False)
 
 
-def cut_flush(ink: Floats, rng: Random) -> Bytes:
+def touching_the_border(ink: Floats, rng: Random) -> Bytes:
     """Return a whole digit that touches two to four sides of its picture, drawn or photographed."""
     part = trimmed(ink, 0.3)
     margins = [0, 0, *rng.integers(0, 2, 2) * rng.integers(1, max(2, max(part.shape) // 4), 2)]
     top, bottom, left, right = (int(margin) for margin in rng.permutation(margins))
     part = np.pad(part, ((top, bottom), (left, right)))
-    return on_plain(part, rng) if rng.random() < 0.6 else photographed(part, rng)
+    return on_plain_background(part, rng) if rng.random() < 0.6 else photographed(part, rng)
 
 
 def cut_off(ink: Floats, rng: Random) -> Bytes:
@@ -94,7 +94,7 @@ def cut_off(ink: Floats, rng: Random) -> Bytes:
     lost = max(1, round(rng.uniform(0.1, 0.25) * len(turned)))
     more = max(2, round(rng.uniform(0.1, 0.4) * max(part.shape)))
     cut = np.pad(turned[lost:], ((0, more), (more, more)))
-    return on_plain(np.rot90(cut, -quarter), rng)
+    return on_plain_background(np.rot90(cut, -quarter), rng)
 
 
 def window(ink: Floats, rng: Random) -> Bytes:
@@ -134,9 +134,9 @@ def faint_pencil(ink: Floats, rng: Random) -> Bytes:
 
 
 SHEETS: dict[str, Kind] = {
-    "squared paper, askew": squared_askew,
+    "squared paper, askew": rotated_squared_paper,
     "ruled paper, askew": ruled_askew,
-    "cut flush": cut_flush,
+    "cut flush": touching_the_border,
     "cut off": cut_off,
     "in a window": window,
     "hand's shadow": hand_shadow,

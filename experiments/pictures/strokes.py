@@ -148,9 +148,9 @@ def points_of_curve(points: Floats) -> Floats:
     return np.concatenate(parts)
 
 
-def trimmed(image: npt.NDArray[Value], least: float = 0) -> npt.NDArray[Value]:
-    """Return the part of ``image``, (H, W), that holds all that is more than ``least``."""
-    rows, columns = (np.nonzero(image.max(axis=axis) > least)[0] for axis in (1, 0))
+def trimmed(image: npt.NDArray[Value], threshold: float = 0) -> npt.NDArray[Value]:
+    """Return the part of ``image``, (H, W), that contains every value above ``threshold``."""
+    rows, columns = (np.nonzero(image.max(axis=axis) > threshold)[0] for axis in (1, 0))
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 

@@ -65,8 +65,8 @@ def test_fewer_parameters_than_an_exact_figure_are_mentioned() -> None:
 def test_what_reaches_a_figure(text: str, words: str, reached: str, missed: str) -> None:
     figure = results.parse_figure(text)
     assert str(figure) == words
-    assert figure.reached_by(Fraction(reached))
-    assert not figure.reached_by(Fraction(missed))
+    assert figure.allows_accuracy(Fraction(reached))
+    assert not figure.allows_accuracy(Fraction(missed))
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_what_reaches_a_figure(text: str, words: str, reached: str, missed: str)
 )
 def test_what_keeps_to_a_figure(text: str, most: int) -> None:
     figure = results.parse_figure(text)
-    assert figure.kept_by(most)
-    assert not figure.kept_by(most + 1)
+    assert figure.allows_count(most)
+    assert not figure.allows_count(most + 1)
 
 
 @pytest.mark.parametrize("text", ["", "about 5", "5 %", "1-2", "~", "99.4.1"])

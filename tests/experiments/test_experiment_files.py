@@ -156,8 +156,8 @@ def test_findings_are_stored_once(
     assert run.main(["findings"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 and all("seed 1" in line for line in said)
-    monkeypatch.setattr(run, "trained", never)
-    monkeypatch.setattr(run, "validated", never)
+    monkeypatch.setattr(run, "train_or_resume", never)
+    monkeypatch.setattr(run, "train_without_test_images", never)
     assert run.main(["findings", "--reverse"]) == 0
     assert capsys.readouterr().out == ""
 
@@ -200,7 +200,7 @@ def test_a_trial_has_no_test_images(results: Path, monkeypatch: pytest.MonkeyPat
     assert len(found.test_images) == len(found.test_labels) == 0
     assert len(found.train_images) == 240
     assert not training.is_done()
-    accuracy = training.perform(results)
+    accuracy = training.train_and_store(results)
     assert training.is_done()
     (entry,) = content(path)["trials"]
     assert entry["validation_accuracy"] == pytest.approx(accuracy, abs=1e-6)
@@ -230,5 +230,5 @@ def test_what_another_process_trains_is_skipped(results: Path) -> None:
     identity, seed = training.key
     run.LOCKS.mkdir()
     with run.FileLock(run.LOCKS / f"{identity}-s{seed}.lock"):
-        run.work([training], results)
+        run.run_all([training], results)
     assert not (results / "frontier-search.json").exists()

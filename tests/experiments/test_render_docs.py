@@ -72,15 +72,15 @@ def test_stale_pages_are_named_and_written(root: Path, capsys: pytest.CaptureFix
 
 
 def test_value_in_a_sentence_is_replaced_in_place() -> None:
-    text = render_docs.rendered("It is <!-- value: claims-held --><!-- end -->.", RESULTS)
+    text = render_docs.render("It is <!-- value: claims-held --><!-- end -->.", RESULTS)
     assert text == "It is <!-- value: claims-held -->3 of 14<!-- end -->."
 
 
 def test_unknown_tables_and_labels_are_errors() -> None:
     with pytest.raises(UsageError, match=r'There is no table "seads"\. Did you mean "seeds"'):
-        render_docs.rendered("<!-- table: seads gap-14k --><!-- end -->", RESULTS)
+        render_docs.render("<!-- table: seads gap-14k --><!-- end -->", RESULTS)
     with pytest.raises(DataError, match='no run with the label "gap"'):
-        render_docs.rendered("<!-- table: seeds gap --><!-- end -->", RESULTS)
+        render_docs.render("<!-- table: seeds gap --><!-- end -->", RESULTS)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_unknown_tables_and_labels_are_errors() -> None:
 )
 def test_a_region_without_its_end_is_an_error(page: str) -> None:
     with pytest.raises(UsageError, match="A region has no <!-- end -->"):
-        render_docs.rendered(page, RESULTS)
+        render_docs.render(page, RESULTS)
 
 
 def test_each_seed_has_its_wilson_interval(root: Path) -> None:

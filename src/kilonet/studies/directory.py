@@ -75,8 +75,7 @@ class StudyDirectory:
 
 
 def require_run_of(run: RunDirectory, toml: str) -> None:
-    """Check that the finished ``run`` is complete, and a run of the recipe ``toml`` and its seed.
-    """
+    """Check that the finished ``run`` is complete, and of the recipe ``toml`` and its seed."""
     recipe, wanted = run.recipe(), parse_recipe(toml, "the study's plan")
     data = resolved_data(wanted.data)
     if short_name(data.name) == short_name(recipe.data.name):  # its folder may have been moved

@@ -94,8 +94,7 @@ def split_dataset(
 
 
 def drawn_digits(dataset: Dataset, recipe: Recipe) -> Split | None:
-    """Return the digits that ``augmentation.handwriting`` mixes into the batches; None without it.
-    """
+    """Return the digits that ``augmentation.handwriting`` mixes into batches; None without it."""
     if not recipe.augmentation.handwriting:
         return None
     info = dataset.info
