@@ -63,7 +63,7 @@ def measure_again(run: Run, target: str, folder: Path, before: dict[str, Any]) -
         RunError: ``before`` was measured on another run.
     """
     if before["run"] != run.name:
-        raise RunError(f"{run.name} is not {before['run']}, which was measured. Measure all of it.")
+        raise RunError(f"{run.name} was not measured, but {before['run']} was. Leave out --again.")
     form = FORMS[target]
     new = kilonet.export(run, **form, out=folder).to_json()
     forms = [new if old["target"] == target else old for old in before["forms"]]
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure the runs; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", help="finished runs: names or directories")
-    parser.add_argument("--again", choices=tuple(FORMS), help="this form alone")
+    parser.add_argument("--again", choices=tuple(FORMS), help="measure only this format again")
     given = parser.parse_args(arguments)
     try:
         for source in given.runs:

@@ -46,8 +46,8 @@ def publish(
         shutil.copyfile(run.file(file), folder / file)
     card = card_of(run, stored)
     write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
-    of = pretrained_of(run, kilonet.load(run.path), name)
-    write_text(folder / "README.md", shipped_card(of, RunDirectory(folder, run.facts)))
+    model = pretrained_of(run, kilonet.load(run.path), name)
+    write_text(folder / "README.md", shipped_card(model, RunDirectory(folder, run.facts)))
     return folder
 
 
@@ -60,9 +60,13 @@ def require_same(run: RunDirectory, stored: dict[str, Any]) -> None:
     recipe, correct = run.recipe(), run.metrics()["test"]["correct"]
     seeds = {entry["seed"]: entry["test_correct"] for entry in stored["runs"]}
     if stored["fingerprint"] not in possible_fingerprints(recipe):
-        raise RunError(f"{run.path} follows another recipe than the results. Train it again.")
+        raise RunError(
+            f"{run.path} was trained with another recipe than the results. Train it again."
+        )
     if seeds.get(recipe.training.seed) != correct:
-        raise RunError(f"{run.path} is not the run of its seed in the results. Train it again.")
+        raise RunError(
+            f"{run.path} has another accuracy than its seed in the results. Train it again."
+        )
     if recipe.training.keep != "last":
         raise RunError(f"{run.path} keeps its best epoch; models in the package keep the last one.")
 

@@ -9,7 +9,7 @@ Names are patterns; without any, the whole file is run. A result is stored as so
 and what is stored for the same recipe and seed is not run again. Several processes may work on one
 file: each skips what another one is training. ``--keep`` keeps the run directories; an interrupted
 run in there is resumed. The trials of ``search`` and the learning rates of ``findings`` are judged
-by validation accuracy; their data set has no test images.
+by validation accuracy; they are trained on a data set without its test images.
 """
 
 from __future__ import annotations

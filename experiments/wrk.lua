@@ -1,4 +1,4 @@
--- Posts the pictures of a folder in turn, and writes the figures as one line of JSON.
+-- Sends the pictures of a folder in turn, and prints the result as one line of JSON.
 --   wrk ... -s wrk.lua URL -- FOLDER COUNT
 
 local requests, turn = {}, 0

@@ -18,7 +18,7 @@ from kilonet.studies.formatting import answers, cells_table, comparisons_table
 from kilonet.studies.grid import GridCell
 from kilonet.studies.plan import make_plan
 
-OMITTED = "seconds"  # the machines did other work too
+OMITTED = "seconds"  # not comparable: other programs ran on these machines
 
 
 def _question(name: str) -> Any:
@@ -97,7 +97,7 @@ def findings(results: Path, name: str) -> str:
     if analysis.comparisons:
         parts.append(_markdown(comparisons_table(analysis)))
     lines = [each[0].upper() + each[1:] for each in answers(analysis)]
-    lines += [f"Left out, {cell}: {why}" for cell, why in analysis.failures.items()]
+    lines += [f"Failed and left out: {cell} ({why})" for cell, why in analysis.failures.items()]
     return "\n\n".join([*parts, "\n".join(lines)])
 
 

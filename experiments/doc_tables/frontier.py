@@ -30,7 +30,7 @@ class Budget(Layout):
     dataset: str = "mnist"
 
 
-class Record(Layout):
+class PublishedNetwork(Layout):
     """A published network: parameters, test accuracy in percent, and how it was obtained."""
 
     parameters: int
@@ -45,13 +45,13 @@ class Frontier(Layout):
 
     seeds: int
     budget: list[Budget]
-    record: list[Record]
+    record: list[PublishedNetwork]
 
     def budgets(self, dataset: str) -> list[Budget]:
         """Return the budgets for ``dataset``."""
         return [budget for budget in self.budget if budget.dataset == dataset]
 
-    def records(self, dataset: str) -> list[Record]:
+    def records(self, dataset: str) -> list[PublishedNetwork]:
         """Return the records on ``dataset``."""
         return [record for record in self.record if record.dataset == dataset]
 
@@ -97,8 +97,8 @@ class Effect:
     """The effect of one change to the base of its group, on validation accuracy in points.
 
     ``mean`` and ``deviation`` are over the seeds that both have, each compared with the same seed
-    of the base: a seed draws the split as well, so both were judged on the same images.
-    ``half_width`` is that of Student's 95 % interval, of three seeds or more.
+    of the base: a seed also determines the validation split, so both are evaluated on the same
+    images. ``half_width`` is that of Student's 95 % interval, None with fewer than three seeds.
     """
 
     group: str

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from doc_tables.frontier import Record, read_frontier
+from doc_tables.frontier import PublishedNetwork, read_frontier
 from doc_tables.results import Result, measured, read_experiment, result_of
 from doc_tables.tables import read_model
 from kilonet.report.facts import Curve
@@ -46,7 +46,10 @@ def _by_epoch(result: Result) -> list[list[float]]:
 
 
 def draw_frontier(
-    frontier: dict[str, Result], others: Sequence[Result], records: Sequence[Record], path: Path
+    frontier: dict[str, Result],
+    others: Sequence[Result],
+    records: Sequence[PublishedNetwork],
+    path: Path,
 ) -> None:
     """Draw test error against parameters: budgets with their intervals, other recipes, records."""
     with plot_style():

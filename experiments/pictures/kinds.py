@@ -1,6 +1,6 @@
 """Kinds of pictures: each function draws the ink of one digit as such a picture.
 
-``KINDS`` are the first ones, ``HARDER`` what scanners, forms, squared paper, chalk and haste add.
+``KINDS`` are the basic kinds; ``HARDER`` adds scans, forms, squared paper, chalk and haste.
 """
 
 from __future__ import annotations

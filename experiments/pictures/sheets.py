@@ -112,7 +112,7 @@ def window(ink: Floats, rng: Random) -> Bytes:
 
 
 def hand_shadow(ink: Floats, rng: Random) -> Bytes:
-    """Return a photograph with the rather sharp shadow of a hand or phone on one side."""
+    """Return a photograph with the fairly sharp shadow of a hand or phone on one side."""
     y, x = axes(ink.shape)
     angle = rng.uniform(0, 2 * math.pi)
     across = math.cos(angle) * x + math.sin(angle) * y + 0.15 * np.sin(3 * x + rng.uniform(0, 6))

@@ -41,7 +41,7 @@ class Shape:
 
 
 def shape_of_image(image: npt.NDArray[np.uint8]) -> Shape:
-    """Return the shape of an MNIST image: its skeleton, by which it can be drawn anew."""
+    """Return the shape of an MNIST image: its skeleton, to be drawn with any width."""
     large = Image.fromarray(image).resize((28 * FINE, 28 * FINE), Image.Resampling.BICUBIC)
     return _shape(thinned(np.asarray(large) > 110))
 
@@ -155,7 +155,7 @@ def trimmed(image: npt.NDArray[Value], threshold: float = 0) -> npt.NDArray[Valu
 
 
 def enlarged(image: npt.NDArray[np.uint8], side: int) -> Floats:
-    """Return an MNIST image's ink at ``side`` pixels, all but bilevel as its original was."""
+    """Return an MNIST image's ink at ``side`` pixels, almost bilevel, like the original scan."""
     digit = trimmed(image, 64)
     scale = side / max(digit.shape)
     size = tuple(max(1, round(length * scale)) for length in digit.shape)

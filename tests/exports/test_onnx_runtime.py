@@ -113,7 +113,7 @@ def test_int8_in_colour(tmp_path: Path) -> None:
     assert np.square(logits - expected).mean() < 0.03 * expected.var(0).mean()
 
 
-def test_quantising_is_deterministic_and_leaves_logging_alone(
+def test_quantising_is_deterministic_and_does_not_change_logging(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     filters, disabled = list(warnings.filters), logging.root.manager.disable

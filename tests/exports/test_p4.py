@@ -69,6 +69,6 @@ def test_all_p4_convolutions_are_found_after_batch_norm() -> None:
     convolutions = [op for op in graph.operators if isinstance(op, ops.Conv2d)]
     found = [find_p4_filters(op.weight, op.groups) for op in convolutions]
     assert all(found[:-1])
-    assert found[-1] is None  # to as many channels as there are classes
+    assert found[-1] is None  # the last convolution has one channel per class
     plain = [op for op in example("gap-14k").graph.operators if isinstance(op, ops.Conv2d)]
     assert not any(find_p4_filters(op.weight, op.groups) for op in plain)
