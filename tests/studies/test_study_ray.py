@@ -25,6 +25,21 @@ LINE = (
 QUIET = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
+FLAT = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+"""
+FLAT_RECIPE = """
+data.name = "digits"
+model.name = "flat:Net"
+optimizer = {name = "adam", lr = 0.01}
+training = {epochs = 1, threads = 1}
+"""
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -92,6 +107,32 @@ def test_results_equal_local_ones_although_a_worker_is_killed(cluster: str, tmp_
         "sgd-s1",
     ]
     assert all((path / "report.html").exists() for path in runs.iterdir())
+
+
+@pytest.mark.slow
+def test_workers_find_a_network_of_ones_own_and_run_nothing_else(
+    cluster: str, tmp_path: Path
+) -> None:
+    """They import what the recipe names from the current directory, and nothing beside it."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "flat.py").write_text(FLAT, encoding="utf-8")
+    (folder / "flat.toml").write_text(FLAT_RECIPE, encoding="utf-8")
+    for name in ("traceback", "numpy", "tarfile"):
+        planted = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\nraise SystemExit"
+        (folder / f"{name}.py").write_text(planted, encoding="utf-8")
+    command = [Path(sys.executable).parent / "kilonet", "study", "flat.toml"]
+    words = ["--seeds", "1", "--name", "own"]
+    done = subprocess.run(
+        [*command, *words, "--on", "ray", "--address", cluster],
+        cwd=folder,
+        env={**os.environ, "KILONET_STUDIES": str(tmp_path / "studies")},
+        capture_output=True,
+        text=True,
+    )
+    assert not (tmp_path / "ran").exists()
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 runs" in done.stdout + done.stderr
 
 
 def test_nothing_answers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ LOCK = ".lock"
 
 RESULTS = (RECIPE, HISTORY, METRICS, BEST, LAST, ONNX)
 """The files of a finished run that other code reads. They do not change any more."""
-OTHER_FILES = (RUN, STATE, SUMMARY, REPORT_HTML, EVENTS, LOCK)
+OTHER_FILES = (RUN, STATE, SUMMARY, REPORT_HTML, SOURCE, EVENTS, LOCK)
 
 Row = dict[str, float]
 """The figures of an epoch, by name."""

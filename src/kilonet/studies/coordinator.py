@@ -54,8 +54,17 @@ class RunLost:
     reason: str
 
 
-Event: TypeAlias = EpochFinished | RunFinished | RunPruned | RunFailed | RunLost
-Report: TypeAlias = Callable[[RunFinished | RunPruned | RunFailed | RunLost], None]
+@dataclass(frozen=True)
+class WorkerSilent:
+    """The worker process of a run gives no sign of life; ``message`` names it."""
+
+    job: str
+    message: str
+
+
+RunEvent: TypeAlias = RunFinished | RunPruned | RunFailed | RunLost | WorkerSilent
+Event: TypeAlias = EpochFinished | RunEvent
+Report: TypeAlias = Callable[[RunEvent], None]
 
 
 class Executor(Protocol):
@@ -158,6 +167,9 @@ class Coordinator:
             if self._in_progress[event.job].prunable:
                 proceed = self._queue.should_continue(event.job, event.row)
                 self._executor.reply(event.job, proceed)
+            return
+        if isinstance(event, WorkerSilent):
+            self._report(event)
             return
         job = self._in_progress.pop(event.job)
         if isinstance(event, RunLost):

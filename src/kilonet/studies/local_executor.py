@@ -28,11 +28,14 @@ from kilonet.studies.coordinator import (
     RunFinished,
     RunLost,
     RunPruned,
+    WorkerSilent,
 )
 from kilonet.studies.plan import RunJob
 
 WORKER_MODULE = "kilonet.studies.worker"
 SECONDS_TO_END = 5
+SILENT_SECONDS, LOST_SECONDS = 120.0, 900.0  # without a sign of life: reported, and ended
+MAX_STEP = 5.0  # seconds between two checks that count
 
 
 class LocalExecutor:
@@ -48,6 +51,8 @@ class LocalExecutor:
         self._received: queue.Queue[tuple[int, str | None]] = queue.Queue()
         self._workers: list[_WorkerProcess | None] = [None] * slots
         self._jobs: list[str | None] = [None] * slots
+        self._silence = [0.0] * slots  # seconds since the last line of a worker with a job
+        self._checked = time.monotonic()
 
     def warm_up(self, workers: int) -> None:
         """Start up to ``workers`` workers; they load PyTorch in the background."""
@@ -57,7 +62,7 @@ class LocalExecutor:
     def submit(self, job: RunJob) -> None:
         """Give ``job`` to a free worker."""
         slot = self._jobs.index(None)
-        self._jobs[slot] = job.name
+        self._jobs[slot], self._silence[slot] = job.name, 0.0
         self._send(slot, {**self._paths, "job": asdict(job)})
 
     def reply(self, job: str, proceed: bool) -> None:
@@ -66,7 +71,7 @@ class LocalExecutor:
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Return the events from the workers; wait up to ``seconds`` for the first."""
-        events: list[Event] = []
+        events = self._silent_workers()
         until = time.monotonic() + seconds
         try:
             while not events:
@@ -114,11 +119,12 @@ class LocalExecutor:
 
     def _events(self, slot: int, line: str | None) -> list[Event]:
         """Return the event of a line from a worker; None is the end of its output."""
-        job = self._jobs[slot]
+        job, silence = self._jobs[slot], self._silence[slot]
+        self._silence[slot] = 0.0
         if line is None:
-            return self._worker_ended(slot, job)
+            return self._worker_ended(slot, job, silence)
         message = json.loads(line)
-        if job is None:
+        if job is None or message["kind"] == "alive":
             return []
         if message["kind"] == "epoch":
             return [EpochFinished(job, message["row"])]
@@ -127,11 +133,37 @@ class LocalExecutor:
             return [RunFailed(job, message["message"], message["fatal"])]
         return [RunFinished(job) if message["kind"] == "finished" else RunPruned(job)]
 
-    def _worker_ended(self, slot: int, job: str | None) -> list[Event]:
+    def _silent_workers(self) -> list[Event]:
+        """Return an event for each worker that has become silent; kill those that stay so.
+
+        Time in which this process itself did not run does not count.
+        """
+        now = time.monotonic()
+        passed, self._checked = min(now - self._checked, MAX_STEP), now
+        events: list[Event] = []
+        for slot, (worker, job) in enumerate(zip(self._workers, self._jobs, strict=True)):
+            if worker is None or job is None:
+                continue
+            before, self._silence[slot] = self._silence[slot], self._silence[slot] + passed
+            if before < SILENT_SECONDS <= self._silence[slot]:
+                events.append(
+                    WorkerSilent(
+                        job,
+                        f"its worker, process {worker.pid}, has given no sign of life for "
+                        f"{SILENT_SECONDS:g} seconds; it is ended after {LOST_SECONDS:g}.",
+                    )
+                )
+            if before < LOST_SECONDS <= self._silence[slot]:
+                worker.kill()
+        return events
+
+    def _worker_ended(self, slot: int, job: str | None, silence: float) -> list[Event]:
         worker, self._workers[slot] = self._workers[slot], None
         if worker is None:
             return []
         reason = worker.exit_reason(SECONDS_TO_END)
+        if silence >= LOST_SECONDS:
+            reason = f"no sign of life for {LOST_SECONDS:g} seconds"
         worker.end()
         self._jobs[slot] = None
         return [RunLost(job, reason)] if job is not None else []
@@ -165,6 +197,15 @@ class _WorkerProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Kill it; its output ends."""
+        self._process.kill()
 
     def send(self, message: dict[str, Any]) -> None:
         """Send ``message`` as one line of JSON.

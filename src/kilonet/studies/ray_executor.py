@@ -75,7 +75,8 @@ class RayExecutor:
 
     def submit(self, job: RunJob) -> None:
         """Start ``job`` on the cluster."""
-        task = self._make.remote({"job": asdict(job), "kilonet": __version__})
+        here = str(Path.cwd())
+        task = self._make.remote({"job": asdict(job), "kilonet": __version__, "directory": here})
         self._in_progress[task] = job.name
 
     def reply(self, job: str, proceed: bool) -> None:
@@ -114,6 +115,8 @@ def make_and_pack(task: dict[str, Any]) -> dict[str, Any]:
     from kilonet.studies.worker import failure_event, make_run
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with suppress(OSError):  # a network of the user's own is in the directory of the coordinator
+        os.chdir(task["directory"])
     try:
         _require_same_version(task["kilonet"])
         job = RunJob(**task["job"])
@@ -217,8 +220,14 @@ def _require_cluster(address: str) -> None:
 
 def _connect(ray: Any, host: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    # One attempt, of less than a minute; by default Ray makes twenty.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
+    config = ray.job_config.JobConfig()
+    config._client_job = True  # otherwise workers import from the current directory first
     try:
-        ray.init(address=host, namespace="kilonet", include_dashboard=None, **quiet)
+        ray.init(
+            address=host, namespace="kilonet", include_dashboard=None, job_config=config, **quiet
+        )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise StudyError(f"Cannot connect to the Ray cluster at {host}: {reason}.") from None

@@ -16,10 +16,11 @@ from kilonet.recipe.load import parse_recipe, resolve
 from kilonet.studies.coordinator import (
     Coordinator,
     Report,
+    RunEvent,
     RunFailed,
     RunFinished,
-    RunLost,
     RunPruned,
+    WorkerSilent,
 )
 from kilonet.studies.directory import STORE, StudyDirectory, open_study
 from kilonet.studies.grid import Dimension, parse_space
@@ -80,12 +81,12 @@ def search(
 def _trial_messages(trials: OptunaTrials, directory: StudyDirectory, reporter: Reporter) -> Report:
     """Return a function that reports how each trial ends, with the values it tried."""
 
-    def report(event: RunFinished | RunPruned | RunFailed | RunLost) -> None:
+    def report(event: RunEvent) -> None:
         if isinstance(event, RunFinished):
             text = f"{_score(directory, event.job):.2%} on validation images"
         elif isinstance(event, RunPruned):
             text = "stopped early, worse than the median of the other trials"
-        elif isinstance(event, RunFailed):
+        elif isinstance(event, RunFailed | WorkerSilent):
             text = event.message
         else:
             text = f"lost its worker ({event.reason}) and is started again"

@@ -19,10 +19,10 @@ from kilonet.studies.coordinator import (
     Executor,
     FixedJobs,
     Report,
+    RunEvent,
     RunFailed,
-    RunFinished,
     RunLost,
-    RunPruned,
+    WorkerSilent,
 )
 from kilonet.studies.directory import REPORT, StudyDirectory, open_study
 from kilonet.studies.local_executor import local_executor
@@ -231,11 +231,13 @@ def study_messages(study: StudyDirectory, reporter: Reporter, finished: int) -> 
     reporter.task_started(study.path.name, total)
     reporter.task_progress(finished)
 
-    def report(event: RunFinished | RunPruned | RunFailed | RunLost) -> None:
+    def report(event: RunEvent) -> None:
         nonlocal finished
         job = event.job
         if isinstance(event, RunFailed):
             reporter.message(f"{job} failed: {event.message}")
+        elif isinstance(event, WorkerSilent):
+            reporter.message(f"{job}: {event.message}")
         elif isinstance(event, RunLost):
             reporter.message(f"{job} lost its worker ({event.reason}) and is started again.")
         elif run := study.finished(job):

@@ -11,6 +11,7 @@ import os
 import queue
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +31,9 @@ from kilonet.workflows.train import resume, train
 
 OWN_FILES = {*layout.RESULTS, *layout.OTHER_FILES, CURVES, CONFUSION, MISTAKES}
 LOCK_SECONDS = 30  # how long the worker of a killed coordinator may take to end
+
+SIGN_SECONDS = 5.0  # between two signs of life
+_SENDING = threading.Lock()
 
 Inbox = queue.Queue[dict[str, Any]]
 
@@ -116,6 +120,7 @@ def main() -> None:
     stdin, stdout = _take_standard_streams()
     inbox: Inbox = queue.Queue()
     threading.Thread(target=_receive, args=(stdin, inbox), daemon=True).start()
+    threading.Thread(target=_send_signs_of_life, args=(stdout,), daemon=True).start()
     while True:
         message = inbox.get()
         _send(stdout, _make_job(message, stdout, inbox))
@@ -146,9 +151,17 @@ def _receive(stdin: TextIO, inbox: Inbox) -> None:
     os._exit(0)
 
 
+def _send_signs_of_life(stdout: TextIO) -> None:
+    """Show the coordinator that this process is not frozen, however long an epoch takes."""
+    while True:
+        time.sleep(SIGN_SECONDS)
+        _send(stdout, {"kind": "alive"})
+
+
 def _send(stdout: TextIO, message: dict[str, Any]) -> None:
-    stdout.write(f"{json.dumps(message)}\n")
-    stdout.flush()
+    with _SENDING:
+        stdout.write(f"{json.dumps(message)}\n")
+        stdout.flush()
 
 
 def _take_standard_streams() -> tuple[TextIO, TextIO]:
