@@ -128,7 +128,11 @@ class RunDirectory:
 
     def update_facts(self, **facts: Any) -> RunDirectory:
         """Write changed ``facts`` to ``run.json`` and return the updated run."""
-        changed = RunDirectory(self.path, {**self.facts, **facts})
+        content = {**self.facts, **facts}
+        if checksums := content.get(layout.CHECKSUMS_KEY):
+            own = {layout.RUN: layout.facts_checksum(content)}
+            content[layout.CHECKSUMS_KEY] = {**checksums, **own}
+        changed = RunDirectory(self.path, content)
         self.write_json(layout.RUN, changed.facts)
         return changed
 

@@ -41,7 +41,11 @@ def open_run(source: str | Path) -> RunDirectory:
             f"{folder} is a run of format {version}; this version of Kilonet reads format "
             f"{layout.FORMAT}. Use {_maker(facts)}, or train its recipe.toml again."
         )
-    return RunDirectory(folder, checked(facts, RunFacts, path))
+    run = RunDirectory(folder, checked(facts, RunFacts, path))
+    recorded = facts.get(layout.CHECKSUMS_KEY, {}).get(layout.RUN)
+    if recorded not in (None, layout.facts_checksum(facts)):
+        raise RunError(f"{path} is damaged: its checksum does not fit. Restore it, or train again.")
+    return run
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ it.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -124,6 +126,12 @@ class StoredMetrics(FileContent):
     best_epoch: int
     stopped_because: str
     test: StoredTestMetrics
+
+
+def facts_checksum(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of ``facts``, the content of ``run.json``, without its checksums."""
+    others = {key: value for key, value in facts.items() if key != CHECKSUMS_KEY}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def read_text(path: Path) -> str:
