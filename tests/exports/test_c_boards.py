@@ -17,12 +17,12 @@ from kilonet.exports.c.emulate import measure, missing_tools
 from kilonet.exports.int8.interpret import interpret_int8
 
 
-@pytest.mark.parametrize("board", ["cortex-m0", "cortex-m3", "rv32"])
+@pytest.mark.parametrize("board", ["cortex-m0", "rv32", "avr"])
 def test_emulated_run_equals_the_reference(board: str) -> None:
     reason = missing_tools(BOARDS[board])
     if reason:
         pytest.skip(reason)
-    graph, images = example_int8("kilonet-0.5k"), pictures(2, seed=3)
+    graph, images = example_int8("kilonet-0.5k"), pictures(1, seed=3)
     code = emit(graph, "net")
     found = measure(BOARDS[board], code, images)
     expected = interpret_int8(graph, images)["logits"]
@@ -31,7 +31,7 @@ def test_emulated_run_equals_the_reference(board: str) -> None:
     assert found.flash > code.weight_bytes
     assert found.static_ram >= code.arena_bytes
     assert 16 < found.stack < 2_000
-    assert 200_000 < found.ticks < 20_000_000  # its multiplications, and at most 100 times as many
+    assert 200_000 < found.ticks < 60_000_000  # its multiplications, at most 300 times as many
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -10,8 +10,9 @@ import pytest
 from compiled import SANITIZED, written
 from networks import example, example_int8, pictures
 
-from kilonet.exports.c.calls import one_per_orientation_group, shared_filters, split_common_factor
 from kilonet.exports.c.emit import emit
+from kilonet.exports.c.integers import one_per_orientation_group, split_common_factor
+from kilonet.exports.c.schedule import shared_filters
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
 from kilonet.exports.int8.interpret import interpret_int8
@@ -92,7 +93,7 @@ def test_numbers_in_common() -> None:
     assert (values.tolist(), unit) == ([2, -3, 0], 3)
     assert split_common_factor(np.zeros(3, np.int16))[1] == 1
     once, shift = one_per_orientation_group(np.array([5, 5, 5, 5, 7, 7, 7, 7]))
-    assert (once.tolist(), shift) == ([5, 7], 2)
+    assert (once.tolist(), shift) == ([5, 7], True)
     every, shift = one_per_orientation_group(np.array([5, 5, 5, 6]))
-    assert (every.tolist(), shift) == ([5, 5, 5, 6], 0)
-    assert one_per_orientation_group(np.array([5, 5]))[1] == 0
+    assert (every.tolist(), shift) == ([5, 5, 5, 6], False)
+    assert not one_per_orientation_group(np.array([5, 5]))[1]

@@ -1,10 +1,9 @@
-"""Code that the generated C calls of float and int8 networks share: constants, structs, weights."""
+"""Parts of the generated C calls of float networks: constants, structs, weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import reduce
-from math import gcd, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ import numpy.typing as npt
 from kilonet.exports.c.plan import MemoryPlan, PlannedCall
 from kilonet.exports.c.text import ConstantArray, shape_text, struct
 from kilonet.exports.graph.operators import Shape
-from kilonet.exports.graph.p4 import P4Filters, find_p4_filters
-from kilonet.exports.int8.operators import QConv2d, QLinear, QuantisedWeights
+from kilonet.exports.graph.p4 import P4Filters
 from kilonet.recipe.layer_spec import ORIENTATIONS
 
 
@@ -109,44 +107,3 @@ def linear_weights(weight: npt.NDArray[Any], memory: Shape) -> npt.NDArray[Any]:
 def pixel_count(shape: Shape) -> int:
     """Return H·W of a map, 1 for a vector."""
     return prod(shape[1:])
-
-
-def shared_filters(op: QConv2d) -> P4Filters | None:
-    """Return the p4 filters of an integer layer, or None if its orientations are not identical."""
-    p4 = find_p4_filters(op.weights.weight, op.groups)
-    return p4 if p4 is not None and p4.are_equal else None
-
-
-def has_byte_scales(plan: MemoryPlan) -> bool:
-    """Return whether all layers have multipliers and offsets that fit into bytes."""
-    layers = [step.op for step in plan.steps if isinstance(step.op, QConv2d | QLinear)]
-    return bool(layers) and all(fits_bytes(op.weights) for op in layers)
-
-
-def fits_bytes(weights: QuantisedWeights) -> bool:
-    """Return whether multipliers fit uint8 and offsets int8, after division by a common factor.
-
-    Each layer has one common factor for its multipliers and one for its offsets.
-    """
-    multipliers, _ = split_common_factor(weights.multiplier)
-    offsets, _ = split_common_factor(weights.offset)
-    return bool(multipliers.max() <= 255 and np.abs(offsets).max() <= 127)
-
-
-def split_common_factor(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
-    """Return integers divided by their greatest common divisor, and that divisor."""
-    unit = reduce(gcd, values.tolist()) or 1
-    return values.astype(np.int64) // unit, unit
-
-
-def one_per_orientation_group(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Return one value per group of four, and 2, if each group is equal; otherwise all, and 0.
-
-    Shift a channel number right by the second result to get the index of its value.
-    """
-    if (
-        len(values) % ORIENTATIONS == 0
-        and (values.reshape(-1, ORIENTATIONS) == values[::ORIENTATIONS, None]).all()
-    ):
-        return values[::ORIENTATIONS], 2
-    return values, 0

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from kilonet import __version__
-from kilonet.exports.c import floats, integers
-from kilonet.exports.c.calls import Call, has_byte_scales
-from kilonet.exports.c.plan import MemoryPlan, PlannedCall, make_plan
+from kilonet.exports.c import floats
+from kilonet.exports.c.calls import Call
+from kilonet.exports.c.integers import integer_code
+from kilonet.exports.c.plan import PlannedCall, make_plan
 from kilonet.exports.c.text import comment_text, identifier, number, rows, string, template
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.interpret import Pixels, interpret
 from kilonet.exports.graph.operators import LOGITS, Graph, Shape
 from kilonet.exports.int8.interpret import interpret_int8
-from kilonet.exports.int8.operators import SIGMOID, QuantisedGraph, QuantisedOperator
+from kilonet.exports.int8.operators import QuantisedGraph
+from kilonet.metadata import INK, preparation_of
 
 
 @dataclass(frozen=True)
 class CSource:
     """The files of an export, and the memory that they need.
 
-    ``values`` are the $names of the network in the templates of projects.
+    ``values`` are the $names of the network in the templates of projects. ``arena_bytes`` is static
+    memory; that of an int8 network includes the image.
     """
 
     name: str
@@ -37,22 +40,9 @@ class CSource:
     stack_bytes: int
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """The differences between the C of float and of integer networks."""
-
-    folder: str
-    call: Callable[[MemoryPlan, PlannedCall, str], Call]
-    element: str
-    element_bytes: int
-    logit: str
-
-
-FLOAT = _Kind("float32", floats.float_call, "float", 4, "float")
-INT8 = _Kind("int8", integers.integer_call, "uint8_t", 1, "int16_t")
 FLOAT_KNOWN = (*floats.CALLS, ops.Softmax, ops.Reshape)
-CALL_STACK = 256
-"""Approximate stack of the calls: addresses, saved registers, loop variables."""
+CALL_STACK = 320
+"""Stack of the calls: addresses, saved registers, local variables; measured with a margin."""
 
 TEST_IMAGES = 4
 TOLERANCE = 1e-3
@@ -61,14 +51,11 @@ TOLERANCE = 1e-3
 LABELS = {
     "Conv2d": "conv",
     "Linear": "linear",
-    "Mean": "mean",
     "AvgPool": "mean",
     "GlobalAvgPool": "mean",
     "MaxPool": "pool",
     "Add": "add",
-    "Sum": "add",
     "Mul": "product",
-    "Product": "product",
     "Concat": "join",
     "InputScaling": "input",
     "Flatten": "flat",
@@ -81,54 +68,85 @@ def emit(graph: Graph | QuantisedGraph, name: str) -> CSource:
     Raises:
         UnsupportedOperatorError: the C target does not support an operator.
     """
-    kind = INT8 if isinstance(graph, QuantisedGraph) else FLOAT
-    if isinstance(graph, Graph):
-        graph.require(FLOAT_KNOWN, "c")
+    if isinstance(graph, QuantisedGraph):
+        return _emit_int8(graph, identifier(name))
+    graph.require(FLOAT_KNOWN, "c")
+    return _emit_float(graph, identifier(name))
+
+
+def _emit_int8(graph: QuantisedGraph, name: str) -> CSource:
+    code = integer_code(graph)
+    sizes = {
+        "weight_bytes": code.data_bytes,
+        "arena_bytes": code.context_bytes,
+        "stack_bytes": 4 * code.row_pointers + CALL_STACK,
+    }
+    ram = f"{code.context_bytes} bytes, the image included"
+    return _render(graph, name, "int8", sizes, ram, **code.words)
+
+
+def _emit_float(graph: Graph, name: str) -> CSource:
     plan = make_plan(graph.image, graph.operators)
-    calls = [kind.call(plan, step, label) for step, label in _labelled(plan.steps)]
-    return _render(graph, identifier(name), kind, plan, calls)
+    calls = [floats.float_call(plan, step, label) for step, label in _labelled(plan.steps)]
+    constants = [constant for call in calls for constant in call.constants]
+    channels = max((call.channels for call in calls), default=0)
+    arena, pixels = 4 * plan.arena.size, prod(graph.image)
+    sizes = {
+        "weight_bytes": sum(constant.values.nbytes for constant in constants),
+        "arena_bytes": arena,
+        "stack_bytes": 4 * channels + CALL_STACK,
+    }
+    sums = f"#define MAX_CHANNELS {channels} /* sums stored at once */\n\n"
+    return _render(
+        graph,
+        name,
+        "float32",
+        sizes,
+        f"{arena} bytes, static, {pixels} for the image",
+        definitions=sums if channels else "",
+        constants="\n".join(constant.text() for constant in constants),
+        arena=f"static float arena[{plan.arena.size}];\n" if plan.arena.size else "",
+        kernels="\n".join(_float_functions(calls)),
+        body="\n\n".join(call.text() for call in calls),
+        includes=_float_includes(calls),
+    )
 
 
 def _labelled(steps: Sequence[PlannedCall]) -> list[tuple[PlannedCall, str]]:
     counts: Counter[str] = Counter()
     labelled = []
     for step in steps:
-        kind = type(step.op).__name__.removeprefix("Q")
-        label = LABELS.get(kind, "activation")
+        label = LABELS.get(type(step.op).__name__, "activation")
         counts[label] += 1
         labelled.append((step, f"{label}{counts[label]}"))
     return labelled
 
 
 def _render(
-    graph: Graph | QuantisedGraph, name: str, kind: _Kind, plan: MemoryPlan, calls: Sequence[Call]
+    graph: Graph | QuantisedGraph,
+    name: str,
+    folder: str,
+    sizes: Mapping[str, int],
+    ram: str,
+    /,
+    **code: str,
 ) -> CSource:
-    constants = [constant for call in calls for constant in call.constants]
-    table = SIGMOID.nbytes if _has_activations(graph) else 0
-    channels = max((call.channels for call in calls), default=0)
-    sizes = {
-        "weight_bytes": sum(constant.values.nbytes for constant in constants) + table,
-        "arena_bytes": plan.arena.size * kind.element_bytes,
-        "stack_bytes": 4 * channels + CALL_STACK,
-    }
-    max_channels = f"#define MAX_CHANNELS {channels} /* sums stored at once */\n\n"
-    values = {**_values(graph, name, kind), **{key: str(size) for key, size in sizes.items()}}
+    """Return the files: ``code`` are the $names of the folder's templates."""
+    values = _values(graph, name) | {key: str(size) for key, size in sizes.items()}
+    api = template(folder, "api.h", **values, **code)
+    header = template("common", "header.h", **values, ram_text=ram, api=api)
     source = template(
         "common",
         "source.c",
         **values,
-        **_expectations(graph, kind.logit),
-        includes=_includes(kind, calls),
-        definitions=max_channels if channels else "",
-        constants="\n".join(constant.text() for constant in constants),
-        arena=f"static {kind.element} arena[{plan.arena.size}];\n" if plan.arena.size else "",
-        kernels="\n".join(_functions(kind, calls, bool(table), has_byte_scales(plan))),
-        body="\n\n".join(call.text() for call in calls),
+        **_expectations(graph, values["logit"]),
+        includes=code.get("includes", INT8_INCLUDES),
+        code=template(folder, "code.c", **values, **code),
     )
-    return CSource(name, template("common", "header.h", **values), source, values, **sizes)
+    return CSource(name, header, source, values, **sizes)
 
 
-def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, str]:
+def _values(graph: Graph | QuantisedGraph, name: str) -> dict[str, str]:
     """Return the values of the templates' $names that do not depend on the plan."""
     channels, height, width = graph.image
     values = {
@@ -136,6 +154,7 @@ def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, 
         "macro": name.upper(),
         "title": comment_text(f"The network {graph.metadata.get('recipe') or name}"),
         "provenance": _provenance(graph),
+        "input_text": INK_TEXT if preparation_of(graph.metadata, graph.image) == INK else GREY_TEXT,
         "height": height,
         "width": width,
         "channels": channels,
@@ -143,19 +162,31 @@ def _values(graph: Graph | QuantisedGraph, name: str, kind: _Kind) -> dict[str, 
         "interleaved": ", channels last" if channels > 1 else "",
         "classes": len(graph.classes),
         "class_names": ", ".join(map(string, graph.classes)),
-        "logit": kind.logit,
+        "logit": "float",
         "logit_unit": "the logits",
         "logit_scale": "",
         "exponent": "logits[i] - largest",
+        "image": f"static uint8_t image[{prod(graph.image)}]",
+        "classify": f"{name}_predict(image, logits)",
     }
     if isinstance(graph, QuantisedGraph):
         scale = number(np.float32(graph.encodings[LOGITS].scale))
         values |= {
+            "logit": "int16_t",
+            "image": f"uint8_t *const image = {name}_input()",
+            "classify": f"{name}_run(logits)",
             "logit_unit": f"the logits, in units of {name.upper()}_LOGIT_SCALE",
             "logit_scale": f"#define {name.upper()}_LOGIT_SCALE {scale}\n",
-            "exponent": f"{scale} * (float)(logits[i] - largest)",
+            "exponent": f"{scale} * (float)((int32_t)logits[i] - largest)",
         }
     return {key: str(value) for key, value in values.items()}
+
+
+INK_TEXT = """0 is the background and 255 the ink: bright strokes on black. As in MNIST, the
+   longer side of the drawing has 20 pixels, and its centre of mass is in the middle."""
+GREY_TEXT = (
+    """Brightness as in the pictures of the training, from 0 to 255; the whole picture, resized."""
+)
 
 
 def _provenance(graph: Graph | QuantisedGraph) -> str:
@@ -171,58 +202,25 @@ def _provenance(graph: Graph | QuantisedGraph) -> str:
     return comment_text(f"Generated by kilonet {__version__}. {'; '.join(known)}")
 
 
-def _has_activations(graph: Graph | QuantisedGraph) -> bool:
-    return any(
-        isinstance(op, QuantisedOperator) and op.requantisation.activation != "none"
-        for op in graph.operators
-    )
+EXPONENTIALS = "#include <math.h>"
+OPTIONAL_EXPONENTIALS = f"#ifndef KILONET_NO_LIBM\n{EXPONENTIALS}\n#endif"
+INT8_INCLUDES = f"#include <limits.h>\n{OPTIONAL_EXPONENTIALS}\n#include <string.h>"
 
 
-def _includes(kind: _Kind, calls: Sequence[Call]) -> str:
+def _float_includes(calls: Sequence[Call]) -> str:
     used = {name for call in calls for name in call.functions}
-    lines = ["#include <float.h>"] if kind is FLOAT else []
-    exponentials = "#include <math.h>"
-    if not used & {"silu", "sigmoid"} or kind is INT8:
-        exponentials = f"#ifndef KILONET_NO_LIBM\n{exponentials}\n#endif"
-    return "\n".join([*lines, exponentials, *(["#include <string.h>"] if kind is INT8 else [])])
+    exponentials = EXPONENTIALS if used & {"silu", "sigmoid"} else OPTIONAL_EXPONENTIALS
+    return f"#include <float.h>\n{exponentials}"
 
 
-def _functions(
-    kind: _Kind, calls: Sequence[Call], has_activations: bool, byte_scales: bool
-) -> list[str]:
+def _float_functions(calls: Sequence[Call]) -> list[str]:
     """Return the code of the functions that are used, callees first."""
     used = {name for call in calls for name in call.functions}
-    return [_function(kind, name, has_activations, byte_scales) for name in ORDER if name in used]
+    folders = {"window": "common"}
+    return [template(folders.get(name, "float32"), f"{name}.c") for name in ORDER if name in used]
 
-
-def _function(kind: _Kind, name: str, has_activations: bool, byte_scales: bool) -> str:
-    if name == "window":
-        return template("common", "window.c")
-    if name == "requantisation" and has_activations:
-        indexing = (
-            {"orientation_shift": ORIENTATION_SHIFT, "index": "channel >> q->orientation_shift"}
-            if byte_scales
-            else ALL_CHANNELS
-        )
-        return template(kind.folder, "requantisation_activation.c", table=rows(SIGMOID), **indexing)
-    if name == "scaling" and byte_scales:
-        return template(kind.folder, "scaling_bytes.c")
-    if kind is FLOAT:
-        return template(kind.folder, f"{name}.c")
-    stored = "int16_t" if name.endswith("_int16") else "uint8_t"
-    file = f"{name.removesuffix('_int16')}.c"
-    return template(kind.folder, file, name=name, stored=stored)
-
-
-ALL_CHANNELS = {"orientation_shift": "", "index": "channel"}
-ORIENTATION_SHIFT = (
-    "    int orientation_shift; /* 2 if four orientation channels share one of these, else 0 */\n"
-)
 
 ORDER = (
-    "rounded",
-    "requantisation",
-    "scaling",
     "window",
     "input_scaling",
     "scaled",
@@ -232,15 +230,12 @@ ORDER = (
     "depthwise",
     "depthwise_p4",
     "linear",
-    "linear_int16",
     "max_pool",
     "mean",
-    "mean_int16",
     "relu",
     "leaky_relu",
     "silu",
     "sigmoid",
-    "activation",
     "add",
     "multiply",
     "join",
@@ -267,6 +262,6 @@ def _expectations(graph: Graph | QuantisedGraph, logit: str) -> dict[str, str]:
     return {
         "tests": str(TEST_IMAGES),
         "expected": ",\n".join(f"    {{\n{rows(row, 8)}}}" for row in logits),
-        "difference_type": logit if isinstance(graph, Graph) else "int",
+        "difference_type": logit if isinstance(graph, Graph) else "int32_t",
         "tolerance": tolerance,
     }

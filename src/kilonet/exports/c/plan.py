@@ -6,7 +6,7 @@ adjacent channels for every kind of layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -19,7 +19,7 @@ from kilonet.exports.graph.operators import (
     Shape,
     UnsupportedOperatorError,
 )
-from kilonet.exports.int8.operators import QActivation, QConv2d, QLinear, QMean, QProduct, QSum
+from kilonet.exports.int8.operators import QLinear
 
 IN_PLACE = (
     ops.ReLU,
@@ -28,12 +28,8 @@ IN_PLACE = (
     ops.Sigmoid,
     ops.Add,
     ops.Mul,
-    QActivation,
-    QSum,
-    QProduct,
 )
-CONVOLUTIONS = (ops.Conv2d, QConv2d)
-WINDOWS = (*CONVOLUTIONS, ops.MaxPool, ops.AvgPool, ops.GlobalAvgPool, QMean)
+WINDOWS = (ops.Conv2d, ops.MaxPool, ops.AvgPool, ops.GlobalAvgPool)
 """Operators that read their input from top to bottom, and no row again after the window."""
 
 MATRICES = (ops.Linear, QLinear)
@@ -147,38 +143,65 @@ class MemoryPlan:
 
 
 def make_plan(image: Shape, operators: Sequence[Operator]) -> MemoryPlan:
-    """Return the plan for ``operators``, float or integer, without the softmax.
+    """Return the plan for ``operators`` in float, without the softmax.
+
+    Raises:
+        UnsupportedOperatorError: a view would have to reorder values.
+    """
+    steps, shapes, roots = planned_calls(image, operators, _same_order, _is_convolution)
+    lifetimes, buffers = _lifetimes(steps, roots)
+    distances = _distances(steps, roots, shapes, lifetimes, buffers)
+    arena = arrange(lifetimes, distances)
+    return MemoryPlan(image, steps, shapes, roots, arena, buffers)
+
+
+def planned_calls(
+    image: Shape,
+    operators: Sequence[Operator],
+    same_order: Callable[[Shape, Shape], bool],
+    pools: Callable[[Operator, ops.MaxPool], bool],
+) -> tuple[tuple[PlannedCall, ...], dict[str, Shape], dict[str, str]]:
+    """Return the calls, the shapes of all values, and the value behind each view.
+
+    ``same_order`` says whether values of two shapes lie in memory in the same order; ``pools``
+    whether a convolution can take in the max pooling after it.
 
     Raises:
         UnsupportedOperatorError: a view would have to reorder values.
     """
     kept = [op for op in operators if not isinstance(op, ops.Softmax)]
     shapes = {IMAGE: image, **{op.output: op.shape for op in kept}}
-    roots = _roots(kept, shapes)
-    steps = _steps([op for op in kept if op.output not in roots], kept)
+    roots = _roots(kept, shapes, same_order)
+    steps = _steps([op for op in kept if op.output not in roots], kept, pools)
     if LOGITS in roots:  # the value behind the view is written to the logits
         root_of_logits = roots.pop(LOGITS)
         roots = {n: LOGITS if root == root_of_logits else root for n, root in roots.items()}
         roots[root_of_logits] = LOGITS
-    steps = [replace(step, output=roots.get(step.output, step.output)) for step in steps]
-    lifetimes, buffers = _lifetimes(steps, roots)
-    distances = _distances(steps, roots, shapes, lifetimes, buffers)
-    arena = arrange(lifetimes, distances)
-    return MemoryPlan(image, tuple(steps), shapes, roots, arena, buffers)
+    calls = (replace(step, output=roots.get(step.output, step.output)) for step in steps)
+    return tuple(calls), shapes, roots
 
 
-def _roots(kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> dict[str, str]:
+def _roots(
+    kept: Sequence[Operator],
+    shapes: Mapping[str, Shape],
+    same_order: Callable[[Shape, Shape], bool],
+) -> dict[str, str]:
     """Return the views that reorder nothing, each with the value that it is a view of."""
     roots: dict[str, str] = {}
     for op in kept:
-        if isinstance(op, ops.View) and _keeps_order(op, kept, shapes):
+        if isinstance(op, ops.View) and _keeps_order(op, kept, shapes, same_order):
             roots[op.output] = roots.get(op.source, op.source)
     return roots
 
 
-def _keeps_order(op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Shape]) -> bool:
+def _keeps_order(
+    op: Operator,
+    kept: Sequence[Operator],
+    shapes: Mapping[str, Shape],
+    same_order: Callable[[Shape, Shape], bool],
+) -> bool:
     before, after = shapes[op.source], op.shape
-    if before == after or all(_in_order(shape) for shape in (before, after)):
+    if before == after or same_order(before, after):
         return True
     users = [user for user in kept if op.output in user.sources]
     if isinstance(op, ops.Flatten) and users and all(isinstance(u, MATRICES) for u in users):
@@ -191,12 +214,20 @@ def _keeps_order(op: Operator, kept: Sequence[Operator], shapes: Mapping[str, Sh
     )
 
 
-def _in_order(shape: Shape) -> bool:
-    """Return whether channels first and channels last are the same order of values."""
-    return shape[0] == prod(shape) or shape[0] == 1
+def _same_order(*shapes: Shape) -> bool:
+    """Return whether channels first and channels last are the same order, for all ``shapes``."""
+    return all(shape[0] == prod(shape) or shape[0] == 1 for shape in shapes)
 
 
-def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[PlannedCall]:
+def _is_convolution(op: Operator, _: ops.MaxPool) -> bool:
+    return isinstance(op, ops.Conv2d)
+
+
+def _steps(
+    moving: Sequence[Operator],
+    kept: Sequence[Operator],
+    pools: Callable[[Operator, ops.MaxPool], bool],
+) -> list[PlannedCall]:
     """Return the calls, with a convolution and the max pooling after it as one."""
     steps: list[PlannedCall] = []
     for op in moving:
@@ -204,7 +235,7 @@ def _steps(moving: Sequence[Operator], kept: Sequence[Operator]) -> list[Planned
         if (
             isinstance(op, ops.MaxPool)
             and last is not None
-            and isinstance(last.op, CONVOLUTIONS)
+            and pools(last.op, op)
             and last.output == op.source
             and last.pool == (1, 1)
             and op.kernel == op.stride
@@ -252,7 +283,7 @@ def _reused(
     if not isinstance(step.op, IN_PLACE):
         return None
     first, *others = step.op.sources
-    for source in [first, *others] if isinstance(step.op, ops.Add | QSum) else [first]:
+    for source in [first, *others] if isinstance(step.op, ops.Add) else [first]:
         root = roots.get(source, source)
         if last[root] == number and root in buffers:
             return buffers[root]

@@ -12,12 +12,12 @@ static uint8_t next_pixel(void)
 
 int main(void)
 {
-    static uint8_t image[$pixels];
+    $image;
     $logit logits[$classes];
 
     for (;;) {
         for (unsigned i = 0; i < $pixels; i++)
             image[i] = next_pixel();
-        latest_class = ${name}_predict(image, logits);
+        latest_class = $classify;
     }
 }

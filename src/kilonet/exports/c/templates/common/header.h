@@ -3,9 +3,12 @@
    Classifies an image of ${height}x${width} pixels into $classes classes.
    $provenance
 
+   The image: $pixels bytes, row by row$interleaved.
+   $input_text
+
    Flash: $weight_bytes bytes of weights and tables, and the code.
-   RAM:   $arena_bytes bytes, static, and about $stack_bytes bytes of stack.
-   No dynamic allocation. The memory is static, so calls must not overlap. */
+   RAM:   $ram_text, and about $stack_bytes bytes of stack.
+   No dynamic allocation. */
 
 #ifndef ${macro}_H
 #define ${macro}_H
@@ -26,12 +29,11 @@ extern "C" {
 /* The class names. */
 extern const char *const ${name}_classes[$classes];
 
-/* Returns the class of an image: bytes 0-255, row by row$interleaved.
-   logits receives $logit_unit. */
-int ${name}_predict(const uint8_t image[$pixels], $logit logits[$classes]);
-
+$api
+#ifndef KILONET_NO_LIBM
 /* Computes probabilities from logits: exp(x) / sum. Needs expf; -DKILONET_NO_LIBM omits it. */
 void ${name}_probabilities(const $logit logits[$classes], float probabilities[$classes]);
+#endif
 
 #ifdef __cplusplus
 }

@@ -5,31 +5,25 @@
 
 $includes
 
-${definitions}const char *const ${name}_classes[$classes] = {
+const char *const ${name}_classes[$classes] = {
     $class_names
 };
 
-$constants
-$arena
-$kernels
-int ${name}_predict(const uint8_t image[$pixels], $logit logits[$classes])
+static int largest_of(const $logit logits[$classes])
 {
-$body
-
     int best = 0;
     for (int i = 1; i < $classes; i++)
         best = logits[i] > logits[best] ? i : best;
     return best;
 }
 
+$code
 #ifndef KILONET_NO_LIBM
 void ${name}_probabilities(const $logit logits[$classes], float probabilities[$classes])
 {
-    $logit largest = logits[0];
+    const $logit largest = logits[largest_of(logits)];
     float total = 0.0f;
 
-    for (int i = 1; i < $classes; i++)
-        largest = logits[i] > largest ? logits[i] : largest;
     for (int i = 0; i < $classes; i++)
         total += probabilities[i] = expf($exponent);
     for (int i = 0; i < $classes; i++)
@@ -50,7 +44,7 @@ static void make_image(unsigned number, uint8_t *image)
     for (unsigned y = 0; y < $height; y++) {
         for (unsigned x = 0; x < $width; x++) {
             for (unsigned c = 0; c < $channels; c++) {
-                const unsigned v = x * (3 + number) + y * (5 + 2 * number) + 17 * c;
+                const uint32_t v = x * (3 + number) + y * (5 + 2 * number) + 17 * c;
                 *image++ = (uint8_t)(number == 0 || v & 64 ? 0 : v * v / 7 % 256);
             }
         }
@@ -59,7 +53,7 @@ static void make_image(unsigned number, uint8_t *image)
 
 int main(void)
 {
-    uint8_t image[$pixels];
+    static uint8_t image[$pixels];
     $logit logits[$classes];
 
     for (unsigned number = 0; number < $tests; number++) {

@@ -1,7 +1,11 @@
 /* A map as a vector, channel by channel. */
-static void flatten(const uint8_t *in, int pixels, int channels, uint8_t *out)
+static KILONET_HOT void flatten(const KILONET_FLASH step *s, context *n, int row)
 {
-    for (int c = 0; c < channels; c++)
-        for (int i = 0; i < pixels; i++)
-            out[c * pixels + i] = in[i * channels + c];
+    const KILONET_FLASH value *in = &values[s->in[0]];
+    uint8_t *out = row_of(n, s->out, row);
+
+    for (int c = 0; c < in->channels; c++)
+        for (int y = 0; y < in->height; y++)
+            for (int x = 0; x < in->width; x++)
+                *out++ = row_of(n, s->in[0], y)[x * in->channels + c];
 }

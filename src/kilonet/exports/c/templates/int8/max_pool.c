@@ -1,18 +1,23 @@
 /* The largest value in each window. */
-static void max_pool(const window *w, const uint8_t *in, uint8_t *out)
+static KILONET_HOT void max_pool(const KILONET_FLASH step *s, context *n, int row)
 {
-    for (int y = 0; y < w->out_height; y++) {
-        for (int x = 0; x < w->out_width; x++, out += w->channels) {
-            memset(out, 0, (size_t)w->channels);
-            for (int i = 0; i < w->kernel_height * w->kernel_width; i++) {
-                const int row = y * w->stride_down + i / w->kernel_width - w->top;
-                const int column = x * w->stride_across + i % w->kernel_width - w->left;
-                if (row < 0 || row >= w->height || column < 0 || column >= w->width)
+    const KILONET_FLASH value *in = &values[s->in[0]], *v = &values[s->out];
+    const KILONET_FLASH window *w = &windows[s->geometry];
+    const uint8_t *rows[MAX_ROWS];
+    uint8_t *out = row_of(n, s->out, row);
+
+    find_rows(s, n, row, rows);
+    for (int i = 0; i < v->width * v->channels; i++) {
+        const int left = i / v->channels * w->across - w->left;
+        uint8_t best = 0;
+        for (int j = 0; j < w->rows; j++) {
+            for (int x = left; x < left + w->columns; x++) {
+                if (!rows[j] || x < 0 || x >= in->width)
                     continue;
-                const uint8_t *pixel = in + (row * w->width + column) * w->channels;
-                for (int c = 0; c < w->channels; c++)
-                    out[c] = pixel[c] > out[c] ? pixel[c] : out[c];
+                const uint8_t found = rows[j][x * in->channels + i % v->channels];
+                best = found > best ? found : best;
             }
         }
+        out[i] = best;
     }
 }

@@ -1,19 +1,19 @@
 /* The mean of each window; there is no padding. */
-static void $name(const window *w, const uint8_t *in, int zero, int multiplier, int shift,
-                  const requantisation *q, $stored *out)
+static KILONET_HOT void mean(const KILONET_FLASH step *s, context *n, int row)
 {
-    for (int y = 0; y < w->out_height; y++) {
-        for (int x = 0; x < w->out_width; x++, out += w->channels) {
-            for (int c = 0; c < w->channels; c++) {
-                int32_t sum = 0;
-                for (int i = 0; i < w->kernel_height; i++) {
-                    for (int j = 0; j < w->kernel_width; j++) {
-                        const int row = y * w->stride_down + i, column = x * w->stride_across + j;
-                        sum += in[(row * w->width + column) * w->channels + c] - zero;
-                    }
-                }
-                out[c] = ($stored)requantise(rounded((int64_t)sum * multiplier, shift), q, c);
-            }
+    const KILONET_FLASH value *in = &values[s->in[0]];
+    const KILONET_FLASH window *w = &windows[s->geometry];
+    const int channels = in->channels, columns = values[s->out].width;
+    uint8_t *out = row_of(n, s->out, row);
+
+    for (int i = 0; i < columns * channels; i++) {
+        int32_t sum = 0;
+        for (int y = 0; y < w->rows; y++) {
+            const uint8_t *pixel = row_of(n, s->in[0], row * w->down + y) +
+                                   i / channels * w->across * channels + i % channels;
+            for (int x = 0; x < w->columns; x++, pixel += channels)
+                sum += *pixel - s->zero[0];
         }
+        put(s, n, i % channels, sum, out + i);
     }
 }

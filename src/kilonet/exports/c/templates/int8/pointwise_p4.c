@@ -1,41 +1,37 @@
-/* The sums of one output pixel. One of every four filters is stored, [input field][field][input]; the
-   others shift its weights cyclically by 1, 2 and 3 within each four input channels. */
-static void pointwise_p4_sums(const window *w, int zero, const uint8_t *restrict in,
-                              const int8_t *restrict weight, int y, int x, int32_t *restrict sum)
+/* 1x1 convolution of orientation channels. One of every four filters is stored,
+   [field][input field][input]; the others shift its weights cyclically within each four inputs. */
+static KILONET_HOT void pointwise_p4(const KILONET_FLASH step *s, context *n, int row)
 {
-    const uint8_t *pixel = in + (y * w->stride_down * w->width + x * w->stride_across) * w->channels;
+    const KILONET_FLASH value *in = &values[s->in[0]], *out = &values[s->out];
+    const KILONET_FLASH window *w = &windows[s->geometry];
+    const KILONET_FLASH int8_t *field = (const KILONET_FLASH int8_t *)(data + s->weight);
+    const int zero = s->zero[0], inputs = in->channels;
+    const uint8_t *const first = row_of(n, s->in[0], row * w->down);
+    uint8_t *const output = row_of(n, s->out, row);
 
-    for (int o = 0; o < w->out_channels; o++)
-        sum[o] = 0;
-    for (int c = 0; c < w->channels; c += 4, pixel += 4) {
-        int16_t value[7]; /* the four orientation channels, repeated cyclically */
-        for (int i = 0; i < 7; i++)
-            value[i] = (int16_t)(pixel[i % 4] - zero);
-        for (int o = 0; o < w->out_channels; o += 4, weight += 4)
-            for (int r = 0; r < 4; r++)
-                sum[o + r] += value[r] * weight[0] + value[r + 1] * weight[1] +
-                              value[r + 2] * weight[2] + value[r + 3] * weight[3];
-    }
-}
-
-/* 1x1 convolution with p4 filters and max pooling. */
-static void pointwise_p4(const window *w, const uint8_t *in, const int8_t *weight,
-                         const scaling *s, const requantisation *q, uint8_t *out)
-{
-    int32_t sum[MAX_CHANNELS];
-
-    for (int y = 0; y < w->out_height; y++) {
-        for (int x = 0; x < w->out_width; x++, out += w->out_channels) {
-            memset(out, 0, (size_t)w->out_channels);
-            for (int i = 0; i < w->pool_down * w->pool_across; i++) {
-                pointwise_p4_sums(w, s->zero_point, in, weight,
-                                  y * w->pool_down + i / w->pool_across,
-                                  x * w->pool_across + i % w->pool_across, sum);
-                for (int o = 0; o < w->out_channels; o++) {
-                    const int value = requantise(scaled(sum[o], s, o), q, o);
-                    out[o] = (uint8_t)(value > out[o] ? value : out[o]);
-                }
+    for (int o = 0; o < out->channels; o += 4, field += inputs) {
+        const channel k[4] = {channel_of(s, o), channel_of(s, o + 1), channel_of(s, o + 2),
+                              channel_of(s, o + 3)};
+        const uint8_t *pixel = first;
+        uint8_t *result = output + o;
+        for (int x = 0; x < out->width; x++, pixel += w->across * inputs) {
+            const KILONET_FLASH int8_t *weight = field;
+            int32_t p = 0, q = 0, r = 0, t = 0;
+            for (int c = 0; c < inputs; c += 4) {
+                const int32_t a = pixel[c] - zero, b = pixel[c + 1] - zero;
+                const int32_t d = pixel[c + 2] - zero, e = pixel[c + 3] - zero;
+                int32_t factor = *weight++;
+                p += a * factor, q += b * factor, r += d * factor, t += e * factor;
+                factor = *weight++;
+                p += b * factor, q += d * factor, r += e * factor, t += a * factor;
+                factor = *weight++;
+                p += d * factor, q += e * factor, r += a * factor, t += b * factor;
+                factor = *weight++;
+                p += e * factor, q += a * factor, r += b * factor, t += d * factor;
             }
+            const int32_t sums[4] = {p, q, r, t};
+            store(s, k, 1, sums, 4, result, 1);
+            result += out->channels;
         }
     }
 }
