@@ -39,6 +39,15 @@ def train(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Resume an interrupted run.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Fine-tune the weights of a run, a shipped model or a folder; without a RECIPE by "
+            "their own recipe, at a tenth of its learning rate.",
+        ),
+    ] = None,
     model: OwnModel = None,
     profile: Annotated[
         bool,
@@ -54,8 +63,10 @@ def train(
     "kilonet recipes show RECIPE" prints all keys of a recipe with their descriptions.
     """
     words = ([recipe] if recipe is not None else []) + (overrides or [])
-    name, changes = split_words(words)
-    _check_together(words, {"--out": out}, resume, model)
+    chosen, changes = split_words(words)
+    name = chosen if chosen in words or start is None else None
+    changes += [f"training.weights={start}"] if start is not None else []
+    _check_together(words, {"--out": out, "--from": start}, resume, model)
     require("train")
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
@@ -72,7 +83,7 @@ def train(
         if resume is not None:
             run = api.resume(resume, model=model, **shared)
         else:
-            run = api.train(name, overrides=changes, out=out, **shared)
+            run = api.train(name, overrides=changes, out=out, model=model, **shared)
     if run.profile is not None:
         console.print(profile_tables(run.profile), soft_wrap=True)
     print_outcome(run, console)
@@ -82,7 +93,7 @@ def _check_together(
     words: list[str], options: dict[str, object], resume: str | None, model: str | None
 ) -> None:
     if resume is None:
-        if model is not None:
+        if model is not None and options["--from"] is None:
             raise UsageError(
                 "--model belongs to --resume. A new run takes its network from its recipe: "
                 f"model.name={model}"

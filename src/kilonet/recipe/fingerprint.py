@@ -23,6 +23,7 @@ _ADDED_LATER: dict[str, dict[str, Any]] = {
         "teachers": [],
         "teacher_share": 0.5,
         "temperature": 2.0,
+        "weights_rate": 1.0,
     },
     "model": {"pool_first": False},
     "augmentation": {

@@ -256,6 +256,19 @@ class Training(Section):
     patience: Count | None = Field(
         None, description="Stop after this many epochs without a better validation accuracy."
     )
+    weights: str | None = Field(
+        None,
+        description="A run, shipped model or folder of weights to start from. The last layer is "
+        "new if the classes differ.",
+    )
+    freeze: str | None = Field(
+        None,
+        description='Layers that keep their weights: "features" (all but the last layer), or '
+        'patterns of names such as "layer1* norm1".',
+    )
+    weights_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Factor of the learning rate of layers that start from other weights."
+    )
     class_weights: Literal["balanced"] | None = Field(
         None,
         description='"balanced": each class has the same weight in the loss, however many images '
@@ -359,6 +372,14 @@ class Recipe(Section):
                     f"{key} needs validation images, but data.validation is 0; "
                     "set a fraction, or turn it off"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _slower_layers_need_weights(self) -> Self:
+        if self.training.weights_rate != 1 and self.training.weights is None:
+            raise ValueError(
+                "training.weights_rate is for layers that start from training.weights; name them"
+            )
         return self
 
     @model_validator(mode="after")

@@ -129,10 +129,9 @@ def _evaluated_epoch(recipe: Recipe, history: list[Row], metrics: dict[str, Any]
 
 
 def _network(recipe: Recipe) -> str:
-    layers = getattr(recipe.model, "layers", None)
-    if not layers:
-        return recipe.model.name
-    return f"{recipe.model.name} {layers} {getattr(recipe.model, 'head', '')}".rstrip()
+    layers, head = (getattr(recipe.model, key, "") for key in ("layers", "head"))
+    start = f"from {recipe.training.weights}" if recipe.training.weights else ""
+    return " ".join(filter(None, (recipe.model.name, layers, head if layers else "", start)))
 
 
 def differences(before: Recipe, after: Recipe) -> list[Change]:

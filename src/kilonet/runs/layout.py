@@ -27,6 +27,7 @@ DATA_KEY = "data"  # the key in run.json with what the network must know about i
 SOURCE_KEY = "source"  # the digest of the code of a network of the user's own
 OBJECT_KEY = "network_object"  # whether the network came as an object that the recipe cannot build
 CHECKSUMS_KEY = "checksums"  # the key in run.json with the SHA-256 of each file of RESULTS
+LOADED_KEY = "loaded"  # the names of tensors that came from training.weights
 RECIPE = "recipe.toml"
 HISTORY = "history.csv"
 STATE = "state.safetensors"

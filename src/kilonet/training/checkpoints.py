@@ -88,13 +88,21 @@ def load_weights(path: Path, model: nn.Module) -> None:
     Raises:
         CheckpointError: the file is missing or damaged, or belongs to another network.
     """
+    _put(model, read_weights(path), path)
+
+
+def read_weights(path: Path) -> Weights:
+    """Return the weights in the file ``path``.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     try:
-        content = read_content(path)
+        return unpack(read_content(path))
     except FileNotFoundError:
         raise CheckpointError(f"There are no weights {path}. Has the run finished?") from None
-    except OSError as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise _damaged(path, error) from error
-    put_bytes(model, content, path)
 
 
 def put_bytes(model: nn.Module, content: bytes, path: Path) -> None:
@@ -107,6 +115,10 @@ def put_bytes(model: nn.Module, content: bytes, path: Path) -> None:
         weights = unpack(content)
     except (SafetensorError, ValueError) as error:
         raise _damaged(path, error) from error
+    _put(model, weights, path)
+
+
+def _put(model: nn.Module, weights: Weights, path: Path) -> None:
     try:
         put_weights(model, weights)
     except RuntimeError as error:

@@ -23,6 +23,7 @@ from kilonet.models.base import Network
 from kilonet.models.compiling import can_fuse
 from kilonet.progress import Reporter
 from kilonet.recipe.schema import Recipe
+from kilonet.training.transfer import is_frozen
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 _NAME = re.compile(r"(cpu|mps)|cuda(:\d{1,4})?", re.ASCII)
@@ -91,6 +92,14 @@ def choose_compute(
     note: str | None = None
     if kernels == "auto" and (not _suits(network) or training.precision == "bfloat16"):
         kernels = "torch"
+    elif kernels != "torch" and network is not None and is_frozen(network):
+        if kernels == "compiled":
+            raise UsageError(
+                'training.kernels: "compiled" was requested, but these kernels train all layers, '
+                'and some are frozen. Use "auto" or "torch".'
+            )
+        kernels = "torch"
+        note = "The faster compiled kernels are not used: they train all layers; some are frozen."
     elif kernels != "torch":
         if reporter is not None and device.type == "cpu" and must_compile():
             reporter.message("Compiling kernels for this processor, which takes some seconds ...")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,7 @@ from kilonet.training.optimizers import (
 from kilonet.training.profile import PhaseTimer
 from kilonet.training.schedules import Schedule
 from kilonet.training.seeding import derive, generator
+from kilonet.training.transfer import lower_rates, train_mode
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Outcome:
 class Fit:
     """The training of one network by one recipe on one device, by one process of ``group``.
 
-    ``model`` is changed in place. ``state`` returns everything that the next epoch depends on.
+    ``model`` is changed in place; ``loaded`` names its tensors that start from other weights.
+    ``state`` returns everything that the next epoch depends on.
     After ``restore`` of that state, training ends with bit-identical weights on the same machine
     with the same number of processes. Afterwards ``phases`` says where the time went.
     """
@@ -84,6 +86,7 @@ class Fit:
         recipe: Recipe,
         device: torch.device,
         group: ProcessGroup = SINGLE,
+        loaded: Iterable[str] = (),
     ) -> None:
         self.recipe = recipe
         self.data = data
@@ -99,6 +102,8 @@ class Fit:
             balanced_weights(data.train.labels, data.classes) if training.class_weights else None
         )
         self.optimizer = build_optimizer(self.model, recipe.optimizer)
+        if training.weights_rate != 1:
+            lower_rates(self.optimizer, self.model, loaded, training.weights_rate)
         steps = math.ceil(len(data.train) / training.batch_size)
         self.schedule = Schedule(self.optimizer, recipe.schedule, training.epochs, steps)
         self.ema = MovingAverage(self.model, training.ema) if training.ema is not None else None
@@ -181,7 +186,7 @@ class Fit:
         rate = self.optimizer.param_groups[0]["lr"]
         metrics = RunningMetrics(self.device, self.group)
         reporter.epoch_started(epoch, self.recipe.training.epochs, images)
-        self.model.train()
+        train_mode(self.model)
         indices = torch.arange(images, device=self.device)
         if self.recipe.training.sampling:
             chosen = balanced_indices(self.data.train.labels, self.data.classes, order_rng)

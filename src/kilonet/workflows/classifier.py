@@ -23,7 +23,6 @@ from kilonet.evaluation.predict import predict_probabilities
 from kilonet.exports.huggingface.pretrained import Pretrained
 from kilonet.extras import require
 from kilonet.progress import PrintReporter, Reporter, Row
-from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
 from kilonet.recipe.load import Resolved, resolve
 from kilonet.training.checkpoints import put_weights
@@ -38,6 +37,7 @@ from kilonet.workflows.arrays import (
     shape_of,
 )
 from kilonet.workflows.export import find_pretrained
+from kilonet.workflows.finetune import recipe_to_go_on
 from kilonet.workflows.runs import Run
 from kilonet.workflows.session import fresh_network, open_session
 
@@ -54,7 +54,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     largest white. Sides under 28 pixels are enlarged to 28. Nothing is written to disk.
 
     Args:
-        recipe: A shipped recipe's name, or the path of a ``.toml`` file.
+        recipe: A shipped recipe's name, or the path of a ``.toml`` file. None: that of the
+            ``weights`` (see ``train``), or "quick".
+        weights: A run, a shipped model or a folder of ``save_pretrained`` whose weights ``fit``
+            starts from; the last layer is new if the classes differ.
         epochs: Passes over the training images. None here and below: the value of the recipe.
         lr: Learning rate.
         batch_size: Images per step.
@@ -77,8 +80,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(  # noqa: PLR0913 - scikit-learn's searches set each parameter
         self,
-        recipe: str | Path = DEFAULT_RECIPE,
+        recipe: str | Path | None = None,
         *,
+        weights: str | Path | None = None,
         epochs: int | None = None,
         lr: float | None = None,
         batch_size: int | None = None,
@@ -92,6 +96,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         verbose: bool = False,
     ) -> None:
         self.recipe = recipe
+        self.weights = weights
         self.epochs = epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -163,14 +168,15 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return a fitted classifier with the network of a folder, of a run, or that ships.
 
         It takes grey levels 0–255 of any dtype, in the shape that the network was built for; its
-        labels are strings. ``model`` is the class of the network if it is your own.
+        labels are strings. ``fit`` goes on from its weights. ``model`` is the class of the network
+        if it is your own.
 
         Raises:
             UsageError: there is no such folder or run.
             RunError, CheckpointError: it is damaged, unfinished, or of another kind.
         """
         pretrained = find_pretrained(source, model)
-        classifier = cls(pretrained.name)
+        classifier = cls(weights=source.path if isinstance(source, Run) else source)
         classifier.classes_ = np.array(pretrained.classes)
         classifier.image_shape_ = pretrained.input_shape
         classifier.n_features_in_ = math.prod(pretrained.input_shape)
@@ -196,11 +202,17 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = ("epochs", "lr", "batch_size", "validation", "max_parameters", "threads")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         given |= {"seed": self.seed, "device": self.device}
+        if self.weights is not None:
+            given["weights"] = str(self.weights)
         plain = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in given.items()
         }
-        return resolve(self.recipe, [*_OVERRIDES, *self.overrides, *as_overrides(plain)])
+        words = [*_OVERRIDES, *self.overrides, *as_overrides(plain)]
+        if self.recipe is not None:
+            return resolve(self.recipe, words)
+        recipe, name = recipe_to_go_on(words)
+        return resolve(recipe, words, name)
 
 
 def _train(

@@ -92,7 +92,7 @@ def load_run_data(
             f"Put them back, or train again. (kilonet evaluate {run.path} --data {section.name} "
             "evaluates the run on the pictures that are there now.)"
         )
-    return dataset
+    return replace(dataset, mean=trained_on.mean, std=trained_on.std)
 
 
 def _same_images(run: Run, dataset: Dataset, section: Data) -> Dataset:

@@ -9,7 +9,7 @@ process opens a session and sends it to the other processes, which call ``follow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +41,9 @@ from kilonet.training.distributed import (
 )
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.seeding import derive
+from kilonet.training.transfer import freeze, load_matching
 from kilonet.workflows.data import load_or_fall_back
+from kilonet.workflows.finetune import for_images_of, starting_weights
 from kilonet.workflows.runs import find_run, load, network_for
 
 
@@ -51,7 +53,8 @@ class Session:
 
     ``resolved`` is the recipe with the device, kernels, precision and data set that are used;
     ``note`` says why the data set differs from the recipe's, if it does, and ``kernels_note`` why
-    the compiled kernels are not used, if they cannot be. ``parameters`` is the size of the network.
+    the compiled kernels are not used, if they cannot be. ``parameters`` is the size of the network,
+    ``loaded`` names its tensors that came from ``training.weights``.
     """
 
     resolved: Resolved
@@ -60,6 +63,7 @@ class Session:
     note: str | None
     kernels_note: str | None
     fit: Fit
+    loaded: list[str]
 
     @property
     def recipe(self) -> Recipe:
@@ -93,13 +97,16 @@ def open_session(
     dataset: Dataset | None = None,
     data_dir: str | Path | None = None,
     group: ProcessGroup = SINGLE,
+    loaded: Iterable[str] | None = None,
     reporter: Reporter | None = None,
 ) -> Iterator[Session]:
     """Assemble a training as a context; on exit, restore PyTorch's number of threads.
 
     By default a new network is initialised. ``dataset`` is by default the recipe's, or the bundled
     digits if that cannot be found (see ``load_or_fall_back``). ``group`` are the processes that
-    train together. Nothing is downloaded before the network is within its budget.
+    train together. ``loaded`` names the tensors of a resumed ``network`` that once came from
+    ``training.weights``, which are then not read again. Nothing is downloaded before the network is
+    within its budget.
 
     Raises:
         UsageError: the device, kernels, precision or teachers are not available.
@@ -107,11 +114,20 @@ def open_session(
         DataError: the data set cannot be found or is damaged.
         TrainingError: the processes cannot connect.
     """
-    recipe = resolved.recipe
+    recipe, start = resolved.recipe, None
+    if recipe.training.weights is not None and loaded is None:
+        start = starting_weights(recipe.training.weights)
+        recipe = recipe.with_training(weights=start.name)
     if dataset is None:
-        recipe = recipe.model_copy(update={"data": resolved_data(recipe.data)})
+        data_section = for_images_of(recipe.data, start) if start is not None else recipe.data
+        recipe = recipe.model_copy(update={"data": resolved_data(data_section)})
     if network is None:
         network = fresh_network(recipe, dataset)
+    if start is not None:
+        info = dataset.info if dataset is not None else dataset_spec(recipe.data)
+        loaded = load_matching(network, start, info)
+    if recipe.training.freeze is not None:
+        freeze(network, recipe.training.freeze)
     parameters = check_budget(network, recipe, resolved.name)
     compute = choose_compute(recipe, network, reporter)
     device = compute.device
@@ -122,6 +138,8 @@ def open_session(
             resolved, dataset, note = load_or_fall_back(resolved, data_dir, reporter)
         elif not recipe.data.normalise:
             dataset = dataset.unnormalised()
+        if start is not None:
+            dataset = replace(dataset, mean=start.info.mean, std=start.info.std)
         recipe = resolved.recipe
         configure(device, recipe.training.threads, recipe.training.deterministic)
         data = split_dataset(dataset, recipe.data.validation, recipe.training.seed, device)
@@ -129,9 +147,10 @@ def open_session(
         data = replace(data, teachers=_teachers(recipe, dataset.info), drawn=drawn).to(device)
         _check_augmentation(recipe, data)
         try:
-            _send_to_followers(group, recipe, device, data)
-            fit = Fit(network, data, recipe, device, group)
-            yield Session(resolved, parameters, dataset, note, compute.note, fit)
+            names = sorted(loaded or ())
+            _send_to_followers(group, recipe, device, data, names)
+            fit = Fit(network, data, recipe, device, group, names)
+            yield Session(resolved, parameters, dataset, note, compute.note, fit, names)
         finally:
             destroy_process_group(group)
 
@@ -231,7 +250,11 @@ def training_group(recipe: Recipe, processes: int | None = None) -> ProcessGroup
 
 
 def _send_to_followers(
-    group: ProcessGroup, recipe: Recipe, device: torch.device, data: TrainingData
+    group: ProcessGroup,
+    recipe: Recipe,
+    device: torch.device,
+    data: TrainingData,
+    loaded: list[str],
 ) -> None:
     """Connect to the other processes, and send them the task and data, if there are any."""
     if group.size == 1:
@@ -241,6 +264,7 @@ def _send_to_followers(
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "loaded": loaded,
     }
     group.broadcast(task)
     group.broadcast(data.to(torch.device("cpu")))
@@ -267,6 +291,9 @@ def follow() -> None:
         configure(device, task["threads"], recipe.training.deterministic)
         data: TrainingData = group.broadcast(None).to(device)
         network = build(recipe.model, data.shape, data.classes)
-        Fit(network, data, recipe, device, group).run(lambda _: None, Reporter())
+        if recipe.training.freeze is not None:
+            freeze(network, recipe.training.freeze)
+        fit = Fit(network, data, recipe, device, group, task["loaded"])
+        fit.run(lambda _: None, Reporter())
     finally:
         destroy_process_group(group)

@@ -16,7 +16,6 @@ from kilonet.extras import require
 from kilonet.models.build import section_of, structure_of
 from kilonet.models.custom import Sources, digest_of, source_files
 from kilonet.progress import Reporter
-from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.families import CustomConfig
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.keys import as_overrides
@@ -31,6 +30,7 @@ from kilonet.training.checkpoints import State, load_state, save_state
 from kilonet.training.fit import Fit, Outcome
 from kilonet.training.profile import Profiler
 from kilonet.workflows.data import DataSource, load_run_data
+from kilonet.workflows.finetune import recipe_to_go_on
 from kilonet.workflows.finish import finish
 from kilonet.workflows.own_data import as_dataset, name_of
 from kilonet.workflows.runs import Run, find_run, network_of, require_module
@@ -54,7 +54,7 @@ class Interrupted(Stopped):
 
 
 def train(
-    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe | None = None,
     *,
     data: DataSource | None = None,
     model: nn.Module | str | None = None,
@@ -67,6 +67,10 @@ def train(
     **keywords: Any,
 ) -> Run:
     """Train ``recipe``, a shipped name, a ``.toml`` path or an object; return the finished run.
+
+    The default recipe is "quick". With ``weights``, such as ``weights="kilonet-25k"`` or a run, the
+    training goes on from them, by default with their own recipe at a tenth of its learning rate,
+    without teachers and constraints; ``freeze`` and ``weights_rate`` are further keys.
 
     ``model`` is a network of your own in place of the recipe's: an object, which is trained in
     place from the weights that it has, or a class as "module:Class". It maps normalised float32
@@ -99,7 +103,11 @@ def train(
     if data is not None:
         chosen = dataset.name if dataset is not None else name_of(data)
         overrides = [*overrides, f"data.name={chosen}"]
-    resolved = resolve(recipe, [*overrides, *as_overrides(keywords)], name)
+    overrides = [*overrides, *as_overrides(keywords)]
+    if recipe is None:
+        recipe, found_name = recipe_to_go_on(overrides, own_network=model is not None)
+        name = name or found_name
+    resolved = resolve(recipe, overrides, name)
     if model is not None:
         resolved = with_network(resolved, require_module(model), dataset)
     require_events(resolved.recipe)
@@ -155,11 +163,13 @@ def resume(
         recipe = _recorded_recipe(run)
         require_events(recipe)
         seed_weights(recipe)
+        begun = run.file(layout.STATE).exists()
         with open_session(
             Resolved(run.facts["recipe"], recipe, data_named=True),
             network=network_of(run, recipe, trusted=model),
             dataset=load_run_data(Run(run), data_dir, reporter, data),
             group=training_group(recipe, int(run.facts["environment"].get("workers", "1"))),
+            loaded=run.facts.get(layout.LOADED_KEY) if begun else None,
         ) as session:
             _restore(session.fit, run.file(layout.STATE))
             epochs = len(session.fit.history)
@@ -234,6 +244,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "parameters": session.parameters,
         "environment": machine
         | {"workers": str(fit.group.size), "precision": fit.precision, "kernels": fit.kernels},
+        **({layout.LOADED_KEY: session.loaded} if session.loaded else {}),
         layout.DATA_KEY: session.dataset.info.to_json(),
     }
 

@@ -94,6 +94,7 @@ def _run_values(run: RunDirectory) -> dict[str, Any]:
     share = f"{1 - validation:.0%} of the" if validation else "all"
     return {
         "recipe": run.facts["recipe"],
+        "weights": recipe.training.weights,
         "commit": run.facts["environment"]["commit"],
         "training_data": f"{share} training images",
         "dataset": data.name,
@@ -107,7 +108,16 @@ def _run_values(run: RunDirectory) -> dict[str, Any]:
 
 
 def _values_without_run() -> dict[str, Any]:
-    absent = ("recipe", "commit", "training_data", "dataset", "data_licence", "test", "card")
+    absent = (
+        "recipe",
+        "weights",
+        "commit",
+        "training_data",
+        "dataset",
+        "data_licence",
+        "test",
+        "card",
+    )
     return {**dict.fromkeys(absent), "data_title": "images"}
 
 
