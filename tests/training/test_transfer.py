@@ -49,11 +49,13 @@ def test_the_head_of_a_recipes_network(name: str, head: set[str]) -> None:
 
 def test_the_head_of_a_network_that_ends_in_maps() -> None:
     """The last convolution has a channel for each class, and its batch norm belongs to it."""
-    network = network_of("kilonet-0.5k", 7)
-    head = head_of(network)
-    assert all(7 in weights_of(network)[name].shape for name in head)
-    same = set(weights_of(network)) - head
-    other = weights_of(network_of("kilonet-0.5k", 10))
+    network = network_of("kilonet-2k", 7)
+    last = "features.separable3.point"
+    names = ("conv.weight", "norm.bias", "norm.running_mean", "norm.running_var")
+    head = {f"{last}.{name}" for name in (*names, "norm.num_batches_tracked")}
+    assert head_of(network) == head | {"head.temperature.factor"}
+    other = weights_of(network_of("kilonet-2k", 10))
+    same = set(other) - head
     assert all(weights_of(network)[name].shape == other[name].shape for name in same)
 
 

@@ -66,21 +66,36 @@ def load_matching(
 
 
 def head_of(network: nn.Module) -> frozenset[str]:
-    """Return the names of the tensors of the last layer, and of a normalisation of its outputs."""
+    """Return the names of the tensors of the last layer, and of what scales its outputs.
+
+    The last layer is the last one with a matrix of weights. What scales its outputs is a
+    normalisation or a factor with one number for each output, or one for all.
+    """
+    modules = [(name, _own_tensors(module)) for name, module in network.named_modules()]
     layers = [
-        (prefix, module)
-        for prefix, module in network.named_modules()
-        if any(value.dim() >= 2 for value in module.parameters(recurse=False))
+        index for index, (_, own) in enumerate(modules) if any(v.dim() >= 2 for v in own.values())
     ]
     if not layers:
         return frozenset()
-    prefix, last = layers[-1]
-    outputs = next(len(value) for value in last.parameters(recurse=False) if value.dim() >= 2)
-    names = list(weights_of(network))
-    own = [name for name in names if name.rpartition(".")[0] == prefix]
-    after = names[names.index(own[-1]) + 1 :]
-    state = network.state_dict()
-    return frozenset(own) | {name for name in after if state[name].shape == (outputs,)}
+    (_, last), *after = modules[layers[-1] :]
+    outputs = next(len(value) for value in last.values() if value.dim() >= 2)
+    scaling = [
+        (name, own)
+        for name, own in after
+        if all(value.numel() == 1 or value.shape == (outputs,) for value in own.values())
+    ]
+    chosen = [modules[layers[-1]], *scaling]
+    stored = weights_of(network)
+    names = {f"{name}.{key}".lstrip(".") for name, own in chosen for key in own}
+    return frozenset(names & set(stored))
+
+
+def _own_tensors(module: nn.Module) -> Weights:
+    """Return the parameters and buffers of ``module`` itself, by name."""
+    return {
+        **dict(module.named_parameters(recurse=False)),
+        **dict(module.named_buffers(recurse=False)),
+    }
 
 
 def freeze(network: nn.Module, patterns: str) -> None:
