@@ -245,12 +245,13 @@ def _cell(content: Any, question: Any, cell: Any, rate: float | None) -> tuple[s
 def search_trials(patterns: Sequence[str], seeds: Sequence[int] | None) -> list[Training]:
     """Return the trials of ``search``, seed by seed."""
     return [
-        SearchTrial(label, SEARCH_BASE, [*changes["common"], *overrides], seed, path)
+        SearchTrial(label, source, [*changes["common"], *overrides], seed, path)
         for seed in seeds or (0, 1)
         for group, changes in read("search").items()
+        for source in [changes.get("recipe", SEARCH_BASE)]
         for change, overrides in changes.items()
         for label, path in [(f"{group}/{change}", RESULTS / "frontier-search.json")]
-        if change != "common" and matches(label, patterns)
+        if change not in ("common", "recipe") and matches(label, patterns)
     ]
 
 

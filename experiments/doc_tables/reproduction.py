@@ -20,7 +20,6 @@ from doc_tables.results import (
 from doc_tables.tables import NONE, Row, interval, percent, span, table
 from kilonet.evaluation.statistics import wilson
 from kilonet.recipe.fingerprint import fingerprint
-from kilonet.recipe.load import resolve
 from kilonet.recipe.schema import Recipe
 from kilonet.report.formatting import plural
 
@@ -46,7 +45,8 @@ def recipes(results: Path) -> Iterator[Row]:
 
 def claims_held(results: Path) -> Iterator[Row]:
     """Yield the number of claims that hold, and of all claims."""
-    claimed = [(e.claim, result_of(results, e)) for e in read_experiment().run if e.claim]
+    described = [e for e in read_experiment().run if e.claim and e.way == "described"]
+    claimed = [(e.claim, result_of(results, e)) for e in described if e.claim]
     held = sum(judge(claim, result).holds for claim, result in claimed)
     yield {"held": held, "claims": len(claimed)}
 
@@ -64,6 +64,20 @@ def claims(results: Path) -> Iterator[Row]:
                 "number": len(result.runs),
                 "verdict": judge(claim, result) if claim else None,
             }
+
+
+def promises(results: Path) -> Iterator[Row]:
+    """Yield the accuracy that a page claims and what its network reaches, by the way of training.
+
+    A network is here if an entry tunes it or trains it freely.
+    """
+    runs = read_experiment().run
+    for entry in runs:
+        others = {e.way: e for e in runs if e.improves_on == entry.label and e.project}
+        if entry.claim and others:
+            ways = {"described": entry, **others}
+            reached = {way: f"{result_of(results, e).accuracy}" for way, e in ways.items()}
+            yield {"entry": entry, "claimed": entry.claim, "tuned": None, "free": None, **reached}
 
 
 def origins(results: Path) -> Iterator[Row]:
@@ -128,7 +142,7 @@ def settings(results: Path, label: str) -> str:
         assumed = [f"`{name} = {_value(keys.get(name))}`" for name in recipe.assumed]
         rows.append(["settings that the page does not give", ", ".join(assumed)])
     if entry.improves_on:
-        other = _flat(resolve(entry.improves_on).recipe)
+        other = _flat(measured(entry.improves_on).resolved)
         heading = f"settings that differ from `{entry.improves_on}` (its value)"
         rows.append([heading, ", ".join(_differences(keys, other))])
     current, measured_then = fingerprint(recipe), result_of(results, entry).fingerprint
@@ -205,4 +219,4 @@ def _epoch_cell(claim: Claim, result: Result, epoch: int) -> str:
     return text
 
 
-ROWS = (accuracy, recipes, claims_held, claims, origins, environments)
+ROWS = (accuracy, recipes, claims_held, claims, promises, origins, environments)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -256,6 +256,7 @@ class Measured(BaseModel):
     overrides: list[str] = []
     project: str = ""
     improves_on: str = ""
+    way: Literal["described", "tuned", "free"] = "described"
     archived: bool = False
     claim: Claim | None = None
 

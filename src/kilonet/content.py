@@ -16,6 +16,8 @@ from pathlib import Path
 
 MAX_TEXT = 2**26
 """The most bytes that are read from a JSON, CSV or TOML file."""
+MAX_PICTURE = 2**28
+"""The most bytes that are read from a picture."""
 MAX_FILE = 2**31 - 1
 """The most bytes that are read from any other file; ONNX files cannot be larger."""
 

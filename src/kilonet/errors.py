@@ -6,7 +6,6 @@ message; a traceback is a bug.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -66,5 +65,7 @@ class Stopped(KeyboardInterrupt):
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean "x"?`` for the choice closest to ``name``, or an empty string."""
+    import difflib
+
     found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f' Did you mean "{found[0]}"?' if found else ""

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import secrets
 import shutil
 import stat
 import time
@@ -14,8 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-
-from platformdirs import user_cache_path
 
 from kilonet.errors import RunError, UsageError
 from kilonet.text import csv_cell, printable_json
@@ -42,6 +39,8 @@ def kernel_cache() -> Path | None:
 
 
 def _user_cache(name: str) -> Path | None:
+    from platformdirs import user_cache_path
+
     try:
         cache = user_cache_path("kilonet", appauthor=False) / name
     except RuntimeError:  # no HOME, and the system does not know the user
@@ -82,7 +81,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], mode: int 
     The bytes are synced to disk before the rename, so a crash leaves either the old file or the
     new one. Its permissions are ``mode`` without those that the umask takes.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART_SUFFIX}")
+    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PART_SUFFIX}")
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             write(file)

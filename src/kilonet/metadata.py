@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 CLASSES, PREPARATION = "classes", "preparation"
 INK, FIT = "ink", "fit"
 MNIST_SHAPE = (1, 28, 28)
+MAX_NAME = 1000  # characters of a class name
 
 
 def pack_classes(names: Sequence[str]) -> str:
@@ -17,16 +18,20 @@ def pack_classes(names: Sequence[str]) -> str:
 
 
 def classes_of(metadata: Mapping[str, str], count: int) -> tuple[str, ...]:
-    """Return the names of ``count`` classes, or numbers if the file has another number of names."""
+    """Return the names of ``count`` classes, or numbers if the file has no such names."""
     text = metadata.get(CLASSES, "")
     names = text.split(",")
     if text.startswith("["):
         try:
-            names = [str(name) for name in json.loads(text)]
-        except ValueError:
+            names = json.loads(text)
+        except (ValueError, RecursionError):
             names = []
-    known = len(names) == count and all(names)
+    known = len(names) == count == len(set(map(str, names))) and all(map(_is_class_name, names))
     return tuple(names) if known else tuple(map(str, range(count)))
+
+
+def _is_class_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME
 
 
 def preparation_of(metadata: Mapping[str, str], shape: Sequence[int]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from idx_files import TinySet, idx_bytes
 
-from kilonet.data.registry import DATASETS, FileSpec
+from kilonet.data.registry import DATASETS
+from kilonet.data.specs import FileSpec
 
 TRAIN, TEST = 30, 20
 
@@ -19,7 +20,7 @@ TRAIN, TEST = 30, 20
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty download cache; KILONET_DATA and KILONET_MIRROR are unset."""
-    monkeypatch.setattr("kilonet.files.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
     folder = tmp_path / "cache" / "data"
     monkeypatch.delenv("KILONET_DATA", raising=False)
     monkeypatch.delenv("KILONET_MIRROR", raising=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import tarfile
 import zipfile
@@ -17,6 +19,7 @@ from served import serve
 
 from kilonet.data.dataset import Dataset, load_dataset
 from kilonet.data.download import DownloadError, download
+from kilonet.data.formats import ArchiveMember, read_records
 from kilonet.data.locate import is_available
 from kilonet.data.registry import DATASETS
 from kilonet.data.specs import DatasetSpec
@@ -42,6 +45,40 @@ def cifar(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made
     entry, records = cifar_like(published / "cifar10")
     monkeypatch.setitem(DATASETS, "cifar10", entry)
     return entry, records
+
+
+def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (tar_header("other", 12_000_000_000), "other has 12,000,000,000 bytes"),
+        (tar_header("name", 12_000_000_000, tarfile.XHDTYPE), "unpacks to more than"),
+        (tar_header("name", 12_000_000_000, tarfile.GNUTYPE_LONGNAME), "unpacks to more than"),
+        (tar_header("other", 0) + bytes(1024), "no file"),
+    ],
+)
+def test_an_archive_may_not_unpack_to_any_size(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    with gzip.open(archive, "wb", compresslevel=1) as file:
+        file.write(content)
+        for _ in range(0 if message == "no file" else 40):
+            file.write(bytes(2**24))
+    with pytest.raises(DataError, match=message):
+        read_records(ArchiveMember(archive, "data_batch_1.bin"), (3, 32, 32), 10)
+
+
+def test_a_batch_may_not_have_any_size(tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1.bin").touch()
+    os.truncate(tmp_path / "data_batch_1.bin", 12_000_000_000)
+    with pytest.raises(DataError, match="more than"):
+        read_records(tmp_path / "data_batch_1.bin", (3, 32, 32), 10)
 
 
 def test_emnist_is_downloaded_once_and_its_images_are_transposed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,6 +38,25 @@ def test_a_folder_without_problems(scenes: Path) -> None:
     findings = (report.unreadable, report.others, report.copies, report.near_copies)
     assert findings == ((), (), (), ()) and report.contradictions == ()
     assert report.fingerprint == read_folder(scenes, ImageFormat()).fingerprint
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_is_no_file_is_unreadable(scenes: Path) -> None:
+    folder = scenes / "train" / "a"
+    os.mkfifo(folder / "pipe.png")
+    (folder / "device.png").symlink_to("/dev/zero")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "circle").symlink_to(".")
+    (folder / "sparse.png").touch()
+    os.truncate(folder / "sparse.png", 12_000_000_000)
+    report = inspect_folder(scenes)
+    assert [(c.name, c.train, c.test) for c in report.classes] == [("a", 6, 2), ("b", 6, 2)]
+    assert {name.rpartition("/")[2]: reason for name, reason in report.unreadable} == {
+        "pipe.png": "it is a pipe or a device, not a file",
+        "device.png": "it is a pipe or a device, not a file",
+        "loop.png": "Too many levels of symbolic links",
+        "sparse.png": "it has more than 268,435,456 bytes",
+    }
 
 
 def test_problems_are_named(scenes: Path) -> None:

@@ -87,6 +87,7 @@ def test_json(function: ModuleType, event: Event, kind: str) -> None:
         (b"", "image/png", 400, "has no body"),
         (b"{", "application/json", 400, "is not JSON"),
         (b"\xff", "application/json", 400, "is not JSON"),
+        (b"[" * 100_000, "application/json", 400, "is not JSON"),
         (b"[]", "application/json", 422, "The JSON must be"),
         (b'{"image": 3}', "application/json", 422, "The JSON must be"),
         (b'{"image": "!"}', "application/json", 400, "base64"),

@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 import kilonet
 from kilonet.errors import CheckpointError, RunError, UsageError
 from kilonet.exports.huggingface.folder import exported_card, pretrained_of, shipped_card
+from kilonet.exports.huggingface.pretrained import read_pretrained
 from kilonet.runs import layout
 from kilonet.runs.find import open_run, shipped_models
 from kilonet.workflows.runs import Run
@@ -66,6 +67,31 @@ def test_the_configuration_says_what_it_is(folder: Path) -> None:
     assert config["kilonet_version"] == kilonet.__version__
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         assert file.metadata()["format"] == "pt"
+
+
+@pytest.mark.parametrize("factor", [1.0, 1 / 127.5, 0.5])
+def test_another_factor_of_pixels_is_honoured(folder: Path, tmp_path: Path, factor: float) -> None:
+    """(pixel·factor − mean) / std is the same for values with another factor."""
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    ratio = factor / config["rescale_factor"]
+    config["rescale_factor"] = factor
+    for name in ("image_mean", "image_std"):
+        config[name] = [value * ratio for value in config[name]]
+    (copied / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    found, expected = read_pretrained(copied), read_pretrained(folder)
+    assert found.mean == pytest.approx(expected.mean)
+    assert found.std == pytest.approx(expected.std)
+
+
+@pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf"), "1/255"])
+def test_a_factor_that_is_none_is_refused(folder: Path, tmp_path: Path, factor: Any) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["rescale_factor"] = factor
+    (copied / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="rescale_factor"):
+        read_pretrained(copied)
 
 
 def test_the_hubs_library_reads_the_metrics(finished: Trained, folder: Path) -> None:

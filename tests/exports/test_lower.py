@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from networks import NAMES, example, pictures
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from random_graphs import graphs
 
 from kilonet.errors import KilonetError, MissingExtraError
@@ -147,6 +148,43 @@ def test_unsupported_nodes_are_named(
     path.write_bytes(small(*nodes))
     with pytest.raises(UnsupportedOperatorError, match=message):
         lower(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("ConstantOfShape", ([2**40],)),
+        ("Expand", ([1.0], [2**20, 2**20])),
+        ("Tile", ([1.0], [2**40])),
+        ("Range", (0, 2**40, 1)),
+    ],
+)
+def test_constants_of_any_size_are_not_computed(
+    tmp_path: Path, kind: str, values: tuple[Any, ...]
+) -> None:
+    arrays = [np.array(value) for value in values]
+    constants = [
+        helper.make_node("Constant", [], [f"c{i}"], value=numpy_helper.from_array(array))
+        for i, array in enumerate(arrays)
+    ]
+    names = [f"c{i}" for i in range(len(arrays))]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(small(*constants, helper.make_node(kind, names, ["y"])))
+    with pytest.raises(UnsupportedOperatorError, match=f"{kind}.*any size"):
+        lower(path)
+
+
+def test_constants_with_branches_are_not_computed(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("v", TensorProto.FLOAT, [1])
+    one = helper.make_node("Constant", [], ["v"], value_floats=[1.0])
+    branch = helper.make_graph([one], "b", [], [value])
+    condition = helper.make_node(
+        "Constant", [], ["c"], value=numpy_helper.from_array(np.array(True))
+    )
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    (tmp_path / "model.onnx").write_bytes(small(condition, node))
+    with pytest.raises(UnsupportedOperatorError, match=r"If.*any size"):
+        lower(tmp_path / "model.onnx")
 
 
 def test_files_that_cannot_be_lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

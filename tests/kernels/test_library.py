@@ -231,7 +231,7 @@ def test_auto_falls_back_and_says_why(
 @pytest.mark.compiler
 def test_without_a_home(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "kernel_cache", files.kernel_cache)
-    monkeypatch.setattr(files, "user_cache_path", no_home)
+    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
     assert load().chain_forward
     assert not cache.exists()
 

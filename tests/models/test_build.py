@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from kilonet.errors import RecipeError
-from kilonet.models.build import build, check_budget
+from kilonet.models.build import NETWORKS, build, check_budget
 from kilonet.models.measure import count_parameters
 from kilonet.recipe.catalog import recipe_names
 from kilonet.recipe.load import resolve
@@ -18,6 +18,7 @@ from kilonet.training.data import augmentation_in
 PARAMETERS = {
     "two-conv-fc64": 105_962,
     "two-conv-fc128": 207_018,
+    "two-conv-25k": 24_042,
     "two-conv-fc12": 23_854,
     "gap-14k": 14_210,
     "gap-14k-plus": 14_210,
@@ -179,3 +180,19 @@ def test_builds_and_reads(name: str, shape: tuple[int, int, int], classes: int) 
     network = build(recipe.model, shape, classes).eval()
     with torch.inference_mode():
         assert network(changed.float()).shape == (2, classes)
+
+
+@pytest.mark.parametrize("layers", ["c20000 p20000", "c4000 " * 200, "M c30000 M c30000"])
+def test_a_huge_network_is_refused_before_it_needs_memory(layers: str) -> None:
+    model = resolve("quick", [f"model.layers={layers}", "constraints=off"]).recipe.model
+    with pytest.raises(RecipeError, match=r"parameters, more than 50,000,000\. Choose smaller"):
+        build(model)
+
+
+def test_counting_parameters_draws_no_random_numbers() -> None:
+    model = resolve("quick").recipe.model
+    torch.manual_seed(0)
+    expected = NETWORKS[model.name](**model.model_dump(exclude={"name"}))
+    torch.manual_seed(0)
+    for found, value in zip(build(model).parameters(), expected.parameters(), strict=True):
+        assert torch.equal(found, value)

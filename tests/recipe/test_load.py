@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from kilonet.errors import RecipeError, UsageError
-from kilonet.recipe.load import parse_recipe, resolve
+from kilonet.recipe.load import parse_recipe, resolve, validate
 
 TEXT = """
 [model]
@@ -112,6 +114,41 @@ def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
         resolve(folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" + ".a" * 50_000 + " = 1", "dots"),
+        ("[a" + ".a" * 50_000 + "]", "dots"),
+        ("a = {" + "'b' . " * 50_000 + "c = 1}", "characters|dots"),
+        ("a = " + "[" * 50_000, "nested"),
+        ("a = 1\n" * 100_000, "characters"),
+    ],
+)
+def test_files_that_would_take_long_to_parse(mine: Path, text: str, message: str) -> None:
+    mine.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match=message):
+        resolve(mine)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(UsageError, match="a pipe"):
+        resolve(tmp_path / "pipe.toml")
+
+
 def test_errors_name_the_origin() -> None:
     with pytest.raises(RecipeError, match=r"^some run: \[training\] epochs"):
         parse_recipe(TEXT.replace("3", "0"), "some run")
+
+
+@pytest.mark.parametrize("key", ["data.name", "training.teachers", "title"])
+def test_names_that_are_not_utf8_are_refused_before_training(key: str) -> None:
+    """A recipe is stored as UTF-8, and the bytes of a file's name may be anything."""
+    value = "folder:caf\udce9" if key == "data.name" else "caf\udce9"
+    table = tomllib.loads(TEXT)
+    section, _, name = key.rpartition(".")
+    place = table.setdefault(section, {}) if section else table
+    place[name] = [value] if key.endswith("teachers") else value
+    with pytest.raises(RecipeError, match=rf"^mine: {key}: .*not UTF-8.* symbolic link"):
+        validate(table, "mine")

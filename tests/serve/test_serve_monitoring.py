@@ -33,6 +33,15 @@ def test_a_line_is_json_with_the_time(capsys: pytest.CaptureFixture[str]) -> Non
     assert datetime.fromisoformat(found["time"]).utcoffset() is not None
 
 
+@pytest.mark.parametrize("name", ["\x9b31mred", "exe\u202egpj", "\u2066x", "caf\udce9", "\x1b[2J"])
+def test_names_do_not_control_the_terminal(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log("event", path=name)
+    line = capsys.readouterr().err
+    assert json.loads(line)["path"] == name
+    assert line[:-1].isprintable()
+    assert line.encode()
+
+
 def test_libraries_log_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.Logger("some.library")
     logger.addHandler(JsonLogHandler())

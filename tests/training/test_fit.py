@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -339,5 +340,36 @@ def test_refuses_a_state_that_lacks_something(key: str) -> None:
 )
 def test_refuses_a_state_of_another_shape(key: str, value: Any) -> None:
     state = {**finished_state(), key: value}
+    with pytest.raises(CheckpointError, match=r"does not fit this recipe.*Train again"):
+        fit("training.epochs=1").restore(state)
+
+
+def first(tensors: dict[str, Tensor], change: Callable[[Tensor], Any]) -> None:
+    name = next(name for name, value in tensors.items() if value.is_floating_point())
+    tensors[name] = change(tensors[name])
+
+
+CHANGES: dict[str, Callable[[State], Any]] = {
+    "another type": lambda state: first(state["model"], Tensor.double),
+    "whole numbers": lambda state: first(state["model"], Tensor.int),
+    "no tensor": lambda state: first(state["model"], lambda _: 1.0),
+    "another shape": lambda state: first(state["model"], lambda value: value[:1]),
+    "best: another type": lambda state: first(state["best"], Tensor.half),
+    "best: one too many": lambda state: state["best"].update(more=torch.zeros(1)),
+    "optimizer: another shape": lambda state: first(
+        state["optimizer"]["state"][0], lambda value: value.reshape(-1)[:1]
+    ),
+    "best epoch too high": lambda state: state.update(best_epoch=2),
+    "best epoch: a text": lambda state: state.update(best_epoch="1"),
+    "history: a text": lambda state: state["history"][0].update(train_loss="0.1"),
+    "history: another epoch": lambda state: state["history"][0].update(epoch=2),
+    "history: no table": lambda state: state.update(history=[[1, 2]]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_refuses_a_state_with_wrong_types(change: str) -> None:
+    state = copy.deepcopy(finished_state())
+    CHANGES[change](state)
     with pytest.raises(CheckpointError, match=r"does not fit this recipe.*Train again"):
         fit("training.epochs=1").restore(state)

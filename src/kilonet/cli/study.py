@@ -19,7 +19,6 @@ from kilonet.cli.common import (
 )
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.machine import limit_openmp_spinning
 from kilonet.text import printable_json
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def study(
     }
     _check_together(bool(search), grid_options, trials)
     require("train")
+    from kilonet.machine import limit_openmp_spinning
+
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.progress import Reporter

@@ -10,7 +10,6 @@ import typer
 from kilonet.cli.common import DataDir, Flag, OwnModel, output, print_line, split_words
 from kilonet.errors import UsageError
 from kilonet.extras import require
-from kilonet.machine import limit_openmp_spinning
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 
 
@@ -68,6 +67,8 @@ def train(
     changes += [f"training.weights={start}"] if start is not None else []
     _check_together(words, {"--out": out, "--from": start}, resume, model)
     require("train")
+    from kilonet.machine import limit_openmp_spinning
+
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.cli.tables import print_outcome, profile_tables
@@ -124,6 +125,8 @@ def lr_find(
     """Find a learning rate: train a few steps at rising rates until the loss diverges."""
     recipe, overrides = split_words(words)
     require("train")
+    from kilonet.machine import limit_openmp_spinning
+
     limit_openmp_spinning()
     from kilonet.cli.reporter import ConsoleReporter
     from kilonet.workflows.lr_find import lr_find as find_rate

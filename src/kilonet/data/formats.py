@@ -32,6 +32,7 @@ _UNSIGNED_BYTE = 8
 _GZIP_MAGIC = b"\x1f\x8b"
 # Larger than any published set of this family: a header with more is damaged.
 _MAX_PAYLOAD = 2**28
+_MAX_UNPACKED = 2**29
 _CONTENTS = {1: "labels", 3: "images"}
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError)
 
@@ -64,15 +65,45 @@ class ArchiveMember:
                 with zipfile.ZipFile(self.archive) as packed, packed.open(self.name) as file:
                     yield file
             else:
-                with tarfile.open(self.archive) as bundle:
-                    inside = bundle.extractfile(self.name)
-                    if inside is None:
-                        raise KeyError("not a file")
-                    with inside:
-                        yield inside
+                with gzip.open(self.archive) as unpacked:
+                    limited = _LimitedReader(unpacked)
+                    with tarfile.open(fileobj=limited, mode="r|") as bundle:  # type: ignore[call-overload]
+                        yield _member(bundle, self.name)
         except _ARCHIVE_ERRORS as error:
             reason = str(error).strip("'\"") or type(error).__name__
             raise damaged(self.archive, f"{self.name} cannot be read from it ({reason})") from error
+
+
+class _LimitedReader:
+    """A file of which ``_MAX_UNPACKED`` bytes can be read: an archive may unpack to any size.
+
+    Raises:
+        tarfile.ReadError: it is longer.
+    """
+
+    def __init__(self, file: _Readable) -> None:
+        self._file = file
+        self._left = _MAX_UNPACKED
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` bytes."""
+        self._left -= size
+        if self._left < 0:
+            raise tarfile.ReadError(f"it unpacks to more than {_MAX_UNPACKED:,} bytes")
+        return self._file.read(size)
+
+
+def _member(bundle: tarfile.TarFile, name: str) -> IO[bytes]:
+    """Return the file ``name`` of an archive that is read from its beginning to its end."""
+    for member in bundle:
+        if member.size > _MAX_PAYLOAD:
+            raise tarfile.ReadError(f"{member.name} has {member.size:,} bytes")
+        if member.name == name:
+            file = bundle.extractfile(member) if member.isfile() else None
+            if file is None:
+                break
+            return file
+    raise KeyError(f"there is no file {name}")
 
 
 Location = Path | ArchiveMember
@@ -181,9 +212,11 @@ def read_records(path: Location, shape: tuple[int, int, int], classes: int) -> B
     """
     try:
         with path.open("rb") as file:
-            content = file.read()
+            content = file.read(_MAX_PAYLOAD + 1)
     except OSError as error:
         raise _unreadable(path, error, "a batch of CIFAR-10") from error
+    if len(content) > _MAX_PAYLOAD:
+        raise damaged(path, f"it has more than {_MAX_PAYLOAD:,} bytes")
     length = 1 + int(np.prod(shape))
     if not content or len(content) % length:
         raise damaged(path, f"it has {len(content):,} bytes; expected a multiple of {length:,}")

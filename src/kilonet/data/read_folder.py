@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kilonet.content import MAX_PICTURE, read_content
 from kilonet.data.folder import PictureFile, PictureFolder, list_folder
 from kilonet.data.specs import ImageFormat
 from kilonet.data.split import stratified_split
@@ -136,7 +137,7 @@ def _decode_all(
 
 def _decoded(folder: Path, file: PictureFile, image_format: ImageFormat) -> DecodedPicture:
     try:
-        content = (folder / file.name).read_bytes()
+        content = read_content(folder / file.name, MAX_PICTURE)
         digest = hashlib.sha256(content).hexdigest()
         return DecodedPicture(file, letterbox(content, image_format.shape), digest)
     except OSError as error:

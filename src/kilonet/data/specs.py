@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-TRAIN_IMAGES = "train_images"
-TRAIN_LABELS = "train_labels"
-TEST_IMAGES = "test_images"
-TEST_LABELS = "test_labels"
+TEST_LABELS = "test_labels"  # a role of a file
 
 DIGITS = tuple("0123456789")
 
@@ -43,8 +40,8 @@ class FileSpec:
     """
 
     filename: str
-    md5: str | None
-    sha256: str | None
+    md5: str | None = None
+    sha256: str | None = None
 
     @property
     def unpacked_name(self) -> str:
@@ -76,12 +73,12 @@ class DatasetSpec:
     title: str
     train_count: int
     test_count: int
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    classes: tuple[str, ...]
     licence: str
     homepage: str
     folder: str
+    classes: tuple[str, ...] = DIGITS
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     torchvision_folder: str = ""
     files: Mapping[str, FileSpec] = field(default_factory=dict)
     mirrors: tuple[str, ...] = ()
@@ -95,26 +92,6 @@ class DatasetSpec:
     def downloads(self) -> tuple[FileSpec, ...]:
         """The files to download: the archive, or the single files."""
         return (self.archive,) if self.archive else tuple(self.files.values())
-
-
-def idx_files(
-    *checksums: tuple[str | None, str | None], prefixes: tuple[str, str] = ("train", "t10k")
-) -> dict[str, FileSpec]:
-    """Return the four files of MNIST's layout; ``prefixes`` are those of their names.
-
-    ``checksums``: MD5 and SHA-256 of training images, training labels, test images, test labels.
-    """
-    train, test = prefixes
-    names = {
-        TRAIN_IMAGES: f"{train}-images-idx3-ubyte.gz",
-        TRAIN_LABELS: f"{train}-labels-idx1-ubyte.gz",
-        TEST_IMAGES: f"{test}-images-idx3-ubyte.gz",
-        TEST_LABELS: f"{test}-labels-idx1-ubyte.gz",
-    }
-    return {
-        role: FileSpec(name, md5, sha256)
-        for (role, name), (md5, sha256) in zip(names.items(), checksums, strict=True)
-    }
 
 
 @dataclass(frozen=True)

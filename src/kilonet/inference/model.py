@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +35,11 @@ MORE_FRAMES = "Only the first page or frame of the file was read."
 NOT_A_DIGIT = "This does not look like a digit."
 CUT_OFF_TEMPERATURE = 2.5  # of the softmax for digits that the picture may cut off
 DEFAULT_MODEL = "kilonet-25k"
+MAX_SIDE = 4096  # pixels of each side of the input
+MAX_CLASSES = 65_536
+LOOPS = (b"Loop", b"Scan")  # operators that may never end
+RUN_SECONDS = 20.0  # that a network with such an operator may take
+TOLERANCE = 1e-3  # of the rounding of a probability
 INPUT, OUTPUT, LOGITS = "image", "probabilities", "logits"
 
 
@@ -69,7 +76,9 @@ def find_model(name: str | os.PathLike[str] | None) -> Path:
         UsageError: there is no such file or run.
         RunError: the run has not finished, or has no ONNX file.
     """
-    path = Path(name or DEFAULT_MODEL)
+    if name is None:  # without Pydantic, which takes a quarter of the time of one prediction
+        return Path(__file__).resolve().parents[1] / "pretrained" / DEFAULT_MODEL / "model.onnx"
+    path = Path(name)
     if path.suffix == SUFFIX:
         if not path.is_file():
             raise UsageError(f"There is no file {path}. Name an ONNX file, or a run.")
@@ -108,9 +117,11 @@ class OnnxSession:
         content = _read(path)
         self.version = hashlib.sha256(content).hexdigest()[:12]
         self._session = _load(content, path)
-        self.shape, count = self._check_interface()
+        self._may_loop = any(kind in content for kind in LOOPS)
+        self.shape, self._count = self._check_interface()
+        self._try_blank_images()
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.classes = classes_of(metadata, count)
+        self.classes = classes_of(metadata, self._count)
         self.prepares_digits = preparation_of(metadata, self.shape) == INK
 
     def prepare(self, source: PictureSource, *, max_pixels: int = MAX_PIXELS) -> Images:
@@ -173,17 +184,40 @@ class OnnxSession:
 
     def probabilities(self, images: Images) -> Probabilities:
         """Return (N, classes) for prepared images: uint8 (N, C, H, W), or (N, H, W) if C is 1."""
-        batch = images.reshape(-1, *self.shape)
-        (result,) = self._session.run([OUTPUT], {INPUT: batch})
-        return np.asarray(result)
+        result = self._run(OUTPUT, images.reshape(-1, *self.shape))
+        if not (result.min(initial=0) >= -TOLERANCE and result.max(initial=0) <= 1 + TOLERANCE):
+            raise self._error("its probabilities are not between 0 and 1")  # NaN is not, either
+        return result
 
     def logits(self, images: Images) -> Probabilities:
         """Return (N, classes) for prepared images: logits, or else logarithms of probabilities."""
         if LOGITS not in [output.name for output in self._session.get_outputs()]:
             probabilities = self.probabilities(images)
             return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-        (result,) = self._session.run([LOGITS], {INPUT: images.reshape(-1, *self.shape)})
+        return self._run(LOGITS, images.reshape(-1, *self.shape))
+
+    def _try_blank_images(self) -> None:
+        """Check what the file declares: run it on two images, with a limit of time."""
+        before, self._may_loop = self._may_loop, True
+        self.probabilities(np.zeros((2, *self.shape), dtype=np.uint8))
+        self._may_loop = before
+
+    def _run(self, output: str, batch: Images) -> Probabilities:
+        """Return ``output``, float32 (N, classes)."""
+        try:
+            with _time_limit() if self._may_loop else nullcontext() as options:
+                (result,) = self._session.run([output], {INPUT: batch}, options)
+        except Exception as error:  # ONNX Runtime has a class of its own for every kind of failure
+            raise self._error(_first_line(error)) from None
+        if result.shape != (len(batch), self._count):
+            raise self._error(
+                f"it gives {output} of the shape {result.shape} for {len(batch)} images, not "
+                f"N×{self._count}"
+            )
         return np.asarray(result)
+
+    def _error(self, reason: str) -> ModelError:
+        return ModelError(f"{self.path} cannot be used: {reason}. Export or train it again.")
 
     def _check_interface(self) -> tuple[tuple[int, int, int], int]:
         """Return the input's (C, H, W) and the number of classes."""
@@ -194,18 +228,42 @@ class OnnxSession:
             len(shape) == 3
             and all(isinstance(side, int) and side > 0 for side in shape)
             and shape[0] in (1, 3)
+            and max(shape) <= MAX_SIDE
             and inputs[INPUT].type == "tensor(uint8)"
             and OUTPUT in outputs
-            and isinstance(outputs[OUTPUT].shape[-1], int)
+            and outputs[OUTPUT].type == "tensor(float)"
+            and len(outputs[OUTPUT].shape) == 2
+            and isinstance(outputs[OUTPUT].shape[1], int)
+            and 2 <= outputs[OUTPUT].shape[1] <= MAX_CLASSES
         )
         if not valid:
             raise ModelError(
                 f'{self.path} does not classify pictures: it must take one input "{INPUT}", uint8 '
-                f'N×C×H×W with one channel or three, and give "{OUTPUT}", N×K, as the ONNX file '
-                "of a run does."
+                f"N×C×H×W with one channel or three and sides of at most {MAX_SIDE:,}, and give "
+                f'"{OUTPUT}", float32 N×K with 2 to {MAX_CLASSES:,} classes, as the ONNX file of a '
+                "run does."
             )
         channels, height, width = shape
-        return (channels, height, width), outputs[OUTPUT].shape[-1]
+        return (channels, height, width), outputs[OUTPUT].shape[1]
+
+
+@contextmanager
+def _time_limit() -> Iterator[Any]:
+    """Provide options with which a run ends after ``RUN_SECONDS``."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    timer = threading.Timer(RUN_SECONDS, lambda: setattr(options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield options
+    finally:
+        timer.cancel()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
 
 
 def _read(path: Path) -> bytes:
@@ -240,7 +298,7 @@ def _load(content: bytes, path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every kind of failure
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
         raise ModelError(
-            f"{path} is not an ONNX file that can be run: {reason}. Export or train it again."
+            f"{path} is not an ONNX file that can be run: {_first_line(error)}. Export or train it "
+            "again."
         ) from None

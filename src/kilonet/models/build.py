@@ -21,6 +21,7 @@ from kilonet.models.measure import count_parameters
 from kilonet.recipe.families import CustomConfig, Model
 from kilonet.recipe.schema import Recipe
 
+MAX_PARAMETERS = 50_000_000  # of a network that is built
 NETWORKS: dict[str, type[Network]] = {
     "two-conv": TwoConv,
     "conv-stack": ConvStack,
@@ -46,10 +47,13 @@ def build(
         own = instantiate(load_class(model.name, folder), arguments)
         check_output(own, model.name, input_shape, num_classes)
         return own
+    sizes: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
     try:
-        network = NETWORKS[model.name](
-            **arguments, input_shape=input_shape, num_classes=num_classes
-        )
+        with torch.device("meta"):  # needs no memory, and draws no random numbers
+            parameters = count_parameters(NETWORKS[model.name](**arguments, **sizes))
+        if parameters > MAX_PARAMETERS:
+            raise MemoryError(f"it has {parameters:,} parameters, more than {MAX_PARAMETERS:,}")
+        network = NETWORKS[model.name](**arguments, **sizes)
     except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
         given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
         raise RecipeError(

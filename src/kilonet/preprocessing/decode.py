@@ -8,13 +8,13 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from kilonet.content import MAX_PICTURE, read_content
 from kilonet.preprocessing.errors import TooLargeError, UnreadableError
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -84,7 +84,7 @@ def decode(
         return UNNAMED, _decode_file(bytes(source), UNNAMED, max_pixels, convert_image)
     name = os.fspath(source)
     try:
-        content = Path(name).read_bytes()
+        content = read_content(name, MAX_PICTURE)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(name, reason) from None

@@ -45,6 +45,9 @@ class TwoConvConfig(Section):
         64, description="Width of the hidden fully connected layer."
     )
     dropout: Probability = Field(0.25, description="Dropout before the last layer.")
+    poolings: Literal[2, 3] = Field(
+        2, description="Max poolings by 2: one after each convolution, the third after both."
+    )
 
 
 class ConvStackConfig(Section):

@@ -39,6 +39,7 @@ _ADDED_LATER: dict[str, dict[str, Any]] = {
 }
 # The same for one network family; other families had keys of these names from the start.
 _ADDED_LATER_OF_FAMILY: dict[str, dict[str, Any]] = {
+    "two-conv": {"poolings": 2},
     "stacked-1x1": {"batch_norm": False, "dropout": 0.0},
 }
 # Keys of the first recipes that were removed; a fingerprint still contains their only value.

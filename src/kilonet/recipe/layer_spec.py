@@ -47,6 +47,7 @@ _LAYER = re.compile(
     rf"(?:c{_CONV}[tg]?|d{_CONV}l?[tg]?|p{_CHANNELS}|R{_ODD}|r{_ODD}l?[tg]?|s|[MA][2-9]?)\Z",
     re.ASCII,
 )
+MAX_LAYERS = 500
 ORIENTATIONS = 4
 """The rotations of the group p4: by 0°, 90°, 180° and 270°."""
 NUM_CLASSES = -1
@@ -123,6 +124,8 @@ def parse_layer(text: str) -> LayerSpec:
 
 def parse_layers(text: str) -> list[LayerSpec]:
     """Return the layers of a chain, which spaces separate."""
+    if text.count(" ") >= MAX_LAYERS:
+        raise ValueError(f"there are more than {MAX_LAYERS} layers; write fewer")
     layers: list[LayerSpec] = []
     channels = 0  # the image's, which are not known here
     shareable = None  # the channels of the last residual block, whose weights "s" shares

@@ -6,6 +6,7 @@ what was expected, and suggests the nearest key for a misspelt one.
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kilonet.content import read_text_file
 from kilonet.errors import RecipeError, UsageError, nearest
 from kilonet.recipe.catalog import SUFFIX, recipe_text
 from kilonet.recipe.families import CustomConfig
@@ -26,6 +28,8 @@ from kilonet.recipe.validation_messages import explain
 Override = tuple[str, Any]
 
 OFF = "off"
+MAX_RECIPE = 2**18  # characters of a recipe
+MAX_DOTS = 1000  # in a line
 
 
 @dataclass(frozen=True)
@@ -128,14 +132,31 @@ def parse_recipe(text: str, origin: str) -> Recipe:
 def validate(table: RawTable, origin: str) -> Recipe:
     """Return the recipe in ``table``."""
     try:
-        return Recipe.model_validate(table)
+        recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise RecipeError(f"{origin}: {explain(error.errors(), table)}") from None
+    _require_utf8(table, origin)
+    return recipe
+
+
+def _require_utf8(table: RawTable, origin: str) -> None:
+    """Check that the recipe can be stored: the name of a file or folder may be any bytes."""
+    for section, value in table.items():
+        keys = value if isinstance(value, dict) else {"": value}
+        for key, entry in keys.items():
+            try:
+                json.dumps(entry, ensure_ascii=False, default=str).encode()
+            except UnicodeEncodeError:
+                name = ".".join(filter(None, (section, key)))
+                raise RecipeError(
+                    f"{origin}: {name}: {entry} is not UTF-8, and a recipe is. Rename the file or "
+                    "folder, or make a symbolic link to it."
+                ) from None
 
 
 def _read_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors put a byte-order mark first
+        return read_text_file(path, "utf-8-sig")  # some editors put a byte-order mark first
     except FileNotFoundError:
         raise UsageError(
             f'There is no recipe file {path}. "kilonet recipes copy NAME {path}" makes one.'
@@ -149,13 +170,29 @@ def _read_file(path: Path) -> str:
 
 def _parse_toml(text: str, origin: str) -> RawTable:
     try:
-        return tomllib.loads(text)
+        return _loads(text)
     except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
         last = f"(at the end, line {len(text.splitlines())})"
         reason = str(error).replace("(at end of document)", last)
         raise RecipeError(f"{origin}: not valid TOML: {reason}.") from None
     except RecursionError:
         raise RecipeError(f"{origin}: not valid TOML: nested too deeply.") from None
+
+
+def _loads(text: str) -> RawTable:
+    """Return the TOML in ``text``.
+
+    Raises:
+        ValueError: it is not TOML, or too long. The time and the memory to parse a key grow with
+            the square of its length.
+        RecursionError: it is nested too deeply.
+    """
+    if len(text) > MAX_RECIPE:
+        raise ValueError(f"it has more than {MAX_RECIPE:,} characters")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS:
+            raise ValueError(f"more than {MAX_DOTS:,} dots (at line {number})")
+    return tomllib.loads(text)
 
 
 def parse_overrides(words: Sequence[str]) -> list[Override]:
@@ -188,7 +225,7 @@ def _parse_value(text: str) -> Any:
     if text == OFF:
         return None
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = _loads(f"value = {text}")
     except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
         return text
     return parsed["value"] if len(parsed) == 1 else text

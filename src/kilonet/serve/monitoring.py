@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from kilonet.text import printable_json
+
 LEVELS = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "error"}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
@@ -40,7 +42,7 @@ def _line(event: str, level: str, facts: dict[str, Any]) -> str:
     now = time.time()
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
     line = {"time": moment, "level": level, "event": event, **facts}
-    return json.dumps(line, ensure_ascii=False, default=str) + "\n"
+    return printable_json(json.dumps(line, ensure_ascii=False, default=str)) + "\n"
 
 
 class LogWriter:

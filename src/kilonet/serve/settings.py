@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import math
 import os
 from dataclasses import Field, dataclass, field, fields
@@ -121,6 +120,8 @@ def find_key(file: Path | None) -> str | None:
 
 def accepts(key: str, authorization: str) -> bool:
     """Return whether an Authorization header (RFC 6750) has ``key``; in constant time."""
+    import hmac
+
     scheme, _, token = authorization.partition(" ")
     same = hmac.compare_digest(token.strip().encode("latin-1", "replace"), key.encode("ascii"))
     return same and scheme.lower() == "bearer"

@@ -60,6 +60,24 @@ def _further_names(model: nn.Module) -> dict[str, str]:
     return {name: first[identity] for name, identity in named if first[identity] != name}
 
 
+def require_same_tensors(given: Any, expected: Weights, name: str) -> None:
+    """Check that ``given`` has the names, shapes and types of ``expected``.
+
+    Raises:
+        ValueError: it has not; ``name`` says what it is.
+    """
+    if not isinstance(given, dict) or given.keys() != expected.keys():
+        raise ValueError(f'"{name}" has not the tensors of this network')
+    for key, value in expected.items():
+        other = given[key]
+        if not isinstance(value, torch.Tensor):
+            continue
+        if not isinstance(other, torch.Tensor) or other.shape != value.shape:
+            raise ValueError(f'"{name}": {key} has another shape')
+        if other.dtype != value.dtype:
+            raise ValueError(f'"{name}": {key} is {other.dtype}, not {value.dtype}')
+
+
 def save_weights(path: Path, weights: Weights) -> None:
     """Write ``weights`` to ``path`` atomically."""
     write_bytes(path, pack(weights))

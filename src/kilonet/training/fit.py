@@ -23,7 +23,7 @@ from kilonet.errors import CheckpointError
 from kilonet.progress import Reporter, Row
 from kilonet.recipe.fingerprint import fingerprint
 from kilonet.recipe.schema import Recipe
-from kilonet.training.checkpoints import State, Weights, weights_of
+from kilonet.training.checkpoints import State, Weights, require_same_tensors, weights_of
 from kilonet.training.data import (
     Split,
     TrainingData,
@@ -157,6 +157,7 @@ class Fit:
         try:
             if state["recipe"] != self._identity():
                 raise ValueError("it was made by another recipe or seed")
+            self._require_types(state)
             self.model.load_state_dict(state["model"])
             restore_optimizer(self.optimizer, state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
@@ -171,6 +172,26 @@ class Fit:
                 f"The training state does not fit this recipe and its network: {reason}. "
                 "Train again from the start."
             ) from error
+
+    def _require_types(self, state: State) -> None:
+        """Check what loading would accept and convert, or find only later.
+
+        Raises:
+            ValueError: a tensor has another shape or type, or a figure is no number.
+        """
+        require_same_tensors(state["model"], self.model.state_dict(), "model")
+        if self.ema is not None:
+            require_same_tensors(state["ema"], self.ema.state_dict(), "ema")
+        history, best_epoch = state["history"], state["best_epoch"]
+        numbers = [value for row in history for value in row.values()]
+        if [row["epoch"] for row in history] != [*range(1, len(history) + 1)] or not all(
+            type(value) in (int, float) for value in numbers
+        ):
+            raise ValueError("its history is not a table of numbers")
+        if type(best_epoch) is not int or not 0 <= best_epoch <= len(history):
+            raise ValueError("its best epoch is not one of its epochs")
+        if best_epoch:
+            require_same_tensors(state["best"], weights_of(self._evaluated_model()), "best")
 
     def _identity(self) -> list[str | int]:
         """Return what has to be equal in a state and in the fit that restores it."""

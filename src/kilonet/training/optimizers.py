@@ -93,6 +93,8 @@ def restore_optimizer(optimizer: optim.Optimizer, state: dict[str, Any]) -> None
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
             if name != "step" and isinstance(value, Tensor):
+                if value.shape != parameter.shape:
+                    raise ValueError(f"{name} of the optimizer has another shape")
                 moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from kilonet.files import write_bytes, write_errors, write_json
 from kilonet.models.measure import evaluation_mode
 from kilonet.runs import find, layout
 from kilonet.runs.environment import environment
+from kilonet.runs.layout import read_json
 from kilonet.training.seeding import generator
 from kilonet.workflows.data import DataSource, data_for, load_run_data
 from kilonet.workflows.runs import Run
@@ -266,7 +266,7 @@ def _require_own_files(folder: Path) -> None:
 
 def _has_own_config(folder: Path) -> bool:
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(folder / CONFIG)
+    except RunError:
         return False
-    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
+    return content.get("model_type") == MODEL_TYPE

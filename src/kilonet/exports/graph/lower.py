@@ -33,6 +33,9 @@ from kilonet.exports.graph.operators import (
 from kilonet.extras import import_failure
 
 UINT8 = 2  # ONNX's number of the type
+CONTROL_FLOW = ("If", "Loop", "Scan")
+GROWING = ("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample")
+MAX_CONSTANT = 2**26  # elements
 
 FOLDING: tuple[passes.Rule, ...] = (
     passes.remove_views,
@@ -161,12 +164,29 @@ def _evaluate(proto: Any, inputs: list[Value | None], opset: int) -> list[Consta
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
+    _require_bounded(proto, inputs)
     feeds = {name: value for name, value in zip(proto.input, inputs, strict=True) if name}
     any_type = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
     results = [helper.make_tensor_value_info(name, 0, None) for name in proto.output]
     graph = helper.make_graph([proto], "constant", any_type, results)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def _require_bounded(proto: Any, inputs: list[Value | None]) -> None:
+    """Refuse to compute a constant that may take for ever, or may have any size.
+
+    Raises:
+        UnsupportedOperatorError: the node is of such a kind.
+    """
+    arrays = [value for value in inputs if isinstance(value, np.ndarray) and value.size <= 16]
+    sizes = [each for each in arrays if each.dtype.kind == "i" or proto.op_type == "Range"]
+    large = any(np.prod(np.abs(size.astype(float))) > MAX_CONSTANT for size in sizes)
+    if proto.op_type in CONTROL_FLOW or (proto.op_type in GROWING and large):
+        raise UnsupportedOperatorError(
+            f"A constant of the network is made by the operator {proto.op_type} (node "
+            f'"{proto.name}"), which may have any size. Only ONNX exports support it.'
+        )
 
 
 def _outputs(builder: GraphBuilder, path: Path) -> dict[str, str]:

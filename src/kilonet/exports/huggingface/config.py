@@ -18,7 +18,7 @@ FORMAT = 1
 CONFIG = "config.json"
 
 Length = Annotated[int, Field(ge=1, le=65_536)]
-Statistic = Annotated[list[float], Field(min_length=1)]
+Statistic = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1)]
 
 
 class PretrainedConfig(FileContent):
@@ -38,7 +38,7 @@ class PretrainedConfig(FileContent):
     input_shape: Annotated[list[Length], Field(min_length=3, max_length=3)]
     id2label: Annotated[dict[str, str], Field(min_length=1)]
     label2id: dict[str, int]
-    rescale_factor: float = 1 / 255
+    rescale_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
     image_mean: Statistic
     image_std: Statistic
     num_parameters: int

@@ -108,7 +108,9 @@ def _untrained(config: PretrainedConfig, path: Path, trusted: nn.Module | str | 
             network = build(model, shape, len(config.classes))
         except RecipeError as error:
             raise CheckpointError(f"{path} describes an impossible network: {error}") from error
-    mean, std = tuple(config.image_mean), tuple(config.image_std)
+    scale = config.rescale_factor * 255  # ``mean`` and ``std`` are of pixels divided by 255
+    mean = tuple(value / scale for value in config.image_mean)
+    std = tuple(value / scale for value in config.image_std)
     return Pretrained(config.name, model, network.eval(), shape, mean, std, config.classes)
 
 

@@ -83,7 +83,7 @@ def _decoded(text: str) -> bytes:
 def _from_json(content: bytes) -> Any:
     try:
         body = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         detail = f"The body is not JSON: {error}."
         raise RequestError(HTTPStatus.BAD_REQUEST, detail) from None
     if isinstance(body, dict) and isinstance(body.get("image"), str) and len(body) == 1:
