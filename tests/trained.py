@@ -10,6 +10,7 @@ import contextlib
 import io
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,10 +77,15 @@ def trained() -> Trained:
 ENVIRONMENT = {"kilonet": "0.1.0", "commit": "", "device": "cpu", "threads": "1"}
 
 
-def start_run(*words: str, recipe: str = "quick", path: Path | None = None) -> RunDirectory:
+def start_run(
+    *words: str,
+    recipe: str = "quick",
+    path: Path | None = None,
+    sources: Mapping[str, bytes] | None = None,
+) -> RunDirectory:
     """Return a new run that nothing has been trained in."""
     resolved = resolve(recipe, ["data.name=digits", *words])
-    with new_run(resolved, {"data_note": None, "environment": ENVIRONMENT}, path) as run:
+    with new_run(resolved, {"data_note": None, "environment": ENVIRONMENT}, path, sources) as run:
         return run
 
 

@@ -111,6 +111,7 @@ def test_a_variable_shows_the_traceback_of_a_bug(
         ),
         (OSError(5, "Input/output error", "/a/b"), "/a/b: Input/output error.\n"),
         (OSError("no reason"), "no reason.\n"),
+        (OSError(2, "No usable temporary directory"), "No usable temporary directory.\n"),
         (MemoryError(), "There is not enough memory. Close other programs.\n"),
     ],
 )

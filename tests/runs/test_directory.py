@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,6 +128,56 @@ def test_a_full_disk_leaves_nothing_behind(
     with pytest.raises(RunError, match="No space left on device"):
         start_run()
     assert names(tmp_path / "runs") == set()
+
+
+@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_start_that_is_stopped_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, moment: int
+) -> None:
+    """Ctrl-C or SIGTERM while the recipe, the sources or the facts are written."""
+    place = os if call == "fsync" else Path
+    real, calls, sources = getattr(place, call), [], {"net.py": b"a = 1"}
+
+    def stopped(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > moment:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(place, call, stopped)
+    if moment == 3:
+        assert start_run(path=tmp_path / "run", sources=sources).path == tmp_path / "run"
+        return
+    with pytest.raises(KeyboardInterrupt):
+        start_run(path=tmp_path / "run", sources=sources)
+    assert not (tmp_path / "run").exists()
+
+
+FIRST = [".lock", ".recipe.toml.a.part", "recipe.toml", "source/net.py", ".run.json.b.part"]
+
+
+@pytest.mark.parametrize("count", range(len(FIRST) + 1))
+@pytest.mark.parametrize("mine", [None, "notes.txt", ".hidden", "recipes.toml"])
+def test_a_start_that_was_killed_leaves_a_folder_that_can_be_used(
+    tmp_path: Path, count: int, mine: str | None
+) -> None:
+    """SIGKILL leaves the first files of a run. A file of the user is never removed."""
+    for name in FIRST[:count]:
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    if mine is None:
+        run = start_run(path=tmp_path / "run")
+        assert open_run(run.path).recipe() == run.recipe()
+        assert not list(run.path.glob(".*.part"))
+        return
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / mine).touch()
+    before = set((tmp_path / "run").rglob("*"))
+    with pytest.raises(RunError, match="in use already"):
+        start_run(path=tmp_path / "run")
+    assert set((tmp_path / "run").rglob("*")) == before
 
 
 def test_facts_are_updated_on_disk() -> None:

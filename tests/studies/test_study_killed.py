@@ -74,7 +74,7 @@ def test_runs_are_runs(undisturbed: Path) -> None:
     assert kilonet.evaluate(runs[0]).accuracy == runs[0].test.accuracy
 
 
-def test_a_second_coordinator_is_refused_and_ctrl_c_says_how_to_resume(tmp_path: Path) -> None:
+def test_a_second_coordinator_is_refused_and_a_signal_says_how_to_resume(tmp_path: Path) -> None:
     studies = tmp_path / "studies"
     line = ["99" if word == "2" else word for word in LINE]  # seeds: enough to be stopped
     first = StudyProcess(studies, *line)
@@ -82,8 +82,8 @@ def test_a_second_coordinator_is_refused_and_ctrl_c_says_how_to_resume(tmp_path:
     second = StudyProcess(studies, *line)
     assert second.wait() == 1
     workers = first.workers()
-    first.process.send_signal(signal.SIGINT)
-    assert first.wait() == 130
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait() == 128 + signal.SIGTERM
     assert gone(workers)
     said = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert "Traceback" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ from kilonet.cli.common import Flag, print_error, replace_by_null, replace_unenc
 from kilonet.errors import KilonetError
 
 TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 INTERRUPTED = STOPPED + signal.SIGINT
 
 app = typer.Typer(
@@ -129,9 +131,10 @@ def _system_error(error: OSError) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         raise error
     reason = error.strerror or str(error) or type(error).__name__
-    if error.filename or error.errno is None:
-        return _fail(f"{error.filename}: {reason}." if error.filename else f"{reason}.", 1)
-    return _fail(f"Cannot write the output: {reason}.", 1)
+    if error.filename:
+        return _fail(f"{error.filename}: {reason}.", 1)
+    wrote = error.errno in _WRITE_ERRORS
+    return _fail(f"Cannot write the output: {reason}." if wrote else f"{reason}.", 1)
 
 
 def _flush() -> None:

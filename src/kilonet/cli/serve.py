@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kilonet.cli.common import print_line
+from kilonet.cli.common import output
 from kilonet.extras import require
 from kilonet.serve.settings import Settings, help_text, option
 
@@ -60,6 +60,5 @@ def serve(
 
 
 def _announce(address: str) -> None:
-    print_line(
-        f"Serving at {address} (web page there, API documentation at {address}/docs). Ctrl-C stops."
-    )
+    text = f"Serving at {address} (web page there, API documentation at {address}/docs)."
+    output(progress=True).print(f"{text} Ctrl-C stops.", soft_wrap=True)
