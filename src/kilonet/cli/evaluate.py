@@ -16,6 +16,7 @@ from kilonet.cli.common import (
     Flag,
     OtherData,
     OwnModel,
+    SafeConsole,
     output,
     print_json,
     print_line,
@@ -23,6 +24,7 @@ from kilonet.cli.common import (
 )
 from kilonet.errors import UsageError
 from kilonet.extras import require
+from kilonet.progress import Reporter
 
 if TYPE_CHECKING:
     from kilonet.evaluation.metrics import Metrics
@@ -85,8 +87,18 @@ def evaluate(
         return
     from kilonet.workflows.evaluate import evaluate as evaluate_run
 
-    metrics = evaluate_run(run, data=data, data_dir=data_dir, device=device, model=model)
+    metrics = evaluate_run(
+        run, data=data, data_dir=data_dir, device=device, model=model, reporter=_Notes()
+    )
     _print_metrics(metrics, run, as_json)
+
+
+class _Notes(Reporter):
+    """Prints messages on standard error, beside the results."""
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        SafeConsole(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
 
 
 def _check_together(robustness: bool, options: Mapping[str, object]) -> None:

@@ -158,7 +158,7 @@ def _of_folder(content: FolderContent) -> Dataset:
         content.classes,
         *channel_statistics(content.tensors[0]),
         str(content.path),
-        "fit",
+        content.preparation,
         content.fingerprint,
         content.note,
     )

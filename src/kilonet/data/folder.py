@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kilonet.data.registry import spec
-from kilonet.data.specs import DEFAULT_FORMAT, DatasetSpec, ImageFormat
+from kilonet.data.specs import DEFAULT_FORMAT, INK_FORMAT, DataInfo, DatasetSpec, ImageFormat
 from kilonet.errors import DataError, UsageError
 from kilonet.files import expand
 from kilonet.recipe.schema import FOLDER, Data
@@ -162,8 +162,17 @@ def _check_split(folder: Path, train: Path, classes: tuple[str, ...]) -> None:
 
 
 def image_format(data: Data) -> ImageFormat:
-    """Return the format that a recipe's folder of pictures is scaled to."""
-    default = DEFAULT_FORMAT
+    """Return the format that a recipe's folder of pictures is scaled to.
+
+    Some pictures are read if the recipe does not say how they are prepared.
+    """
+    from kilonet.data.read_folder import shows_ink  # reading needs the names in this module
+
+    default, unset = DEFAULT_FORMAT, (data.side, data.colour, data.preparation) == (None,) * 3
+    if not is_folder(data.name):
+        return default
+    if data.preparation == "ink" or (unset and shows_ink(list_folder(folder_path(data.name)))):
+        return INK_FORMAT
     return ImageFormat(
         data.side if data.side is not None else default.side,
         data.colour if data.colour is not None else default.colour,
@@ -171,7 +180,7 @@ def image_format(data: Data) -> ImageFormat:
 
 
 def dataset_spec(data: Data) -> DatasetSpec:
-    """Return the description of a recipe's data set; of a folder, without reading its pictures.
+    """Return the description of a recipe's data set, without reading all of a folder's pictures.
 
     Raises:
         UsageError: the data set or the folder does not exist.
@@ -179,7 +188,7 @@ def dataset_spec(data: Data) -> DatasetSpec:
     """
     if not is_folder(data.name):
         return spec(data.name)
-    folder = list_folder(folder_path(data.name))
+    folder, scaled = list_folder(folder_path(data.name)), image_format(data)
     tests = sum(picture.split == "test" for picture in folder.pictures)
     return DatasetSpec(
         name=short_name(data.name),
@@ -192,8 +201,8 @@ def dataset_spec(data: Data) -> DatasetSpec:
         licence="your own",
         homepage="",
         folder=folder.path.name,
-        shape=image_format(data).shape,
-        preparation="fit",
+        shape=scaled.shape,
+        preparation=scaled.preparation,
     )
 
 
@@ -201,6 +210,21 @@ def resolved_data(data: Data) -> Data:
     """Return ``data`` as a run stores it: a folder with its absolute path and its format."""
     if not is_folder(data.name):
         return data
-    resolved = image_format(data)
+    scaled = image_format(data)
     name = f"{FOLDER}{folder_path(data.name)}"
-    return data.model_copy(update={"name": name, "side": resolved.side, "colour": resolved.colour})
+    return data.model_copy(
+        update={
+            "name": name,
+            "side": scaled.side,
+            "colour": scaled.colour,
+            "preparation": scaled.preparation,
+        }
+    )
+
+
+def data_like(name: str, info: DataInfo) -> Data:
+    """Return the section for the data set ``name``; a folder's pictures prepared as in ``info``."""
+    if not is_folder(name):
+        return Data(name=name)
+    channels, side, _ = info.shape
+    return Data(name=name, side=side, colour=channels == 3, preparation=info.preparation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,16 @@ from torch import Tensor
 
 from kilonet.content import MAX_PICTURE, read_content
 from kilonet.data.folder import PictureFile, PictureFolder, list_folder
-from kilonet.data.specs import ImageFormat
+from kilonet.data.specs import ImageFormat, Preparation
 from kilonet.data.split import stratified_split
 from kilonet.errors import DataError
-from kilonet.preprocessing import PictureError, letterbox
+from kilonet.preprocessing import PictureError, letterbox, prepare
+from kilonet.preprocessing.decode import decode_grey
 from kilonet.progress import Reporter, track
 from kilonet.recipe.schema import FOLDER
 
 TEST_FRACTION = 0.2
+INK_SAMPLE, INK_SHARE = 20, 0.8  # pictures that are tried, and those that must show one character
 MAX_NAMES = 3  # in a message; the report has all
 # The split is part of the data set, so its seed is not a setting.
 _SPLIT_SEED = 20
@@ -58,6 +61,7 @@ class FolderContent:
     others: tuple[str, ...]
     split_off: bool
     fingerprint: str
+    preparation: Preparation
 
     @property
     def name(self) -> str:
@@ -83,6 +87,11 @@ class FolderContent:
         more = len(self.unreadable) - MAX_NAMES
         rest = f" and {more} more" if more > 0 else ""
         verb = "file is" if len(self.unreadable) == 1 else "files are"
+        if self.preparation == "ink":
+            return (
+                f"{len(self.unreadable)} {verb} left out, as no single digit or letter can be cut "
+                f"out: {names}{rest}. data.preparation=fit takes whole pictures."
+            )
         return (
             f"{len(self.unreadable)} {verb} unreadable and left out: {names}{rest}. "
             f"kilonet data report {FOLDER}{self.path} says why."
@@ -120,6 +129,7 @@ def read_folder(
         folder.others,
         not folder.has_test,
         _fingerprint(decoded),
+        image_format.preparation,
     )
 
 
@@ -139,12 +149,43 @@ def _decoded(folder: Path, file: PictureFile, image_format: ImageFormat) -> Deco
     try:
         content = read_content(folder / file.name, MAX_PICTURE)
         digest = hashlib.sha256(content).hexdigest()
-        return DecodedPicture(file, letterbox(content, image_format.shape), digest)
+        return DecodedPicture(file, _pixels(content, image_format), digest)
     except OSError as error:
         return DecodedPicture(file, None, "", error.strerror or str(error))
     except PictureError as error:
         reason = str(error).partition(": ")[2] or str(error)
         return DecodedPicture(file, None, digest, reason.partition(". ")[0])
+
+
+def _pixels(content: bytes, image_format: ImageFormat) -> NDArray[np.uint8]:
+    if image_format.preparation == "ink":
+        return prepare(content)[None]
+    return letterbox(content, image_format.shape)
+
+
+def shows_ink(folder: PictureFolder) -> bool:
+    """Return whether a folder's pictures are drawn digits or letters, judged by some of them.
+
+    Its classes are single characters, and nearly all pictures show one in ink on paper.
+    """
+    if not all(len(name) == 1 and name.isalnum() for name in folder.classes):
+        return False
+    step = math.ceil(len(folder.pictures) / INK_SAMPLE)
+    sample = [folder.path / file.name for file in folder.pictures[::step]]
+    return sum(map(_is_ink_on_paper, sample)) >= INK_SHARE * len(sample)
+
+
+def _is_ink_on_paper(path: Path) -> bool:
+    """Return whether a picture has two levels, paper and less ink, and one character in it."""
+    try:
+        prepare(path)
+        grey = decode_grey(path).grey.astype(np.int16)
+    except (PictureError, OSError):
+        return False
+    contrast = np.abs(grey - np.median(grey))
+    contrast = contrast / max(contrast.max(), 1)
+    is_between, is_ink = (contrast > 0.3) & (contrast < 0.6), contrast >= 0.6
+    return bool(is_between.mean() < 0.12 and is_ink.mean() < 0.35)
 
 
 def _check_readable(folder: PictureFolder, readable: Iterable[DecodedPicture]) -> None:

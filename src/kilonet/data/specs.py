@@ -20,6 +20,7 @@ class ImageFormat:
 
     side: int = 32
     colour: bool = True
+    preparation: Preparation = "fit"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -28,6 +29,7 @@ class ImageFormat:
 
 
 DEFAULT_FORMAT = ImageFormat()
+INK_FORMAT = ImageFormat(28, colour=False, preparation="ink")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ class Data(Section):
     colour: bool | None = Field(
         None, description="Whether a folder's pictures keep their colours (unset: yes)."
     )
+    preparation: Literal["ink", "fit"] | None = Field(
+        None,
+        description='"ink": a drawn digit or letter is cut out of each picture of a folder, as for '
+        'MNIST (28×28, grey); "fit": whole pictures (unset: ink if the classes are single '
+        "characters and the pictures show ink on paper).",
+    )
     validation: Annotated[float, Field(ge=0, lt=1)] = Field(
         1 / 12,
         description="Fraction of the training images that become the validation split (0: none).",
@@ -50,9 +56,17 @@ class Data(Section):
     )
 
     @model_validator(mode="after")
+    def _ink_has_a_fixed_format(self) -> Self:
+        if self.preparation == "ink" and (self.side not in (None, 28) or self.colour):
+            raise ValueError(
+                'preparation = "ink" makes 28×28 grey images; leave side and colour out'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _only_folders_are_scaled(self) -> Self:
         if not self.name.startswith(FOLDER):
-            for key in ("side", "colour"):
+            for key in ("side", "colour", "preparation"):
                 if getattr(self, key) is not None:
                     raise ValueError(
                         f'{key} is for a folder of pictures (name = "folder:PATH"); '

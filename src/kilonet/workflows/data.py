@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import torch
 
 from kilonet.data.dataset import Dataset, DatasetNotFoundError, load_dataset
-from kilonet.data.folder import dataset_spec, folder_path, image_format, is_folder
+from kilonet.data.folder import data_like, dataset_spec, folder_path, image_format, is_folder
 from kilonet.data.inspect_folder import FolderReport, inspect_folder
 from kilonet.data.registry import spec
-from kilonet.data.specs import DEFAULT_FORMAT, DataInfo, DatasetSpec
+from kilonet.data.specs import DataInfo, DatasetSpec
 from kilonet.errors import DataError, UsageError
 from kilonet.models.build import check_output
 from kilonet.progress import Reporter
@@ -130,9 +130,16 @@ def data_for(
             dataset = in_classes(dataset, source.info.classes)
         _require_suitable(source, dataset.info)
         return dataset
-    section = _section_for(source.info, name)
-    _require_suitable(source, dataset_spec(section))
-    return load_recipe_data(section, data_dir, reporter)
+    section = Data(name=name) if source.info is None else data_like(name, source.info)
+    described = dataset_spec(section)
+    classes = source.info.classes if source.info is not None else described.classes
+    if is_folder(name) and set(described.classes) <= set(classes):
+        described = replace(described, classes=classes)
+    _require_suitable(source, described)
+    dataset = load_recipe_data(section, data_dir, reporter)
+    if dataset.note is not None and reporter is not None:
+        reporter.message(f"Note: {dataset.note}")
+    return in_classes(dataset, classes) if is_folder(name) else dataset
 
 
 def _require_suitable(source: NetworkSource, info: DataInfo | DatasetSpec) -> None:
@@ -140,14 +147,6 @@ def _require_suitable(source: NetworkSource, info: DataInfo | DatasetSpec) -> No
         _require_same_kind(source.name, source.info, info)
     else:
         check_output(source.network.cpu(), source.name, info.shape, len(info.classes))
-
-
-def _section_for(trained_on: DataInfo | None, name: str) -> Data:
-    """Return the ``[data]`` section for the data set ``name``, prepared as in training."""
-    if trained_on is None or not is_folder(name):
-        return Data(name=name)
-    channels, side, _ = trained_on.shape
-    return Data(name=name, side=side, colour=channels == 3)
 
 
 def _require_same_kind(name: str, trained_on: DataInfo, other: DataInfo | DatasetSpec) -> None:
@@ -207,7 +206,7 @@ def show_sample(
 
     resolved = resolve(recipe, [f"data.name={name}"]).recipe if recipe else None
     augment = augmentation_in(1, resolved) if resolved else None
-    chosen_format = image_format(resolved.data) if resolved else DEFAULT_FORMAT
+    chosen_format = image_format(resolved.data if resolved else Data(name=name))
     dataset = load_dataset(name, data_dir, image_format=chosen_format)
     order = torch.randperm(len(dataset.train_labels), generator=generator(seed, "sample"))
     indices = order[:SAMPLE_COUNT]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kilonet.evaluation.metrics import Metrics
     from kilonet.evaluation.statistics import McNemar
+    from kilonet.progress import Reporter
     from kilonet.workflows.data import DataSource
     from kilonet.workflows.source import Source
 
@@ -31,6 +32,7 @@ def evaluate(
     data_dir: str | Path | None = None,
     device: str = "auto",
     model: nn.Module | str | None = None,
+    reporter: Reporter | None = None,
 ) -> Metrics:
     """Return the metrics of a network on a test split.
 
@@ -38,7 +40,7 @@ def evaluate(
     ``Classifier`` or a ``torch.nn.Module``. ``data`` is the data set (default: the run's own), as
     for ``train``; of images without splits, all are test images. They are normalised as in
     training; for a module, with the data set's own statistics. ``model`` is the run's own class, or
-    an object of it, if its network is one.
+    an object of it, if its network is one. ``reporter`` gets a note on pictures that are left out.
 
     Raises:
         UsageError: there is no such network or data set, or the images have another shape.
@@ -52,7 +54,7 @@ def evaluate(
 
     chosen = choose_device(device)
     found = find_source(source, model, taker="evaluate")
-    dataset = data_for(found, data, data_dir)
+    dataset = data_for(found, data, data_dir, reporter)
     info = found.info_for(dataset.info)
     probabilities = predict_probabilities(
         found.network.to(chosen), dataset.test_images, info.mean, info.std, device=chosen

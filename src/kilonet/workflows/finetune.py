@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kilonet.data.folder import is_folder
+from kilonet.data.folder import data_like, is_folder
 from kilonet.data.specs import DataInfo
 from kilonet.exports.huggingface.config import CONFIG, read_config
 from kilonet.exports.huggingface.pretrained import WEIGHTS, is_pretrained_folder
@@ -62,12 +62,11 @@ def _lasting_name(run: Run) -> str:
 
 def for_images_of(data: Data, start: StartingWeights) -> Data:
     """Return ``data``; a folder's pictures in the format of ``start`` unless it names another."""
-    if not is_folder(data.name):
+    own = data_like(data.name, start.info)
+    if not is_folder(data.name) or (data.side, data.colour, data.preparation) != (None,) * 3:
         return data
-    channels, side, _ = start.info.shape
-    given = {"side": data.side, "colour": data.colour}
-    own = {"side": side, "colour": channels == 3}
-    return data.model_copy(update={k: own[k] if v is None else v for k, v in given.items()})
+    keys = ("side", "colour", "preparation")
+    return data.model_copy(update={key: getattr(own, key) for key in keys})
 
 
 def recipe_to_go_on(
