@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
-from kilonet.errors import KilonetError, MissingExtraError
+from kilonet.errors import KilonetError, MissingExtraError, UsageError
 
 PACKAGES = {
     # every run ends with an ONNX file, so training needs what writes it
@@ -28,7 +29,14 @@ PACKAGES = {
 
 
 def require(extra: str) -> None:
-    """Check that the packages of ``extra`` are installed, without importing them."""
+    """Check that the packages of ``extra`` are installed, without importing them.
+
+    Some of them end the process if the current folder does not exist: that is checked, too.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("The current folder was removed. Change to another: cd DIR") from None
     for package in PACKAGES[extra]:
         if find_spec(package) is None:
             raise MissingExtraError(extra, package)

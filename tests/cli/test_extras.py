@@ -77,6 +77,21 @@ def test_commands_name_it(
     assert 'Install the "train" extra' in refused(*arguments.split(), status=1)
 
 
+@pytest.mark.parametrize("arguments", ["train", "summary quick", "study quick", "serve"])
+def test_a_current_folder_that_was_removed(
+    refused: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert (
+        refused(*arguments.split()) == "The current folder was removed. Change to another: cd DIR"
+    )
+
+
 def test_training_needs_onnx_from_the_start(
     refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
