@@ -5,7 +5,7 @@
 static void activation_backward(const Step *s, Region part, const V *dy, const V *slopes)
 {
     if (s->kind != UNIT) return;
-    if (is_plain(s) && dy == s->gradient + part.b * block_of(s)) return; /* already in place */
+    if (is_plain(s) && dy == gradient_of(s, part.b)) return; /* already in place */
     long pixels = area(s), count = part.rows * s->width;
     for (long c = part.channel; c < part.channel + part.channels; c++) {
         long within = c * pixels + part.y * s->width, at = part.b * block_of(s) + within;
@@ -52,15 +52,16 @@ static Planes back_part(const Step *s, Region part, long images, const Work *wor
     Planes back = {work->back, row, (part.rows + 2 * margin) * row};
     if (part.rows < s->full_height) clear_rows(back, part, there, margin);
     for (long c = 0; c < part.channels; c++) {
-        long at = (part.b * s->channels + part.channel + c) * area(s);
+        long within = (part.channel + c) * area(s), at = part.b * block_of(s) + within;
+        const V *gradient = gradient_of(s, part.b) + within;
         const Channel *one = s->channel + part.channel + c;
         V *to = back.at + c * back.plane + (there.y - (part.y - margin)) * row + margin;
         if (s->side > 1) {
-            norm_gradient(s->numbers + at, s->gradient + at, area(s), one, work->full);
+            norm_gradient(s->numbers + at, gradient, area(s), one, work->full);
             unpool(work->full, s->argmax + at, s->side, s->height, s->width, to, row, there.rows,
                    width, 0);
         } else {
-            V *z = s->numbers + at + there.y * width, *g = s->gradient + at + there.y * width;
+            const V *z = s->numbers + at + there.y * width, *g = gradient + there.y * width;
             long rows = row == width ? 1 : there.rows, wide = row == width ? there.rows * width : width;
             for (long y = 0; y < rows; y++)
                 if (s->has_norm) norm_gradient(z + y * wide, g + y * wide, wide, one, to + y * row);
@@ -82,9 +83,10 @@ static void folded_back_part(const Step *s, Region part, long images, V *to)
     if (images < LANES) clear_lanes(to, 0, 1, s->channels * pixels, images);
 }
 
-static void unit_back_part(const Step *s, const Step *source, Region part, long images,
+static void unit_back_part(const Step *s, const Step *steps, Region part, long images,
                            const Work *work)
 {
+    const Step *source = steps + s->source;
     Region full = result_of(s, source, part);
     long height = full.rows, taps = s->kernel * s->kernel;
     int keeps = s->completes && source->kind == UNIT && source->activation == SILU;
@@ -92,7 +94,7 @@ static void unit_back_part(const Step *s, const Step *source, Region part, long 
     V *slopes = keeps && alone ? work->slopes : NULL;
     int folds = s->p4 && s->side == 1;
     Planes back = folds ? (Planes){NULL, 0, 0} : back_part(s, full, images, work);
-    Planes in = read_source(s, source, part, work->value, slopes);
+    Planes in = read_source(s, steps, part, work->value, slopes);
     if (s->depthwise)
         correlate_depthwise(back, in, s->kernel, s->stride, height, s->full_width,
                             work->sums + part.channel * taps);
@@ -109,7 +111,7 @@ static void unit_back_part(const Step *s, const Step *source, Region part, long 
         correlate_full(back, s->channels, in, source->channels, s->kernel, s->stride, height,
                        s->full_width, work->sums);
     if (source->kind == INPUT) return;
-    V *gradient = source->gradient + part.b * block_of(source);
+    V *gradient = gradient_of(source, part.b);
     Planes to = {gradient + part.channel * area(source) + part.y * source->width, source->width,
                  area(source)};
     back.at -= s->back_margin * (back.row + 1);
@@ -133,7 +135,7 @@ static void unit_back(const Step *s, const Step *steps, long b, long thread, lon
     const Step *source = steps + s->source;
     Work work = work_of(s, thread);
     Region part = first_part(s, source, b);
-    do unit_back_part(s, source, part, images, &work);
+    do unit_back_part(s, steps, part, images, &work);
     while (next_part(s, source, &part));
 }
 
@@ -165,6 +167,7 @@ static void sum_back(const Step *s, const Step *steps, long b)
 {
     const V *gradient = s->gradient + b * block_of(s);
     activation_backward(steps + s->other, whole(s, b), gradient, NULL);
+    end_streams();
     if (s->completes) activation_backward(steps + s->source, whole(s, b), gradient, NULL);
 }
 

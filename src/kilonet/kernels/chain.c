@@ -87,6 +87,7 @@ static void block_through(const Step *s, const Step *steps, long b, long thread,
                           const float *x)
 {
     if (s->kind == INPUT) input_block(s, b, images, x);
+    else if (s->unstored) return;
     else if (s->kind == UNIT) unit_block(s, steps, b, thread, images);
     else if (s->kind == SUM) sum_block(s, steps, b);
     else pool_block(s, steps, b, thread);

@@ -33,9 +33,10 @@ static void pack(const Step *s, const Step *steps)
 }
 
 /* Convolves a region, pools it, and adds to batch norm's sums. */
-static void unit_part(const Step *s, const Step *source, Region part, const Work *work)
+static void unit_part(const Step *s, const Step *steps, Region part, const Work *work)
 {
-    Planes in = read_source(s, source, part, work->value, NULL);
+    const Step *source = steps + s->source;
+    Planes in = read_source(s, steps, part, work->value, NULL);
     Region full = result_of(s, source, part);
     long first = full.b * s->channels + full.channel, pixels = area(s), width = s->full_width;
     V *z = s->numbers + first * pixels + (s->side > 1 ? 0 : full.y * s->width);
@@ -72,8 +73,9 @@ static void unit_block(const Step *s, const Step *steps, long b, long thread, lo
     Work work = work_of(s, thread);
     memset(work.norm_sums, 0, (size_t)s->channels * 2 * sizeof(V));
     Region part = first_part(s, source, b);
-    do unit_part(s, source, part, &work);
+    do unit_part(s, steps, part, &work);
     while (next_part(s, source, &part));
+    end_streams();
     for (long c = 0; c < s->channels; c++)
         add_to_totals(s, b, c, work.norm_sums + 2 * c, images);
 }

@@ -86,8 +86,11 @@ INLINE void tile_p4(const V *restrict in, long plane, long fields, const float *
         V sums[2] = {{0}};
         UNROLLED for (int x = 0; x < wide; x++) {
             V *place = out + r * out_plane + x, value = results[r][x] + (accumulates ? *place : (V){0});
-            *place = value;
-            if (!channel) continue;
+            if (!channel) {
+                *place = value;
+                continue;
+            }
+            stream(place, value);
             V distance = value - channel[r].centre;
             sums[0] += distance, sums[1] += distance * distance;
         }

@@ -120,6 +120,7 @@ INLINE void activation_gradient_as(const V *restrict z, long count, const Channe
                            V *restrict sums, const int activation, const int has_dropout, const int kept)
 {
     const Channel c = *one;
+    const int in_place = dy == gradient;
     V sum = {0}, product = {0};
     for (long j = 0; j < count; j++) {
         __builtin_prefetch(z + j + AHEAD);
@@ -132,7 +133,8 @@ INLINE void activation_gradient_as(const V *restrict z, long count, const Channe
             g *= s * (1.0f + x * (1.0f - s));
         }
         if (has_dropout) g = apply_dropout(g, &c, at + j);
-        gradient[j] = g;
+        if (in_place) gradient[j] = g;
+        else stream(gradient + j, g);
         sum += g;
         product += g * (z[j] - c.centre);
     }

@@ -30,12 +30,6 @@ static Planes stored(const Step *s, Region part)
 /* Whether the steps after `s` need all blocks of `s`, for batch norm. */
 static int needs_whole_batch(const Step *s) { return s->kind == UNIT && s->has_norm && !s->frozen; }
 
-/* Whether a unit has nothing after its convolution, so that its value is stored. */
-static int is_plain(const Step *s)
-{
-    return s->kind == UNIT && !s->has_norm && !s->bias && s->activation == NONE && !s->has_dropout;
-}
-
 static Planes plain(const Step *s, Region part)
 {
     long pixels = area(s), first = part.b * s->channels + part.channel;
@@ -88,10 +82,26 @@ static void clear_rows(Planes to, Region part, Region there, long around)
             if (y < above || y >= above + there.rows) memset(to.at + c * to.plane + y * to.row, 0, row);
 }
 
-/* The value of a region of s's source with s's padding; computed in `value` if it is not stored. */
-static Planes read_source(const Step *s, const Step *source, Region part, V *value, V *slopes)
+/* Computes a region of the value of a depthwise unit that is not stored, in `value`. */
+static Planes depthwise_value(const Step *s, const Step *source, Region part, V *value)
 {
+    long pixels = part.rows * s->width, taps = s->kernel * s->kernel;
+    Planes in = stored(source, part), to = {value, s->width, pixels};
+    in.at -= s->padding * (in.row + 1);
+    for (long c = 0; c < s->channels; c++, in.at += in.plane, to.at += pixels) {
+        const V *next = in.at + (part.rows + 2 * s->padding) * in.row; /* rows of the next region */
+        for (long k = 0; k < part.rows * in.row; k++) __builtin_prefetch(next + k);
+        convolve_depthwise(in, s->kernel, 1, s->packed + c * taps, to, part.rows, s->width, 0);
+    }
+    return (Planes){value, s->width, pixels};
+}
+
+/* The value of a region of s's source with s's padding; computed in `value` if it is not stored. */
+static Planes read_source(const Step *s, const Step *steps, Region part, V *value, V *slopes)
+{
+    const Step *source = steps + s->source;
     long padding = s->padding, row = source->width + 2 * padding;
+    if (source->unstored) return depthwise_value(source, steps + source->source, part, value);
     if (source->kind != UNIT) {
         Planes in = stored(source, part);
         in.at -= padding * (in.row + 1);

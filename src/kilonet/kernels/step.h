@@ -36,8 +36,10 @@ typedef struct {
     int64_t full_height, full_width, back_margin;
     int64_t rows;  /* rows of the source in a region, without the padding */
     int64_t tiles; /* use Winograd tiles (winograd.h) */
+    int64_t unstored; /* the step that reads it computes its value; see `leaves_unstored` */
     V *numbers;  /* of all blocks */
-    V *gradient; /* of all blocks, without margin: of the value; when complete, before the activation */
+    V *gradient; /* of all blocks, or of one for each thread if the value is not stored; without margin:
+                  * of the value; when complete, before the activation */
     Bytes *argmax;
     Work work; /* UNIT, and POOL of a unit's value */
     float *packed, *flipped;
@@ -65,6 +67,36 @@ static long computed_weights(const Step *s, const Step *steps)
     long weights = weights_of(s, steps);
     if (s->p4) return P4_WEIGHTS(weights);
     return s->tiles ? weights / (s->kernel * s->kernel) * POSITIONS : weights;
+}
+
+/* The gradient of block b, on the thread that works on it. */
+static V *gradient_of(const Step *s, long b)
+{
+    return s->gradient + (s->unstored ? omp_get_thread_num() : b) * block_of(s);
+}
+
+/* Whether a unit has nothing after its convolution, so that its value is stored. */
+static int is_plain(const Step *s)
+{
+    return s->kind == UNIT && !s->has_norm && !s->bias && s->activation == NONE && !s->has_dropout;
+}
+
+/* Whether the value of `s` need not be stored: it is a depthwise convolution of a stored value, and only
+ * a 1x1 convolution reads it. To compute it twice takes less time than to store and to load it. */
+static int leaves_unstored(const Step *s, const Step *steps, const Step *end)
+{
+    if (!is_plain(s) || !s->depthwise || s->stride > 1 || s->side > 1) return 0;
+    if (s->kernel > 3 || steps[s->source].kind == UNIT) return 0;
+    long readers = 0, number = s - steps;
+    for (const Step *other = s + 1; other < end; other++) {
+        int reads = other->source == number;
+        if (other->kind == SUM && other->other == number) return 0;
+        if (reads && (other->kind != UNIT || other->depthwise || other->kernel > 1 || other->padding > 0
+                      || other->stride > 1))
+            return 0;
+        readers += reads;
+    }
+    return readers == 1;
 }
 
 static void *allocate(char *memory, size_t *used, long bytes)
@@ -167,11 +199,13 @@ long chain_plan(Step *steps, long count, long images, long threads, char *memory
         Step *s = steps + n;
         if (s->kind == UNIT) plan_unit(s, steps);
         long block = block_of(s), weights = computed_weights(s, steps);
+        s->unstored = leaves_unstored(s, steps, steps + count);
         if (s->kind != INPUT && !s->gradient)
-            s->gradient = allocate(memory, &used, blocks * block * vector);
+            s->gradient = allocate(memory, &used, (s->unstored ? threads : blocks) * block * vector);
         if (s->kind == SUM) steps[s->source].gradient = s->gradient; /* of both terms */
         long padded = s->channels * plane_of(s);
-        s->numbers = allocate(memory, &used, blocks * (s->kind == UNIT ? block : padded) * vector);
+        long numbers = s->unstored ? 0 : s->kind == UNIT ? block : padded;
+        s->numbers = allocate(memory, &used, blocks * numbers * vector);
         if (s->side > 1) s->argmax = allocate(memory, &used, blocks * block * (long)sizeof(Bytes));
         if (s->kind == POOL) {
             s->work.size = area(steps + s->source) * vector;

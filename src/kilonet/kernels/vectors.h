@@ -44,3 +44,21 @@ typedef uint32_t Words __attribute__((vector_size(4 * LANES), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(LANES), may_alias));
 
 static const Words FIRST_LANES = FIRST;
+
+/* Stores a vector that is not read soon: past the caches if it is a cache line, which is then not loaded
+ * first. `end_streams` comes after the last of such stores. */
+INLINE void stream(V *to, V value)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_ps((float *)to, (__m512)value);
+#else
+    *to = value;
+#endif
+}
+
+static void end_streams(void)
+{
+#if defined(__AVX512F__)
+    _mm_sfence();
+#endif
+}
