@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_OUT_OF_MEMORY = ("cannot allocate memory", "not enough memory", "out of memory", "bad_alloc")
+
 
 class KilonetError(Exception):
     """Base of all errors that a user can cause. ``exit_code`` is the command line's exit code."""
@@ -61,6 +63,12 @@ class MissingExtraError(KilonetError):
 
 class Stopped(KeyboardInterrupt):
     """Ctrl-C during work that can be resumed; the message says what is kept and how to resume."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether ``error`` says that there is no memory left; libraries raise several types."""
+    text = str(error).lower().replace("can't", "cannot")
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -102,6 +102,9 @@ def test_a_variable_shows_the_traceback_of_a_bug(
         kilonet("recipes")
 
 
+MEMORY = "There is not enough memory. Close other programs.\n"
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -112,7 +115,11 @@ def test_a_variable_shows_the_traceback_of_a_bug(
         (OSError(5, "Input/output error", "/a/b"), "/a/b: Input/output error.\n"),
         (OSError("no reason"), "no reason.\n"),
         (OSError(2, "No usable temporary directory"), "No usable temporary directory.\n"),
-        (MemoryError(), "There is not enough memory. Close other programs.\n"),
+        (RuntimeError("alloc_cpu.cpp:127: can't allocate memory: you tried to allocate 9"), MEMORY),
+        (RuntimeError("CUDA out of memory."), MEMORY),
+        (RuntimeError("std::bad_alloc"), MEMORY),
+        (OSError(12, "Cannot allocate memory"), MEMORY),
+        (MemoryError(), MEMORY),
     ],
 )
 def test_errors_of_the_system_are_no_bugs(

@@ -267,6 +267,7 @@ class Own(nn.Module):
         (Own(classes=3), r"A step of epoch 1 failed: IndexError: Target \d is out of bounds\. "),
         (Own(error=RuntimeError("a\nb")), r"failed: RuntimeError: a\. Does the network"),
         (Own(error=ZeroDivisionError()), r"failed: ZeroDivisionError: "),
+        (Own(error=RuntimeError("can't allocate memory")), "ran out of memory"),
         (Own(error=torch.OutOfMemoryError("x")), r"ran out of memory.*training\.batch_size"),
         (Own(error=RecipeError("said well already")), "^said well already$"),
     ],

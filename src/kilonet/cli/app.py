@@ -26,9 +26,10 @@ from kilonet.cli import (
     train,
 )
 from kilonet.cli.common import Flag, print_error, replace_by_null, replace_unencodable
-from kilonet.errors import KilonetError
+from kilonet.errors import KilonetError, is_out_of_memory
 
 TRACEBACK_VARIABLE = "KILONET_TRACEBACK"
+NO_MEMORY = "There is not enough memory. Close other programs."
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 INTERRUPTED = STOPPED + signal.SIGINT
 
@@ -131,6 +132,8 @@ def _system_error(error: OSError) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         raise error
     reason = error.strerror or str(error) or type(error).__name__
+    if is_out_of_memory(error):
+        return _fail(NO_MEMORY, 1)
     if error.filename:
         return _fail(f"{error.filename}: {reason}.", 1)
     wrote = error.errno in _WRITE_ERRORS
@@ -145,8 +148,8 @@ def _flush() -> None:
 
 
 def _unexpected(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "There is not enough memory. Close other programs."
+    if is_out_of_memory(error):
+        return NO_MEMORY
     if isinstance(error, ImportError) and not (error.name or "kilonet").startswith("kilonet"):
         return (
             f'The package "{error.name}" cannot be loaded: {error}. Free some memory, or install '

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from kilonet.errors import KilonetError, TrainingError
+from kilonet.errors import KilonetError, TrainingError, is_out_of_memory
 from kilonet.training.distributed import ProcessGroup
 
 REPORT_EVERY_SECONDS = 0.25
@@ -83,12 +83,12 @@ def step_errors(epoch: int) -> Iterator[None]:
         yield
     except KilonetError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The device ran out of memory in epoch {epoch}. "
-            "Use smaller batches (training.batch_size=...) or a smaller network."
-        ) from error
     except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+            raise TrainingError(
+                f"The device ran out of memory in epoch {epoch}. "
+                "Use smaller batches (training.batch_size=...) or a smaller network."
+            ) from error
         lines = str(error).splitlines() or [""]
         raise TrainingError(
             f"A step of epoch {epoch} failed: {type(error).__name__}: {lines[0].rstrip('.')}. "
