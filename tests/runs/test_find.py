@@ -108,3 +108,9 @@ def test_a_missing_folder_has_no_runs(tmp_path: Path) -> None:
 def test_facts_are_plain_json() -> None:
     run = start_run()
     assert json.loads(run.file(layout.RUN).read_text(encoding="utf-8")) == run.facts
+
+
+def test_a_file_is_not_a_folder_of_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file is not a folder"):
+        list_runs(tmp_path / "file")

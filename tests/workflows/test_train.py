@@ -267,6 +267,14 @@ def test_errors_of_the_system_during_a_training(error: OSError, text: str) -> No
     assert str(caught.value).endswith(f"kilonet train --resume {run.path}")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 bytes")])
+def test_a_run_without_memory_can_be_resumed(error: Exception) -> None:
+    run = start_run()
+    with pytest.raises(RunError, match="not enough memory") as caught, train.run_errors(run):
+        raise error
+    assert str(caught.value).endswith(f"then continue: kilonet train --resume {run.path}")
+
+
 def test_a_run_that_is_removed_while_it_trains(
     own_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

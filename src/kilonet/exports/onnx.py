@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kilonet.errors import KilonetError
+from kilonet.errors import KilonetError, is_out_of_memory
 from kilonet.exports.onnx_graph import OPSET, serialised
 from kilonet.extras import import_failure
 from kilonet.files import write_bytes
@@ -72,6 +72,8 @@ def export_onnx(
     try:
         proto = _traced(wrapped, example)
     except Exception as error:  # the exporter raises many types
+        if is_out_of_memory(error):
+            raise
         raise KilonetError(
             f"{type(model).__name__} cannot be exported to ONNX: {_root(error)}. Its forward() "
             "must not branch on the values of its input, and may only use operations that ONNX has."

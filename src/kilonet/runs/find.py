@@ -65,6 +65,8 @@ def list_runs(folder: Path) -> RunList:
     listing = RunList([], [])
     try:
         paths = sorted(file.parent for file in folder.glob(f"*/{layout.RUN}"))
+        if not paths and folder.exists() and not folder.is_dir():
+            raise RunError(f"{folder} is not a folder.")
     except OSError as error:
         raise RunError(f"{folder} cannot be read: {error.strerror or error}.") from None
     for path in paths:

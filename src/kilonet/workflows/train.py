@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from kilonet.errors import CheckpointError, RunError, Stopped, TrainingError, WorkerLostError
+from kilonet.errors import (
+    CheckpointError,
+    RunError,
+    Stopped,
+    TrainingError,
+    WorkerLostError,
+    is_out_of_memory,
+)
 from kilonet.extras import require
 from kilonet.models.build import section_of, structure_of
 from kilonet.models.custom import Sources, digest_of, source_files
@@ -184,7 +191,7 @@ def run_errors(run: RunDirectory) -> Iterator[None]:
     Raises:
         Interrupted: Ctrl-C.
         TrainingError: training had to stop. The run can be resumed if a process was lost.
-        RunError: the directory can no longer be written.
+        RunError: the directory can no longer be written, or there is no memory left.
     """
     try:
         yield
@@ -199,6 +206,13 @@ def run_errors(run: RunDirectory) -> Iterator[None]:
     except OSError as error:
         where = f"Cannot write to {run.path}" if error.filename is None else error.filename
         raise RunError(f"{where}: {error.strerror or error}. {_remedy(error, run)}") from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            "There is not enough memory. Close other programs, then continue: "
+            f"kilonet train --resume {run.path}"
+        ) from error
 
 
 def _remedy(error: OSError, run: RunDirectory) -> str:
