@@ -40,6 +40,25 @@ def test_round_trip(tmp_path: Path) -> None:
         assert torch.equal(other.state_dict()[name], value)
 
 
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "double": Tensor.double,
+    "half": Tensor.half,
+    "whole numbers": Tensor.int,
+    "not a number": lambda value: torch.full_like(value, torch.nan),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_weights_of_another_type_or_without_numbers_are_refused(
+    tmp_path: Path, change: str
+) -> None:
+    weights = weights_of(network())
+    weights["0.weight"] = CHANGES[change](weights["0.weight"])
+    save_weights(tmp_path / "weights", weights)
+    with pytest.raises(CheckpointError, match=r"damaged \(0\.weight"):
+        load_weights(tmp_path / "weights", network())
+
+
 def test_weights_are_a_copy() -> None:
     model = network()
     weights = weights_of(model)

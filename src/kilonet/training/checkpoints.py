@@ -138,12 +138,29 @@ def put_bytes(model: nn.Module, content: bytes, path: Path) -> None:
 
 def _put(model: nn.Module, weights: Weights, path: Path) -> None:
     try:
+        _require_types(weights, model)
         put_weights(model, weights)
+    except ValueError as error:
+        raise _damaged(path, error) from error
     except RuntimeError as error:
         raise CheckpointError(
             f"The weights {path} do not belong to this network: {_first_line(error)}. "
             "Was the recipe or the network's code changed after training?"
         ) from None
+
+
+def _require_types(weights: Weights, model: nn.Module) -> None:
+    """Check what loading would convert, or accept.
+
+    Raises:
+        ValueError: a tensor has another type than that of ``model``, or values that are NaN.
+    """
+    expected = model.state_dict()
+    for name, value in weights.items():
+        if name in expected and value.dtype != expected[name].dtype:
+            raise ValueError(f"{name} is {value.dtype}, not {expected[name].dtype}")
+        if bool(value.isnan().any()):
+            raise ValueError(f"{name} has values that are not numbers")
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

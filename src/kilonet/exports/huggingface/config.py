@@ -36,9 +36,9 @@ class PretrainedConfig(FileContent):
     architectures: list[str]
     model: dict[str, Any]
     input_shape: Annotated[list[Length], Field(min_length=3, max_length=3)]
-    id2label: Annotated[dict[str, str], Field(min_length=1)]
+    id2label: Annotated[dict[str, str], Field(min_length=2)]
     label2id: dict[str, int]
-    rescale_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
+    rescale_factor: Annotated[float, Field(ge=1e-9, le=1e9)] = 1 / 255
     image_mean: Statistic
     image_std: Statistic
     num_parameters: int
@@ -49,7 +49,7 @@ class PretrainedConfig(FileContent):
         channels = self.input_shape[0]
         if not len(self.image_mean) == len(self.image_std) == channels:
             raise ValueError(f"image_mean and image_std must have {channels} numbers each")
-        if not all(value > 0 for value in self.image_std):
+        if not all(1e-9 <= value <= 1e9 for value in self.image_std):
             raise ValueError("image_std must be above 0")
         if list(self.id2label) != [str(index) for index in range(len(self.id2label))]:
             raise ValueError('the keys of id2label must be "0", "1", … in this order')
