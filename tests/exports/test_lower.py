@@ -136,6 +136,10 @@ def small(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 2, 2)) -> bytes:
             [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[1, 1], dilations=[2, 2])],
             "MaxPool.* with dilations",
         ),
+        (
+            [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], auto_pad="SAME_UPPER")],
+            "MaxPool.* with automatic padding",
+        ),
         ([helper.make_node("Concat", ["x", "x"], ["y"], axis=2)], "Concat.* an axis other than"),
         ([helper.make_node("MatMul", ["x", "x"], ["y"])], "MatMul.* depend on the image"),
         ([helper.make_node("Div", ["x", "x"], ["y"])], "Div.* two values"),

@@ -90,13 +90,12 @@ def window_counts(sides: tuple[int, ...], kernel: Pair, stride: Pair, padding: P
 
 
 def padding_of(node: Node, sides: tuple[int, ...], kernel: Pair, stride: Pair) -> Padding:
-    """Return a node's padding (top, left, bottom, right), for every padding mode of ONNX.
+    """Return a node's padding (top, left, bottom, right), as PyTorch's exporter writes it.
 
     ``ceil_mode`` adds padding at the bottom and the right up to the end of the last window.
     """
-    automatic = node.get("auto_pad", b"NOTSET")
-    if automatic in (b"SAME_UPPER", b"SAME_LOWER"):
-        return _same_padding(sides, kernel, stride, lower=automatic == b"SAME_LOWER")
+    if node.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+        raise node.unsupported("automatic padding")
     top, left, bottom, right = (int(side) for side in node.get("pads", (0, 0, 0, 0)))
     if not node.get("ceil_mode", 0):
         return top, left, bottom, right
@@ -106,14 +105,6 @@ def padding_of(node: Node, sides: tuple[int, ...], kernel: Pair, stride: Pair) -
         bottom + _overhang(sides[0], top, bottom, kernel[0], stride[0]),
         right + _overhang(sides[1], left, right, kernel[1], stride[1]),
     )
-
-
-def _same_padding(sides: tuple[int, ...], kernel: Pair, stride: Pair, *, lower: bool) -> Padding:
-    ends = []
-    for side, length, step in zip(sides, kernel, stride, strict=True):
-        total = max((ceil(side / step) - 1) * step + length - side, 0)
-        ends.append((total - total // 2, total // 2) if lower else (total // 2, total - total // 2))
-    return ends[0][0], ends[1][0], ends[0][1], ends[1][1]
 
 
 def _overhang(side: int, before: int, after: int, length: int, step: int) -> int:
