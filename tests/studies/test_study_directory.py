@@ -81,6 +81,16 @@ def test_a_users_notes_are_not_removed_with_an_unusable_run(study: StudyDirector
     assert (path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
+def test_a_link_to_an_unusable_run_is_left_alone(study: StudyDirectory, tmp_path: Path) -> None:
+    path = study.runs / "a-s1"
+    elsewhere = shutil.move(path, tmp_path / "elsewhere")
+    (elsewhere / layout.RUN).unlink()
+    path.symlink_to(elsewhere)
+    with pytest.raises(RunError, match="symbolic link"):
+        worker.make_run(study.plan.jobs()[1], study.runs, None, Reporter())
+    assert (elsewhere / layout.RECIPE).exists()
+
+
 def test_archives_that_were_not_unpacked_to_the_end_are_removed(study: StudyDirectory) -> None:
     incomplete = study.runs / ".a-s1.x1y2.part"
     incomplete.mkdir()

@@ -106,6 +106,8 @@ def _remove_unfinished(path: Path) -> None:
     Raises:
         RunError: there are files in its directory that a run does not write.
     """
+    if path.is_symlink():
+        raise RunError(f"{path} is a symbolic link and cannot be resumed. Remove it.")
     for entry in path.iterdir():
         if entry.name not in OWN_FILES and not entry.name.endswith(PART_SUFFIX):
             raise RunError(

@@ -41,7 +41,7 @@ def starting_weights(name: str) -> StartingWeights:
         )
     run = find_run(name)
     run.directory.require_finished()
-    weights = read_weights(run.directory.file(kept_weights(run.recipe)))
+    weights = read_weights(run.directory.checked_file(kept_weights(run.recipe)))
     return StartingWeights(_lasting_name(run), weights, run.data_info)
 
 
