@@ -5,7 +5,7 @@
 It learns eleven classes, the digits and "none", from prepared pictures: MNIST's training images
 without those that ``stratified_split(labels, 1/12, 0)`` holds out, as they are and redrawn as
 pictures of all kinds; rare shapes of digits; letters, symbols, lines, two joined characters, empty
-paper. The bias of "none" is then set so that 0.5 % of held-out pictures of digits have a
+paper. The bias of "none" is then set so that 0.4 % of held-out pictures of digits have a
 probability of "none" above one half. The pictures of ``pictures.non_digits`` are not used.
 """
 
@@ -62,7 +62,7 @@ NONE = len(DIGITS)
 ALL_KINDS = {**KINDS, **HARDER, **SHEETS}
 PART = 1000  # pictures that are made in one go
 PARTS = {"none": 15, "digits": 12, "held out": 2}
-REFUSED = 0.005  # of the held-out pictures of digits
+REFUSED = 0.004  # of the held-out pictures of digits
 LAYERS = "c24k5s2 c48 M c64 M3"
 AUGMENTATION = {"rotation": 8, "translation": 0.05, "scale": 0.1, "shear": 8}
 Sample = tuple[int, Bytes]

@@ -26,6 +26,7 @@ BORDER_AREA = 0.25  # of the main component's area: a smaller one on the border 
 
 SHADOW_DEPTH = 0.6  # of the picture: a shadow along one side reaches no farther,
 SHADOW_CORNERS = 4  # and covers this many pixels more of the border than that side
+SOLID_AREA, SOLID_WIDTH = 0.9, 0.35  # of its box, and of its longer side: a block, no stroke
 
 MAX_GAP = 0.1  # of the main component's side: farther away, or larger on the border, likewise
 MAX_ASPECT = 3.0  # width by height: a flatter group of components is no digit
@@ -186,7 +187,7 @@ def group_digits(components: list[Component], shape: tuple[int, int]) -> list[Di
     bar of a 5. What remains and is too short or too faint for a digit is a smudge. The result is
     empty if there is nothing but flat groups, such as lines and words.
     """
-    components = [item for item in components if not _fills_side(item, shape)]
+    components = [item for item in components if not _is_shadow(item, shape)]
     if not components:
         return []
     main = max(components, key=lambda component: _main_score(component, shape))
@@ -205,13 +206,16 @@ def _main_score(component: Component, shape: tuple[int, int]) -> float:
     return component.weight * (BORDER_WEIGHT if _lies_on_border(component, shape) else 1)
 
 
-def _fills_side(component: Component, shape: tuple[int, int]) -> bool:
-    """Return whether a component is a shadow along one side of the picture, with both corners."""
+def _is_shadow(component: Component, shape: tuple[int, int]) -> bool:
+    """Return whether a component lies along one side with both corners, or is a block at a side."""
     height, width = shape
+    box = component.width * component.height
+    is_broad = min(component.width, component.height) > SOLID_WIDTH * component.side
+    if component.border and is_broad and component.area > SOLID_AREA * box:
+        return True
     flat = component.width == width and component.height <= SHADOW_DEPTH * height
     tall = component.height == height and component.width <= SHADOW_DEPTH * width
-    long, across = (width, flat) if flat else (height, tall)
-    return bool(across) and component.border >= long + SHADOW_CORNERS
+    return (flat or tall) and component.border >= (width if flat else height) + SHADOW_CORNERS
 
 
 def _lies_on_border(component: Component, shape: tuple[int, int]) -> bool:

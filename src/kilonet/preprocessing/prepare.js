@@ -714,12 +714,14 @@ const KilonetPictures = (() => {
   const MIN_WEIGHT = 0.12;
 
   function groupDigits({ components: all, height, width }) {
-    const fillsSide = (component) => {
+    const isShadow = (component) => {
+      const isBroad = Math.min(widthOf(component), heightOf(component)) > SOLID_WIDTH * sideOf(component);
+      if (component.border && isBroad && component.area > SOLID_AREA * widthOf(component) * heightOf(component)) return true;
       const flat = widthOf(component) === width && heightOf(component) <= SHADOW_DEPTH * height;
       const tall = heightOf(component) === height && widthOf(component) <= SHADOW_DEPTH * width;
       return (flat || tall) && component.border >= (flat ? width : height) + SHADOW_CORNERS;
     };
-    const components = all.filter((component) => !fillsSide(component));
+    const components = all.filter((component) => !isShadow(component));
     if (!components.length) return [];
     const liesOnBorder = (component) => component.border >= BORDER_SHARE * 2 * (height + width);
     const mainScore = (component) => component.weight * (liesOnBorder(component) ? BORDER_WEIGHT : 1);
@@ -782,6 +784,8 @@ const KilonetPictures = (() => {
   const FAINT_CONTRAST = [5.0, 40.0];
   const STRONG_NOISE = 8.0;
   const INK_SHARE = 0.4;
+  const SOLID_AREA = 0.9;
+  const SOLID_WIDTH = 0.35;
   const WEAK_STD = 2.5;
   const WEAK_REACH = 4;
   const MAX_SHADOW_BORDER = 0.15;
