@@ -31,6 +31,7 @@ REASONS = {
 }
 SCORES = {"digit_score": "the digit score", "confidence": "the network's largest probability"}
 ROBUST = "kilonet-25k-robust"
+EASY = 0.99  # of a handwritten shape: networks that predict so many correctly do not differ
 
 
 def datasets(_: Path) -> Iterator[Row]:
@@ -206,6 +207,28 @@ def scores(results: Path) -> Iterator[Row]:
         yield {"name": SCORES[name], **found}
 
 
+def handwriting(results: Path) -> Iterator[Row]:
+    """Yield what a training without and one with drawn digits predict correctly, shape by shape.
+
+    Shapes that both predict almost always are counted together.
+    """
+    runs = read_json(results / "handwriting.json")["runs"]
+    before, after = (run["shapes"] for run in sorted(runs, key=lambda run: run["handwriting"]))
+    easy = {
+        shape for shape in before if min(_share(before, [shape]), _share(after, [shape])) > EASY
+    }
+    groups = {shape: [shape] for shape in before if shape not in easy}
+    for name, shapes in {**groups, f"{len(easy)} other shapes": sorted(easy)}.items():
+        total = sum(before[shape]["total"] for shape in shapes)
+        shares = {"without": _share(before, shapes), "with": _share(after, shapes)}
+        yield {"shape": name, "total": total, **shares}
+
+
+def _share(shapes: Any, chosen: list[str]) -> float:
+    counts = [shapes[shape] for shape in chosen]
+    return sum(count["right"] for count in counts) / sum(count["total"] for count in counts)
+
+
 def pictures_source(results: Path) -> Iterator[Row]:
     """Yield which network predicted the development set, and on which machine."""
     found = read_pictures(results)
@@ -272,6 +295,6 @@ def _both(runs: list[dict[str, Any]], kind: str) -> str:
 
 
 ROWS = (
-    datasets, export_dates, export_forms, largest_export, non_digits, pictures, pictures_source,
-    refusals, rejection, robustness, scores, service, shipping, sources,
+    datasets, export_dates, export_forms, handwriting, largest_export, non_digits, pictures,
+    pictures_source, refusals, rejection, robustness, scores, service, shipping, sources,
 )  # fmt: skip
