@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from io import TextIOBase, TextIOWrapper
 from pathlib import Path
@@ -194,6 +195,13 @@ def replace_unencodable() -> None:
 def print_json(content: Any) -> None:
     """Print ``content`` as indented JSON."""
     typer.echo(printable_json(json.dumps(content, indent=1, ensure_ascii=False)))
+
+
+def require_with(option: str, is_given: bool, others: Mapping[str, object]) -> None:
+    """Refuse ``others``, by name, that have a value although ``option`` is not given."""
+    for name, value in others.items():
+        if value is not None and not is_given:
+            raise UsageError(f"--{name} belongs to --{option}. Add --{option}, or leave it out.")
 
 
 def split_words(words: list[str]) -> tuple[str, list[str]]:

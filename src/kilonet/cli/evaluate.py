@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +20,7 @@ from kilonet.cli.common import (
     print_json,
     print_line,
     print_table,
+    require_with,
 )
 from kilonet.errors import UsageError
 from kilonet.extras import require
@@ -65,7 +65,7 @@ def evaluate(
 ) -> None:
     """Evaluate a trained network on a test split, with its own images or distorted ones."""
     robustness_options = {"images": images, "validation": validation or None, "out": out}
-    _check_together(robustness, robustness_options)
+    require_with("robustness", robustness, robustness_options)
     require("train")
     if robustness:
         from kilonet.cli.reporter import progress
@@ -99,14 +99,6 @@ class _Notes(Reporter):
     def message(self, text: str) -> None:
         """Print a line."""
         SafeConsole(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-
-
-def _check_together(robustness: bool, options: Mapping[str, object]) -> None:
-    given = [name for name, value in options.items() if value is not None]
-    if given and not robustness:
-        raise UsageError(
-            f"--{given[0]} belongs to --robustness. Add --robustness, or leave it out."
-        )
 
 
 def _print_metrics(metrics: Metrics, run: str, as_json: bool) -> None:

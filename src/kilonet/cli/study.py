@@ -15,6 +15,7 @@ from kilonet.cli.common import (
     print_json,
     print_line,
     print_table,
+    require_with,
     split_words,
 )
 from kilonet.errors import UsageError
@@ -161,8 +162,7 @@ def _check_together(search: bool, grid_options: dict[str, Any], trials: int | No
             f"--search uses one seed; --{given[0]} belongs to the study that you run after it. "
             "Leave it out."
         )
-    if not search and trials is not None:
-        raise UsageError("--trials belongs to --search. Add --search, or leave --trials out.")
+    require_with("search", search, {"trials": trials})
 
 
 def _print_study(study: Study, as_json: bool) -> None:
