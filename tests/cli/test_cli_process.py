@@ -163,8 +163,30 @@ except KeyboardInterrupt:
     time.sleep(0.2)
     sys.stdout.flush()
     signal.raise_signal(signal.SIGINT)
-    print("not reached")
+    time.sleep(60)
 """
+
+
+BLOCKED = """
+import ctypes, os, signal, threading, time
+import kilonet.cli
+
+kilonet.cli.PATIENCE = 0.1
+kilonet.cli.StopHandler()
+def send():
+    for _ in range(2):
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=send, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # another thread receives it
+ctypes.CDLL(None).sleep(60)
+"""
+
+
+def test_a_second_signal_ends_a_process_that_compiled_code_blocks() -> None:
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, check=False)
+    assert done.stderr == b"Error: Stopped.\n"
+    assert done.returncode == 128 + signal.SIGINT
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from types import FrameType
@@ -66,17 +67,34 @@ class StopHandler:
             signal.signal(number, self._received)
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._stop)
+            self._watch()
 
     def end(self) -> None:
         """Let signals end the process at once: all work is done."""
         for number in self._numbers:
             signal.signal(number, signal.SIG_DFL)
 
+    def _watch(self) -> None:
+        """Start a thread that sees signals also while compiled code keeps Python from it."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+        threading.Thread(target=self._end_on_another, args=(reader,), daemon=True).start()
+
+    def _end_on_another(self, reader: int) -> None:
+        first = None
+        while number := ord(os.read(reader, 1)):
+            if number not in self._numbers:
+                continue
+            if first is None:
+                self.number, first = number, time.monotonic()
+            elif time.monotonic() - first > PATIENCE:
+                self._end_process()
+
     def _received(self, number: int, frame: FrameType | None) -> None:
-        if self.number is None:
+        if not self._since:
             self.number, self._since = number, time.monotonic()
-        elif time.monotonic() - self._since > PATIENCE:
-            self._end_process()
         self._stop(number, frame)
 
     def _stop(self, _: int, frame: FrameType | None) -> None:
