@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kilonet.errors import TrainingError
-from kilonet.training.range_test import _conclude
+from kilonet.workflows.lr_find import _conclude
 
 
 def test_where_the_loss_falls_fastest_and_where_it_is_lowest() -> None:
