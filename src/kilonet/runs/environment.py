@@ -29,19 +29,21 @@ def environment(device: str, threads: int) -> dict[str, str]:
 
 def commit() -> str:
     """Return the commit of the running code, with "-dirty" if changed; "" outside a checkout."""
-    here = Path(__file__).resolve().parent
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
+        name = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+        # not "describe --dirty", which locks the index: a commit at that moment would fail
+        changed = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return found.stdout.strip()
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(
+        ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=5
+    )
+    return done.stdout.strip()
 
 
 def processor() -> str:
