@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,17 @@ def test_a_link_to_an_unusable_run_is_left_alone(study: StudyDirectory, tmp_path
     with pytest.raises(RunError, match="symbolic link"):
         worker.make_run(study.plan.jobs()[1], study.runs, None, Reporter())
     assert (elsewhere / layout.RECIPE).exists()
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo] if hasattr(os, "mkfifo") else [Path.touch])
+def test_a_file_in_place_of_a_run_is_named(
+    study: StudyDirectory, make: Callable[[Path], None]
+) -> None:
+    path = study.runs / "a-s1"
+    shutil.rmtree(path)
+    make(path)
+    with pytest.raises(RunError, match="is a file, not the folder of a run"):
+        worker.make_run(study.plan.jobs()[1], study.runs, None, Reporter())
 
 
 def test_archives_that_were_not_unpacked_to_the_end_are_removed(study: StudyDirectory) -> None:

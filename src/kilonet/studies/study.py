@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kilonet.errors import Stopped, UsageError
 from kilonet.extras import require
+from kilonet.files import write_errors
 from kilonet.progress import Reporter
 from kilonet.recipe.catalog import DEFAULT_RECIPE
 from kilonet.recipe.keys import as_overrides
@@ -257,5 +258,6 @@ def _conclude(
     from kilonet.studies.results import write_results
 
     analysis = analyse(directory.plan, read_results(directory), failures, threshold)
-    write_results(directory, analysis, command)
+    with write_errors(directory.path, "Then repeat the command; finished runs are kept."):
+        write_results(directory, analysis, command)
     return Study(directory, analysis)

@@ -106,8 +106,9 @@ def _remove_unfinished(path: Path) -> None:
     Raises:
         RunError: there are files in its directory that a run does not write.
     """
-    if path.is_symlink():
-        raise RunError(f"{path} is a symbolic link and cannot be resumed. Remove it.")
+    if path.is_symlink() or not path.is_dir():
+        kind = "a symbolic link" if path.is_symlink() else "a file"
+        raise RunError(f"{path} is {kind}, not the folder of a run. Remove it.")
     for entry in path.iterdir():
         if entry.name not in OWN_FILES and not entry.name.endswith(PART_SUFFIX):
             raise RunError(
