@@ -356,6 +356,29 @@ def test_pointwise_convolutions_by_fours(size: tuple[int, int], dropout: float) 
     assert_equal(layers, images(21, 1, *size))
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("side", [1, 2])
+def test_linear_depthwise_units_of_stored_values(kernel: int, side: int) -> None:
+    """One reader: its value is computed twice instead of stored. Two readers: it is stored."""
+    torch.manual_seed(15)
+    plain: dict[str, Any] = {"activation": NONE, "norm": False, "depthwise": True}
+    layers: list[ChainStep] = [
+        unit(0, (2, 2), kernel, **plain),
+        unit(1, (2, 6), 1, SILU),
+        MaxPooling(2, 2),
+        unit(3, (6, 6), kernel, **plain),
+        unit(4, (6, 5), 1, SILU, side, dropout=0.2),
+        unit(5, (5, 5), 3, **plain),
+        unit(6, (5, 5), 1, SILU),
+        unit(6, (5, 5), 1, SILU),
+        ResidualAdd(7, 8),
+        unit(9, (5, 5), kernel, **plain),
+        unit(10, (5, 3), 1, NONE, norm=False, bias=True),
+    ]
+    with threads(3):
+        assert_equal(layers, images(37, 2, 14, 19))
+
+
 def test_a_plain_unit_ends_a_sum() -> None:
     """Its value is its numbers, and its gradient another's too."""
     torch.manual_seed(13)
