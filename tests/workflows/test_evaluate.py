@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import kilonet
-from kilonet.data import folder
 from kilonet.data.folder import dataset_spec
 from kilonet.errors import RunError, UsageError
 from kilonet.recipe.schema import Constraints, Data
+from kilonet.workflows import data
 from kilonet.workflows.runs import Run
 from trained import finish_run, start_run
 
@@ -34,10 +34,10 @@ def test_a_run_of_pixels_as_they_are_is_measured_and_exported_so(tmp_path: Path)
 def test_another_data_set_has_to_be_of_the_same_kind(
     finished_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wide(data: Data) -> object:
-        return dataclasses.replace(dataset_spec(data), shape=(3, 32, 32))
+    def wide(section: Data) -> object:
+        return dataclasses.replace(dataset_spec(section), shape=(3, 32, 32))
 
-    monkeypatch.setattr(folder, "dataset_spec", wide)
+    monkeypatch.setattr(data, "dataset_spec", wide)
     with pytest.raises(UsageError, match=r"MNIST has images \(3, 32, 32\), 10 classes"):
         kilonet.evaluate(finished_run, data="mnist")
 

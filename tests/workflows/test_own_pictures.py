@@ -106,14 +106,15 @@ def test_the_page_scales_pictures_and_has_the_names(trained: Run, tmp_path: Path
 
 
 def test_the_service_reads_files_and_refuses_pixels(trained: Run, pictures: Path) -> None:
-    from kilonet.inference.model import OnnxSession
+    from kilonet.inference.model import Classification, OnnxSession
 
     session = OnnxSession(trained.path / "model.onnx")
     content = (pictures / "green" / "00.png").read_bytes()
     found, refusal = predict(
         session, [RequestPicture("file", content), RequestPicture("pixels", bytes(784))], 10**6
     )
-    assert isinstance(found, tuple) and CLASSES[int(np.argmax(found))] == "green"
+    assert isinstance(found, Classification)
+    assert CLASSES[int(np.argmax(found.probabilities))] == "green"
     assert isinstance(refusal, Refusal)
     assert "1×28×28; this one takes 3×16×16" in refusal.message
 

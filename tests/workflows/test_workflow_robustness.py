@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_made(
     finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(module, "load_run_data", None)  # refused before there is anything to do
+    monkeypatch.setattr(module, "data_for", None)  # refused before there is anything to do
     with pytest.raises(RunError, match=r"Cannot write to .*file.*--out"):
         kilonet.robustness(finished_run, images=20, out=tmp_path / "file")
 
