@@ -76,6 +76,24 @@ def read_exported(results: Path) -> list[Any]:
     return sorted(exported, key=lambda each: (each["parameters"], each["recipe"]))
 
 
+def boards(results: Path) -> Iterator[Row]:
+    """Yield what each network needs and computes on each emulated microcontroller."""
+    for network in read_exported(results):
+        path = results / f"boards-{network['recipe']}.json"
+        forms = {form["target"]: form["verification"] for form in network["forms"]}
+        for board in read_json(path)["boards"] if path.exists() else ():
+            yield {
+                "network": network,
+                "accuracy": forms["c-int8"]["accuracy"],
+                "board": board,
+                "milliseconds": board["ticks"] / BOARD_KILOHERTZ[board["unit"]],
+            }
+
+
+BOARD_KILOHERTZ = {"instructions": 48_000, "cycles": 16_000}
+"""The clocks for which times are given: of an AVR, which counts cycles, and of the others."""
+
+
 def export_forms(results: Path) -> Iterator[Row]:
     """Yield the agreement, time and size of each form of each network."""
     for network in read_exported(results):
@@ -295,6 +313,6 @@ def _both(runs: list[dict[str, Any]], kind: str) -> str:
 
 
 ROWS = (
-    datasets, export_dates, export_forms, handwriting, largest_export, non_digits, pictures,
-    pictures_source, refusals, rejection, robustness, scores, service, shipping, sources,
+    boards, datasets, export_dates, export_forms, handwriting, largest_export, non_digits,
+    pictures, pictures_source, refusals, rejection, robustness, scores, service, shipping, sources,
 )  # fmt: skip

@@ -46,7 +46,7 @@ class Board:
 
 def _arm(core: str, machine: str, memory: tuple[int, int]) -> Board:
     flash, ram = memory
-    emulator = ("qemu-system-arm", "-M", machine, "-icount", "shift=4", "-kernel")
+    emulator = ("qemu-system-arm", "-M", machine, "-icount", "shift=1", "-kernel")
     return Board(
         core,
         f"Arm {core.title()} (in QEMU: {machine})",
@@ -68,7 +68,7 @@ _BOARDS = (
         "RISC-V RV32IMAC (in QEMU: virt)",
         "riscv64-unknown-elf-gcc",
         ("-march=rv32imac", "-mabi=ilp32", "-mcmodel=medany", "--specs=picolibc.specs"),
-        ("qemu-system-riscv32", "-M", "virt", "-bios", "none", "-icount", "shift=4", "-kernel"),
+        ("qemu-system-riscv32", "-M", "virt", "-bios", "none", "-icount", "shift=1", "-kernel"),
         f"{RISC_V}; qemu-system-misc",
         (0x80000000, 2 << 20),
         (0x80200000, 2 << 20),

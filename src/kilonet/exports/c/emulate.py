@@ -22,6 +22,9 @@ FLASH_IMAGES = 36
 """Images that one program for AVR contains: constants lie in the first 32 kB of its flash."""
 
 SECONDS_PER_IMAGE = 60
+CALIBRATION = 2_000_000
+"""Instructions that the program runs first, to learn what a tick of its clock is."""
+
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-O2", "-ffunction-sections")
 
 
@@ -123,7 +126,7 @@ def _run(board: Board, folder: Path, code: CSource, images: Pixels) -> npt.NDArr
     lines = [list(map(int, line.split())) for line in re.findall(r"^[-\d ]+$", output, re.M)]
     if len(lines) != len(images) + 1:
         raise KilonetError(f"{code.name} stopped on {board.title} at image {max(len(lines), 1)}.")
-    scale = 20_000 / lines[0][0]
+    scale = CALIBRATION / lines[0][0]
     found = np.array(lines[1:], np.int64)
     found[:, 1] = np.rint(found[:, 1] * scale)
     return found

@@ -1,5 +1,5 @@
 /* Runs $name on images that the emulator hands in. Prints a line for each: class, ticks of the clock,
-   bytes of stack, logits. The first line is the number of ticks that 20,000 instructions take. */
+   bytes of stack, logits. The first line is the number of ticks that 2,000,000 instructions take. */
 
 #include "$name.h"
 

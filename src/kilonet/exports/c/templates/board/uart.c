@@ -38,7 +38,7 @@ static void start_clock(void)
     TIMSK1 = 1 << TOIE1;
     TCCR1B = 3; /* the processor's clock / 64 */
     sei();
-    print("20000\n");
+    print("2000000\n");
 }
 
 static void stop(void)
