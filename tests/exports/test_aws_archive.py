@@ -31,7 +31,8 @@ def test_it_is_small_enough() -> None:
 
 def test_what_is_in_it() -> None:
     names = {*archive().namelist()}
-    own = {f"kilonet/{name}" for name in ("errors.py", "inference/predict.py")}
+    inside = ("errors.py", "inference/predict.py", "inference/digit_detector.onnx")
+    own = {f"kilonet/{name}" for name in inside}
     assert {"handler.py", "model.onnx", *own} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} <= {
         *("handler.py", "model.onnx", "kilonet", "onnxruntime"),
