@@ -101,7 +101,7 @@ def study_output(terminal: bool, tmp_path: Path) -> str:
     vary = ["optimizer.name=adam,sgd"]
     request = parse_request("quick", vary, 1, ["data.name=digits"], None, tmp_path / "two")
     study = StudyDirectory(request.path, request.plan())
-    finish_run(start_run("data.name=digits", path=study.runs / "adam-s0"), 0.95)
+    finish_run(start_run("optimizer.name=adam", path=study.runs / "adam-s0"), 0.95)
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=100, legacy_windows=False)
     with ConsoleReporter(console) as reporter:

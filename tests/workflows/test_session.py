@@ -108,6 +108,7 @@ def test_an_interrupted_run_is_resumed_by_as_many_processes_to_the_same_bits(
     path = file.parent / "resumed"
     shutil.copytree(run.path, path)
     facts = json.loads((path / layout.RUN).read_text(encoding="utf-8"))
+    del facts[layout.CHECKSUMS_KEY]
     (path / layout.RUN).write_text(json.dumps(facts | {"finished": False}), encoding="utf-8")
     (path / layout.STATE).unlink()
     with pytest.raises(UsageError, match=r"trained the run: 2; .* started: 1\. Resume it with"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kilonet.content import is_intact, read_content
+from kilonet.content import CHECKSUM_KEY, is_intact, read_content
 from kilonet.errors import KilonetError
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph import passes
@@ -97,6 +97,7 @@ def lower(path: Path) -> Graph:
     for proto in model.graph.node:
         _read(builder, proto, opset)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata.pop(CHECKSUM_KEY, None)
     return simplify(image, builder.operators, _outputs(builder, path), metadata)
 
 
