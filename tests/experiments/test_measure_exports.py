@@ -36,5 +36,5 @@ def test_the_other_forms_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_run_is_not_mixed_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunError, match="two is not one"):
+    with pytest.raises(RunError, match="two was not measured, but one was"):
         again("two", monkeypatch)

@@ -11,8 +11,8 @@ from compiled import SANITIZED, written
 from networks import example, example_int8, pictures
 
 from kilonet.exports.c.emit import emit
-from kilonet.exports.c.integers import one_per_orientation_group, split_common_factor
 from kilonet.exports.c.schedule import shared_filters
+from kilonet.exports.c.steps import one_per_orientation_group, split_common_factor
 from kilonet.exports.graph import operators as ops
 from kilonet.exports.graph.operators import Graph, Operator
 from kilonet.exports.int8.interpret import interpret_int8
