@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from kilonet.cli.app import run
 from kilonet.runs.find import open_run
+from kilonet.workflows import finish
 
 FULL = "Error: Cannot write the output: No space left on device.\n"
 NOTE = "Note: the work goes on, but its output cannot be written: {}.\n"
@@ -82,6 +83,8 @@ def test_a_training_goes_on_without_output(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(finish, "export_onnx", lambda *_: None)  # they take longer than the rest
+    monkeypatch.setattr(finish, "write_report", lambda *_: None)
     with stream(kind) as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert run([*TRAIN, "--out", str(tmp_path / "run")]) == 0
@@ -110,6 +113,7 @@ class Finder:
             os.kill(os.getpid(), int(sys.argv[2]))
             time.sleep(float(sys.argv[3]))
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 if sys.argv[3] != "0":
     kilonet.cli.PATIENCE = 0.1
 sys.meta_path.insert(0, Finder())
