@@ -71,7 +71,7 @@ def test_the_recipe_may_have_left_a_choice(run: kilonet.Run, stored: dict[str, A
     other = fingerprint(
         recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 9})})
     )
-    with pytest.raises(RunError, match="follows another recipe"):
+    with pytest.raises(RunError, match="was trained with another recipe"):
         publish.require_same(run.directory, {**stored, "fingerprint": other})
 
 
@@ -110,12 +110,12 @@ def test_the_card_says_what_is_in_the_files(published: Path, run: kilonet.Run) -
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"fingerprint": "0"}, "follows another recipe"),
+        ({"fingerprint": "0"}, "was trained with another recipe"),
         (
             {"runs": [{"seed": 0, "test_correct": 1, "test_total": 360}]},
-            "is not the run of its seed",
+            "has another accuracy than its seed",
         ),
-        ({"runs": []}, "is not the run of its seed"),
+        ({"runs": []}, "has another accuracy than its seed"),
     ],
 )
 def test_only_what_the_results_tell_of_ships(
