@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kilonet.errors import RunError
@@ -57,6 +57,7 @@ KEYS = st.sampled_from([*figures(0.95, 1, 1)])
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=3))
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_content_is_metrics_or_one_error(changes: dict[str, Any]) -> None:
     content = {**figures(0.95, 20_000, 2), **changes}
     try:
