@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
@@ -29,6 +30,8 @@ SUPPORTED: tuple[type[Operator], ...] = (
     *(ops.Add, ops.Mul, ops.Concat, ops.Flatten, ops.Reshape, ops.Softmax),
 )
 """The operators in ``page/operators.js``."""
+
+BLOCK_COMMENT = re.compile(r"^\s*/\*.*?\*/", re.DOTALL | re.MULTILINE)
 
 SCRIPTS = (
     "operators.js",
@@ -72,11 +75,11 @@ def _prepare_script() -> str:
 
 
 def _compact(script: str) -> str:
-    """Return JavaScript without indentation, empty lines and whole lines of ``//`` comments.
+    """Return JavaScript without indentation, empty lines and comments that have lines of their own.
 
     No text of these scripts goes over several lines, so that indentation has no meaning.
     """
-    lines = (line.strip() for line in script.splitlines())
+    lines = (line.strip() for line in BLOCK_COMMENT.sub("", script).splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
