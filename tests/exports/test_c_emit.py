@@ -72,11 +72,10 @@ def test_self_test_notices_a_changed_weight(tmp_path: Path) -> None:
     for changed in (graph, example_int8("quick")):
         made = written(emit(changed, "net"), tmp_path, changed, not isinstance(changed, Graph))
         path = tmp_path / made.file
-        path.write_text(
-            re.sub(r"(linear1_weight\[\d+\] = \{\n *)[-0-9.e+]+(f?),", r"\g<1>90\2,",
-                   path.read_text(encoding="utf-8")).replace("90f", "90.0f"),
-            encoding="utf-8",
-        )  # fmt: skip
+        text = path.read_text(encoding="utf-8")
+        first = r"linear1_weight\[\d+\] = \{\n *" if changed is graph else r": weights \*/\n *"
+        *_, weight = re.finditer(rf"{first}([-0-9.e+]+)", text)
+        path.write_text(text[: weight.start(1)] + "90" + text[weight.end(1) :].removeprefix("f"))
         done = made.self_test()
         assert done.returncode == 1
         assert re.fullmatch(r"image \d: logit 0 is wrong\n", done.stdout)

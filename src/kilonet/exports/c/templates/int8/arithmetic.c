@@ -16,7 +16,9 @@ static uint8_t *row_of(context *n, uint8_t number, int row)
 
 static int32_t stored_int16($position at, int i)
 {
-    return (int16_t)((uint16_t)data[at + 2 * i] | (uint16_t)(data[at + 2 * i + 1] << 8));
+    const KILONET_FLASH uint8_t *const bytes = data + at + 2 * i;
+
+    return (int16_t)((uint16_t)bytes[0] | (uint16_t)(bytes[1] << 8));
 }
 
 static channel channel_of(const KILONET_FLASH step *s, int c)
@@ -25,18 +27,18 @@ static channel channel_of(const KILONET_FLASH step *s, int c)
     int32_t offset = 0;
 
     if (s->divisor) {
-        const uint8_t divisor = data[s->divisor + (s->flags & SHARED_GAIN ? c / 4 : c)];
+        const uint8_t divisor = *(data + s->divisor + (s->flags & SHARED_GAIN ? c / 4 : c));
         const uint32_t gain = ((uint32_t)s->gain[1] << 16 | s->gain[0]) * divisor;
         k.gain[0] = (uint16_t)gain;
         k.gain[1] = (uint16_t)(gain >> 16);
     }
     if (s->multiplier) {
         const int i = s->flags & SHARED_SCALE ? c / 4 : c;
-        k.multiplier *= s->flags & BYTES ? data[s->multiplier + i]
+        k.multiplier *= s->flags & BYTES ? *(data + s->multiplier + i)
                                          : (uint16_t)stored_int16(s->multiplier, i);
     }
     if (s->offset)
-        offset = s->flags & BYTES ? (int8_t)data[s->offset + c] : stored_int16(s->offset, c);
+        offset = s->flags & BYTES ? (int8_t)*(data + s->offset + c) : stored_int16(s->offset, c);
     offset *= s->offset_unit;
     if (s->flags & HIGH_OFFSET) {
         k.high += offset;
