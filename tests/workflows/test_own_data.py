@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,13 +98,27 @@ def test_a_split_of_hugging_face() -> None:
     assert as_dataset(split()).classes == ("no", "yes")
 
 
+def png(image: np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
 def test_the_real_hugging_face_package() -> None:
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.ClassLabel(names=["no", "yes"])}
     )
-    rows = {"image": [Image.fromarray(image) for image in IMAGES], "label": LABELS.tolist()}
-    dataset = as_dataset(datasets.Dataset.from_dict(rows, features=features), for_test=True)
+    pictures = [{"bytes": png(image), "path": None} for image in IMAGES]
+    table = pytest.importorskip("pyarrow").Table.from_pydict(
+        {"image": pictures, "label": LABELS.tolist()}, schema=features.arrow_schema
+    )
+    split = datasets.Dataset(
+        datasets.table.InMemoryTable(table),
+        info=datasets.DatasetInfo(features=features),
+        fingerprint="test",
+    )
+    dataset = as_dataset(split, for_test=True)
     assert torch.equal(dataset.test_images, torch.from_numpy(IMAGES)[:, None])
     assert dataset.classes == ("no", "yes")
 
