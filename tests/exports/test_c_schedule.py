@@ -30,6 +30,7 @@ def _bytes(plan: RowPlan, value: str, row: int) -> range:
 def _replay(plan: RowPlan) -> None:
     """Follow the plan, and check that each row is whole when a step reads it."""
     memory: Owners = {}
+    assert plan.place(IMAGE).first == 0
     for row in range(row_count(plan.shapes[IMAGE])):
         memory.update(dict.fromkeys(_bytes(plan, IMAGE, row), (IMAGE, row)))
     done = [0] * len(plan.steps)

@@ -64,7 +64,7 @@ def _rendered(
         "data_bytes": str(writer.data.size),
         "values": "\n".join(writer.values()),
         "logits_value": str(writer.names.index(LOGITS)),
-        "windows": ",\n".join(writer.windows) or "    {0, 0, 0, 0, 0, 0, 0, 0, 0}",
+        "windows": WINDOWS.format(",\n".join(writer.windows)) if writer.windows else "",
         "step_rows": "\n".join(step_text(i, step) for i, step in enumerate(steps)),
     }
     words["functions"] = _functions(functions, activations, words["position"])
@@ -109,6 +109,7 @@ def _product(activations: set[str]) -> str:
     )
 
 
+WINDOWS = "static const KILONET_FLASH window windows[] = {{\n{}\n}};\n\n"
 ADD_ACTIVATION = """if (s->activation != NONE) {
             const uint8_t *const begin = end - map->width * map->channels;
             const channel k = channel_of(s, (int)(to - begin) % map->channels);

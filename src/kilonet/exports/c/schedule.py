@@ -281,7 +281,9 @@ class _Memory:
         self.sizes: list[int] = []
         for value in sorted(lives, key=lambda value: int(lives[value].live.argmax())):
             self._add(value)
-        self.starts = [members[-1].lag if last else 0 for members in self.rings]
+        self.starts = [  # a caller writes the image from its first row on
+            members[-1].lag if last and members[0].value != IMAGE else 0 for members in self.rings
+        ]
         self.hulls = [self._hull(i) for i in range(len(self.rings))]
         self.arena = self._arranged()
 

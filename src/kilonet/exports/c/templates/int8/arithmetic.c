@@ -59,21 +59,8 @@ static inline int32_t scaled(int32_t sum, const channel *k, uint8_t sum_shift, u
     return ((v >> 16) * (int32_t)k->multiplier + k->high + (int32_t)(low >> 16)) >> shift;
 }
 $activation
-/* Turns sums of one channel into bytes that are `distance` apart, without an activation. */
-static KILONET_HOT void store_row(const KILONET_FLASH step *s, const channel *k, const int32_t *sum,
-                                  int count, uint8_t *out, int distance)
-{
-    const int32_t zero = s->zero_out, low = s->low, high = s->high;
-    const channel own = *k;
-
-    for (const int32_t *const end = sum + count; sum < end; out += distance) {
-        const int32_t v = scaled(*sum++, &own, s->sum_shift, s->shift) + zero;
-        *out = (uint8_t)(v < low ? low : v > high ? high : v);
-    }
-}
-
-/* The same with the activation, if there is one. The sums may be of the channels k, k + 1, ...: then
-   next_channel is 1. */
+/* Turns sums into bytes that are `distance` apart. They are sums of one channel, or, if next_channel is
+   1, of the channels k, k + 1, ... */
 static KILONET_HOT void store(const KILONET_FLASH step *s, const channel *k, int next_channel,
                               const int32_t *sum, int count, uint8_t *out, int distance)
 {

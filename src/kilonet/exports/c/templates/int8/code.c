@@ -38,11 +38,7 @@ $values
 #define MAX_ROWS $max_rows /* that a window covers */
 #define MAX_BEST $max_best /* sums that are kept for max pooling */
 
-static const KILONET_FLASH window windows[] = {
-$windows
-};
-
-$functions
+$windows$functions
 static const KILONET_FLASH step steps[] = {
 $step_rows
 };

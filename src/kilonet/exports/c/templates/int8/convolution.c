@@ -1,3 +1,16 @@
+/* Turns sums of one channel into bytes like store, without an activation and faster. */
+static KILONET_HOT void store_row(const KILONET_FLASH step *s, const channel *k, const int32_t *sum,
+                                  int count, uint8_t *out, int distance)
+{
+    const int32_t zero = s->zero_out, low = s->low, high = s->high;
+    const channel own = *k;
+
+    for (const int32_t *const end = sum + count; sum < end; out += distance) {
+        const int32_t v = scaled(*sum++, &own, s->sum_shift, s->shift) + zero;
+        *out = (uint8_t)(v < low ? low : v > high ? high : v);
+    }
+}
+
 /* How to walk through the weights of a filter in one of its orientations. */
 typedef struct {
     const KILONET_FLASH int8_t *first;
