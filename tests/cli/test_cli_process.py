@@ -123,13 +123,17 @@ MODULES = [
     ("kilonet.cli.app", "recipes"),
     ("rich.text", "recipes"),
     ("kilonet.recipe.schema", "recipes"),
-    ("numpy._core.multiarray", "predict nothing.png"),
-    ("onnxruntime", "predict nothing.png"),
+    ("numpy._core.multiarray", "predict blank.png"),
+    ("onnxruntime", "predict blank.png"),
 ]
 
 
 @pytest.mark.parametrize(("module", "words"), MODULES)
-def test_ctrl_c_during_an_import(module: str, words: str) -> None:
+def test_ctrl_c_during_an_import(
+    module: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (28, 28)).save("blank.png")
     assert stopped(module, signal.SIGINT, 0, words) in (130, -signal.SIGINT)
 
 
