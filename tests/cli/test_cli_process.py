@@ -123,8 +123,8 @@ MODULES = [
     ("kilonet.cli.app", "recipes"),
     ("rich.text", "recipes"),
     ("kilonet.recipe.schema", "recipes"),
-    ("numpy._core.multiarray", "predict blank.png"),
-    ("onnxruntime", "predict blank.png"),
+    ("numpy._core.multiarray", "predict bar.png"),
+    ("onnxruntime", "predict bar.png"),
 ]
 
 
@@ -133,7 +133,9 @@ def test_ctrl_c_during_an_import(
     module: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Image.new("L", (28, 28)).save("blank.png")
+    bar = Image.new("L", (200, 200), 255)
+    bar.paste(0, (90, 40, 110, 160))
+    bar.save("bar.png")
     assert stopped(module, signal.SIGINT, 0, words) in (130, -signal.SIGINT)
 
 

@@ -16,7 +16,7 @@ from types import FrameType
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 STOPPED = 128  # the exit status of a stopped command is this plus the signal's number
 PATIENCE = 1.0  # seconds after a signal until the next one ends the process at once
-RETRY_SECONDS = 0.02
+RETRY_SECONDS = 0.002
 _IMPORTING = "<frozen importlib"  # in the file name of the frames of an import
 
 
