@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -123,14 +124,17 @@ def test_an_object_is_held_to_the_budget() -> None:
 def test_the_run_keeps_the_code_that_it_was_trained_with(
     own_network: Path, tmp_path: Path, without_report: None
 ) -> None:
-    (tmp_path / "tinyparts.py").write_text("SLOPE = 0.0\n", encoding="utf-8")
+    parts = tmp_path / "tinyparts.py"
+    parts.write_text("SLOPE = 0.0\n", encoding="utf-8")
     code = tmp_path / "tinynet.py"
     text = f"import tinyparts\n{code.read_text(encoding='utf-8')}"
     text = text.replace("nn.ReLU()", "nn.LeakyReLU(tinyparts.SLOPE)")
     code.write_text(text, encoding="utf-8")
     first = kilonet.train(own_network)
     again = kilonet.train(own_network)
-    (tmp_path / "tinyparts.py").write_text("SLOPE = 1.0\n", encoding="utf-8")
+    times = parts.stat()
+    parts.write_text("SLOPE = 1.0\n", encoding="utf-8")
+    os.utime(parts, ns=(times.st_atime_ns, times.st_mtime_ns))  # edited within the same second
     changed = kilonet.train(own_network)
     code.write_text(text.replace("5, stride=4", "7, stride=4"), encoding="utf-8")
     assert {path.name for path in (first.path / layout.SOURCE).iterdir()} == {

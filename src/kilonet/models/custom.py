@@ -199,13 +199,18 @@ def _import(module_name: str, folder: Path | None) -> ModuleType:
 
 
 def _forget_changed(top: str) -> None:
-    """Let the next import read ``top`` and its neighbours again if their files have changed."""
+    """Let the next import read ``top`` and its neighbours again if their files have changed.
+
+    Python takes bytecode for current if the file has its size and, in seconds, its time.
+    """
     before = _at_import.get(top)
     if before is not None and before != _files_of(top):
         del _at_import[top]
         tops = {name.partition("/")[0].removesuffix(".py") for name in before}
         for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
-            del sys.modules[name]
+            bytecode = getattr(sys.modules.pop(name).__spec__, "cached", None)
+            with suppress(OSError):
+                Path(bytecode or "").unlink()
 
 
 def _files_of(module: str) -> Sources:
