@@ -122,8 +122,9 @@ def test_an_object_is_held_to_the_budget() -> None:
 
 
 def test_the_run_keeps_the_code_that_it_was_trained_with(
-    own_network: Path, tmp_path: Path, without_report: None
+    own_network: Path, tmp_path: Path, without_report: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     parts = tmp_path / "tinyparts.py"
     parts.write_text("SLOPE = 0.0\n", encoding="utf-8")
     code = tmp_path / "tinynet.py"
