@@ -119,10 +119,10 @@ if sys.argv[3] != "0":
 sys.meta_path.insert(0, Finder())
 kilonet.cli.main(sys.argv[4:])
 """
+TRAINING = "train quick data.name=digits training.epochs=1000"
 MODULES = [
-    ("kilonet.cli.app", "recipes"),
-    ("rich.text", "recipes"),
-    ("kilonet.recipe.schema", "recipes"),
+    ("kilonet.cli.app", TRAINING),
+    ("kilonet.recipe.schema", TRAINING),
     ("numpy._core.multiarray", "predict bar.png"),
     ("onnxruntime", "predict bar.png"),
 ]
@@ -140,12 +140,16 @@ def test_ctrl_c_during_an_import(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals(number: signal.Signals) -> None:
-    assert stopped("kilonet.recipe.schema", number, 0, "recipes") == 128 + number
+def test_other_signals(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert stopped("kilonet.recipe.schema", number, 0, TRAINING) == 128 + number
 
 
-def test_an_import_that_hangs() -> None:
-    assert stopped("kilonet.recipe.schema", signal.SIGINT, 60, "recipes") == 130
+def test_an_import_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert stopped("kilonet.recipe.schema", signal.SIGINT, 60, TRAINING) == 130
 
 
 def stopped(module: str, number: int, seconds: int, words: str) -> int:
