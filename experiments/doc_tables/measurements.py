@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -188,12 +188,17 @@ def read_pictures(results: Path) -> Any:
 
 def pictures(results: Path) -> Iterator[Row]:
     """Yield how many pictures of each kind of the development set are predicted correctly."""
-    found = read_pictures(results)["digits"]
-    keys = ("total", "right", "refused", "cut")
+    return _kinds(read_pictures(results)["digits"], "right", ("total", "right", "refused", "cut"))
+
+
+def _kinds(
+    found: Mapping[str, Mapping[str, int]], counted: str, keys: Sequence[str]
+) -> Iterator[Row]:
+    """Yield the counts of each kind and of all, with the share of ``counted`` and its interval."""
     whole = {key: sum(kind[key] for kind in found.values()) for key in keys}
     for kind, count in (*found.items(), ("all", whole)):
-        low, high = wilson(count["right"], count["total"])
-        share, bounds = count["right"] / count["total"], (100 * low, 100 * high)
+        low, high = wilson(count[counted], count["total"])
+        share, bounds = count[counted] / count["total"], (100 * low, 100 * high)
         yield {"kind": kind, "share": share, "bounds": bounds, **count}
 
 
@@ -205,13 +210,7 @@ def refusals(results: Path) -> Iterator[Row]:
 
 def non_digits(results: Path) -> Iterator[Row]:
     """Yield how many pictures of other things are refused, and how many of them as empty."""
-    found = read_pictures(results)["non_digits"]
-    keys = ("total", "refused", "empty")
-    whole = {key: sum(kind[key] for kind in found.values()) for key in keys}
-    for kind, count in (*found.items(), ("all", whole)):
-        low, high = wilson(count["refused"], count["total"])
-        share, bounds = count["refused"] / count["total"], (100 * low, 100 * high)
-        yield {"kind": kind, "share": share, "bounds": bounds, **count}
+    return _kinds(read_pictures(results)["non_digits"], "refused", ("total", "refused", "empty"))
 
 
 def rejection(results: Path) -> Iterator[Row]:

@@ -239,7 +239,7 @@ def drawn(strokes: list[Curve], rng: Random, shake: float = 0.03, side: int = SI
 
 
 def bent(lines: list[Floats], rng: Random) -> list[Floats]:
-    """Return lines, turned, slanted, squeezed and bent, that fit into a box around 0."""
+    """Return lines, rotated, sheared, squeezed and bent, that fit into a box around 0."""
     angle, slant = math.radians(rng.normal(0, 7)), rng.normal(0.08, 0.15)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     matrix = turn @ np.array([[rng.uniform(0.55, 1.0), -slant], [0, 1]])
@@ -344,7 +344,7 @@ def redrawn(ink: Floats, rng: Random) -> Floats | None:
 
 
 def deformed(ink: Floats, rng: Random, side: int = 84) -> Floats:
-    """Return ``ink`` turned, slanted, squeezed and bent, perhaps with broader strokes."""
+    """Return ``ink`` rotated, sheared, squeezed and bent, perhaps with broader strokes."""
     y, x = (np.mgrid[:side, :side] - side / 2) / (0.86 * side)
     angle, slant = math.radians(rng.normal(0, 7)), rng.normal(0.05, 0.13)
     u = (math.cos(angle) * x + math.sin(angle) * y) * math.exp(rng.normal(0, 0.15)) + slant * y

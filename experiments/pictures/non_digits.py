@@ -166,8 +166,8 @@ def _cloud(_: Random) -> list[Floats]:
 
 
 def _face(_: Random) -> list[Floats]:
-    mouth = _oval(0, 0.1, 0.22, 0.15)[:60]
-    return [_oval(0, 0, 0.45), _oval(-0.15, -0.1, 0.03), _oval(0.15, -0.1, 0.03), mouth]
+    smile = _oval(0, 0.1, 0.22, 0.15)[:60]
+    return [_oval(0, 0, 0.45), _oval(-0.15, -0.1, 0.03), _oval(0.15, -0.1, 0.03), smile]
 
 
 def _fish(_: Random) -> list[Floats]:

@@ -90,10 +90,10 @@ def touching_the_border(ink: Floats, rng: Random) -> Bytes:
 def cut_off(ink: Floats, rng: Random) -> Bytes:
     """Return a digit that is cropped by 10 to 25 % on one side."""
     part = trimmed(ink, 0.3)
-    turned = np.rot90(part, quarter := int(rng.integers(4)))
-    lost = max(1, round(rng.uniform(0.1, 0.25) * len(turned)))
+    rotated = np.rot90(part, quarter := int(rng.integers(4)))
+    lost = max(1, round(rng.uniform(0.1, 0.25) * len(rotated)))
     more = max(2, round(rng.uniform(0.1, 0.4) * max(part.shape)))
-    cut = np.pad(turned[lost:], ((0, more), (more, more)))
+    cut = np.pad(rotated[lost:], ((0, more), (more, more)))
     return on_plain_background(np.rot90(cut, -quarter), rng)
 
 

@@ -62,10 +62,10 @@ def _lasting_name(run: Run) -> str:
 
 def for_images_of(data: Data, start: StartingWeights) -> Data:
     """Return ``data``; a folder's pictures in the format of ``start`` unless it names another."""
-    own = data_like(data.name, start.info)
-    if not is_folder(data.name) or (data.side, data.colour, data.preparation) != (None,) * 3:
-        return data
     keys = ("side", "colour", "preparation")
+    if not is_folder(data.name) or any(getattr(data, key) is not None for key in keys):
+        return data
+    own = data_like(data.name, start.info)
     return data.model_copy(update={key: getattr(own, key) for key in keys})
 
 
@@ -101,8 +101,8 @@ def recipe_to_go_on(
     }
     optimizer = recipe.optimizer.model_copy(update=rates)
     recipe = recipe.model_copy(update={"optimizer": optimizer, "constraints": Constraints()})
-    kernels = {"teachers": [], "kernels": "auto", "weights": source, "precision": "float32"}
-    return recipe.with_training(**kernels), f"{name.removesuffix('-tuned')}-tuned"
+    training = {"teachers": [], "kernels": "auto", "weights": source, "precision": "float32"}
+    return recipe.with_training(**training), f"{name.removesuffix('-tuned')}-tuned"
 
 
 def _recipe_in(folder: Path) -> Recipe:

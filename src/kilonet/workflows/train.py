@@ -75,9 +75,9 @@ def train(
 ) -> Run:
     """Train ``recipe``, a shipped name, a ``.toml`` path or an object; return the finished run.
 
-    The default recipe is "quick". With ``weights``, such as ``weights="kilonet-25k"`` or a run, the
-    training goes on from them, by default with their own recipe at a tenth of its learning rate,
-    without teachers and constraints; ``freeze`` and ``weights_rate`` are further keys.
+    The default recipe is "fast-99.4". With ``weights``, such as ``weights="kilonet-25k"`` or a run,
+    the training goes on from them, by default with their own recipe at a tenth of its learning
+    rate, without teachers and constraints; ``freeze`` and ``weights_rate`` are further keys.
 
     ``model`` is a network of your own in place of the recipe's: an object, which is trained in
     place from the weights that it has, or a class as "module:Class". It maps normalised float32

@@ -238,7 +238,7 @@ class StepWriter:
         fields |= {"weight": self.data.add(f"{label}: weights", stored)}
         self._scale(weights.multiplier, weights.shift, bound, fields, label, weights)
         if p4 is not None and function == "convolution":
-            _flags(fields).add("TURNED")
+            _flags(fields).add("ROTATED")
         return function, what
 
     def _scale(

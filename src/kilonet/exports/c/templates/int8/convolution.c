@@ -21,9 +21,9 @@ static filter filter_of(const KILONET_FLASH step *s, int o, int inputs)
 {
     const KILONET_FLASH window *w = &windows[s->geometry];
     const int columns = w->columns * inputs, last = w->columns - 1;
-    const int turns = s->flags & TURNED ? o % 4 : 0;
+    const int turns = s->flags & ROTATED ? o % 4 : 0;
     const KILONET_FLASH int8_t *first = (const KILONET_FLASH int8_t *)(data + s->weight) +
-                                        (s->flags & TURNED ? o / 4 : o) * w->rows * columns;
+                                        (s->flags & ROTATED ? o / 4 : o) * w->rows * columns;
     filter f = {first, columns, inputs};
 
     if (turns == 1) {

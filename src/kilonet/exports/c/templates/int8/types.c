@@ -33,7 +33,7 @@ typedef struct step {
 
 enum { NONE, SILU, SIGMOID, LEAKY_RELU };
 enum {
-    TURNED = 1,       /* one of four filters is stored; the others are turned by 90, 180, 270 degrees */
+    ROTATED = 1,      /* one of four filters is stored; the others are rotated by 90, 180, 270 degrees */
     SHARED_SCALE = 2, /* four channels share a multiplier */
     SHARED_GAIN = 16, /* four channels share a divisor */
     HIGH_OFFSET = 4,  /* offsets are in units of 2^16 */
